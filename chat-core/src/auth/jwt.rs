@@ -1,0 +1,195 @@
+//! JSON Web Tokens (RFC 7519), checked by fixed rules: nothing in a token's header chooses how it is checked.
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde::Deserialize;
+
+use super::{AuthError, Authenticator, Hello, Identity};
+use crate::{id::UserId, time::Clock};
+
+/// Accepts tokens that one key signed.
+///
+/// The binary has to give `jsonwebtoken` exactly one of its crypto backends (feature `aws_lc_rs`, say).
+pub struct JwtAuthenticator {
+    key: DecodingKey,
+    validation: Validation,
+    rules: JwtRules,
+    clock: Arc<dyn Clock>,
+}
+
+/// Which tokens are accepted, beside the signature and `exp`, which always count.
+#[derive(Debug, Clone, Default)]
+pub struct JwtRules {
+    /// The `iss` that a token must have.
+    pub issuer: Option<String>,
+    /// The `aud` that a token must have, alone or among others.
+    pub audience: Option<String>,
+    /// The `typ` claim that a token must have (tells access tokens from others under one key).
+    pub token_type: Option<String>,
+    /// Whether these users are somebody else's: see [`Identity::external`].
+    pub external: bool,
+}
+
+/// Longest token that is looked at, in bytes: longer than any real one, shorter than a frame.
+const TOKEN_BYTES_MAX: usize = 8 * 1024;
+
+#[derive(Deserialize)]
+struct Claims {
+    sub: String,
+    exp: f64,
+    nbf: Option<f64>,
+    name: Option<String>,
+    typ: Option<String>,
+}
+
+impl JwtAuthenticator {
+    /// Accepts HS256 tokens under a shared secret, which should have 32 bytes or more.
+    #[must_use]
+    pub fn hs256(secret: &[u8], rules: JwtRules, clock: Arc<dyn Clock>) -> Self {
+        let mut validation = Validation::new(Algorithm::HS256);
+        // Time is ours to tell, so that tests and the simulator own it.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        let mut required = vec!["exp", "sub"];
+        if let Some(issuer) = &rules.issuer {
+            validation.set_issuer(&[issuer]);
+            required.push("iss");
+        }
+        match &rules.audience {
+            Some(audience) => {
+                validation.set_audience(&[audience]);
+                required.push("aud");
+            }
+            None => validation.validate_aud = false,
+        }
+        validation.set_required_spec_claims(&required);
+        Self { key: DecodingKey::from_secret(secret), validation, rules, clock }
+    }
+
+    /// Checks a token.
+    ///
+    /// # Errors
+    /// [`AuthError::Expired`] when only its time is over, else [`AuthError::Invalid`].
+    pub fn check(&self, token: &str) -> Result<Identity, AuthError> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(AuthError::Invalid);
+        }
+        let claims = jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation)
+            .map_err(|_| AuthError::Invalid)?
+            .claims;
+        if self.rules.token_type.is_some() && claims.typ != self.rules.token_type {
+            return Err(AuthError::Invalid);
+        }
+        let user = UserId::parse(&claims.sub).map_err(|_| AuthError::Invalid)?;
+        let now_ms = self.clock.now().as_millis() as f64;
+        if claims.nbf.is_some_and(|nbf| !(nbf * 1_000.0 <= now_ms)) || !claims.exp.is_finite() {
+            return Err(AuthError::Invalid);
+        }
+        if claims.exp * 1_000.0 <= now_ms {
+            return Err(AuthError::Expired);
+        }
+        // Saturating cast: a token "for ever" ends with the last representable instant.
+        let expires_at = Some(crate::time::Timestamp::from_millis((claims.exp * 1_000.0) as i64));
+        Ok(Identity { user, username: claims.name, expires_at, external: self.rules.external })
+    }
+}
+
+#[async_trait]
+impl Authenticator for JwtAuthenticator {
+    async fn authenticate(&self, hello: Hello) -> Result<Identity, AuthError> {
+        self.check(hello.token.ok_or(AuthError::Missing)?.expose())
+    }
+}
+
+impl fmt::Debug for JwtAuthenticator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwtAuthenticator").field("rules", &self.rules).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Timestamp;
+    use jsonwebtoken::{EncodingKey, Header, encode};
+    use serde_json::{Value, json};
+
+    struct At(i64);
+    impl Clock for At {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_millis(self.0)
+        }
+    }
+
+    const SECRET: &[u8] = b"an example of a secret, 32 bytes";
+
+    fn authenticator() -> JwtAuthenticator {
+        let rules = JwtRules {
+            issuer: Some("us".into()),
+            audience: Some("chat".into()),
+            token_type: Some("access".into()),
+            external: false,
+        };
+        JwtAuthenticator::hs256(SECRET, rules, Arc::new(At(1_000_000)))
+    }
+
+    fn token(algorithm: Algorithm, secret: &[u8], change: impl FnOnce(&mut Value)) -> String {
+        let mut claims = json!({"sub": "alice", "iss": "us", "aud": "chat", "typ": "access", "exp": 1_001, "name": "Alice"});
+        change(&mut claims);
+        encode(&Header::new(algorithm), &claims, &EncodingKey::from_secret(secret)).unwrap()
+    }
+
+    #[test]
+    fn a_good_token_proves_who_it_is_until_it_expires() {
+        let identity = authenticator().check(&token(Algorithm::HS256, SECRET, |_| ())).unwrap();
+        let expected = Identity {
+            user: UserId::parse("alice").unwrap(),
+            username: Some("Alice".into()),
+            expires_at: Some(Timestamp::from_millis(1_001_000)),
+            external: false,
+        };
+        assert_eq!(identity, expected);
+    }
+
+    #[test]
+    fn an_expired_token_is_told_apart_from_an_invalid_one() {
+        let expired = token(Algorithm::HS256, SECRET, |c| c["exp"] = json!(1_000));
+        assert_eq!(authenticator().check(&expired), Err(AuthError::Expired));
+        let forged =
+            token(Algorithm::HS256, b"another secret, of the same size", |c| c["exp"] = json!(1_000));
+        assert_eq!(authenticator().check(&forged), Err(AuthError::Invalid));
+    }
+
+    #[test]
+    fn tokens_that_break_any_rule_are_invalid() {
+        let breaks: [fn(&mut Value); 12] = [
+            |c| c["iss"] = json!("them"),
+            |c| c["aud"] = json!("mail"),
+            |c| c["typ"] = json!("refresh"),
+            |c| c["sub"] = json!("not an id"),
+            |c| c["sub"] = json!(7),
+            |c| c["nbf"] = json!(1_001),
+            |c| c["exp"] = json!("tomorrow"),
+            |c| drop(c.as_object_mut().unwrap().remove("iss")),
+            |c| drop(c.as_object_mut().unwrap().remove("aud")),
+            |c| drop(c.as_object_mut().unwrap().remove("typ")),
+            |c| drop(c.as_object_mut().unwrap().remove("exp")),
+            |c| drop(c.as_object_mut().unwrap().remove("sub")),
+        ];
+        for (i, change) in breaks.into_iter().enumerate() {
+            let token = token(Algorithm::HS256, SECRET, change);
+            assert_eq!(authenticator().check(&token), Err(AuthError::Invalid), "rule {i}");
+        }
+    }
+
+    #[test]
+    fn no_token_chooses_its_own_algorithm() {
+        let none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJzdWIiOiJhbGljZSIsImlzcyI6InVzIiwiYXVkIjoiY2hhdCIsInR5cCI6ImFjY2VzcyIsImV4cCI6MTAwMX0.";
+        let other = token(Algorithm::HS384, SECRET, |_| ());
+        for token in [none, &other, "", "a.b.c", &"x".repeat(100_000)] {
+            assert_eq!(authenticator().check(token), Err(AuthError::Invalid));
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What is asked of a room, and what comes of it.
+
+use super::{Content, Description, History, MessageType, RoomKind, RoomName, TextError};
+use crate::{
+    id::{ClientMessageId, Seq, UserId},
+    time::Timestamp,
+};
+
+/// One command of one user at one time: everything that planning needs from outside.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Who asks.
+    pub actor: Actor,
+    /// When it was accepted for planning.
+    pub at: Timestamp,
+    /// What is asked.
+    pub command: Command,
+}
+
+/// Who asks, as far as rules care.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// The user.
+    pub user: UserId,
+    /// The most rooms this user may belong to; `None` for no bound.
+    pub rooms_max: Option<u32>,
+}
+
+impl Actor {
+    /// A user without a bound on rooms.
+    #[must_use]
+    pub fn new(user: UserId) -> Self {
+        Self { user, rooms_max: None }
+    }
+}
+
+/// A command that would be remembered.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Create the room; the actor becomes its owner.
+    Create(RoomSpec),
+    /// Become a member.
+    Join,
+    /// Cease to be one.
+    Leave,
+    /// Send a message.
+    Send(Draft),
+}
+
+/// What a new room is to be.
+#[derive(Debug, Clone)]
+pub struct RoomSpec {
+    /// Its name; unique among public rooms.
+    pub name: RoomName,
+    /// What it is about.
+    pub description: Description,
+    /// Who may find and join it.
+    pub kind: RoomKind,
+    /// What new members see.
+    pub history: History,
+    /// Whether the creator becomes its owner. A room that the operator sets up has no owner to begin with.
+    pub owned: bool,
+}
+
+impl RoomSpec {
+    /// A public room of that name, owned by its creator.
+    ///
+    /// # Errors
+    /// [`TextError`] when the name breaks the rules for names.
+    pub fn public(name: &str) -> Result<Self, TextError> {
+        Ok(Self {
+            name: RoomName::parse(name)?,
+            description: Description::from_stored(""),
+            kind: RoomKind::Public,
+            history: History::All,
+            owned: true,
+        })
+    }
+
+    /// A private room of that name, owned by its creator.
+    ///
+    /// # Errors
+    /// [`TextError`] when the name breaks the rules for names.
+    pub fn private(name: &str) -> Result<Self, TextError> {
+        Ok(Self { kind: RoomKind::Private, ..Self::public(name)? })
+    }
+}
+
+/// A message before it is accepted.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// Its text.
+    pub content: Content,
+    /// What kind of message it is.
+    pub message_type: MessageType,
+    /// The author's key that makes a repeat the same send.
+    pub client_message_id: Option<ClientMessageId>,
+}
+
+/// What became of a request. Everything but a change of nothing is true only once the plan is committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The room was created; its newest entry.
+    Created(Seq),
+    /// The actor is a member now; the entry that says so.
+    Joined(Seq),
+    /// The actor was a member before.
+    AlreadyJoined,
+    /// The actor is no member any more; the entry that says so.
+    Left(Seq),
+    /// The actor was none before.
+    AlreadyLeft,
+    /// The message stands in the log.
+    Sent(Sent),
+}
+
+/// Where a message stands. What is remembered for a `clientMessageId`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// Its place in the log.
+    pub seq: Seq,
+    /// When it was accepted.
+    pub at: Timestamp,
+    /// Whether this is the answer to a repeat.
+    pub duplicate: bool,
+}
+
+/// The rows that planning a request looks at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Membership of these users.
+    pub members: Vec<UserId>,
+    /// What was sent under these keys.
+    pub sent: Vec<(UserId, ClientMessageId)>,
+}
+
+impl Needs {
+    /// Adds what planning `request` looks at.
+    pub fn add(&mut self, request: &Request) {
+        let user = &request.actor.user;
+        if !self.members.contains(user) {
+            self.members.push(user.clone());
+        }
+        if let Command::Send(Draft { client_message_id: Some(key), .. }) = &request.command {
+            self.sent.push((user.clone(), key.clone()));
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! What a store saves at once.
+
+use super::{Entry, Marker, Member, Room, Sent};
+use crate::id::{ClientMessageId, Seq, UserId};
+
+/// One value, saved atomically or not at all: entries of one room's log and all row changes that follow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// The head on which it was planned. If the stored head differs, nothing is saved and planning starts over.
+    pub after: Seq,
+    /// The room as it stands after the last entry.
+    pub room: Room,
+    /// The new entries, dense from `after + 1`.
+    pub entries: Vec<Entry>,
+    /// Rows of this room that change with them, in order: a later change of the same row wins.
+    pub rows: Vec<RowChange>,
+    /// What must hold outside the room's log for the commit to be right.
+    pub guards: Vec<Guard>,
+}
+
+/// A row of the room that a commit changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowChange {
+    /// The user is a member, so. The store also lists the room among the user's rooms.
+    PutMember(Member),
+    /// The user is no member any more; the room leaves their list, their marker goes.
+    RemoveMember(UserId),
+    /// What was sent under this key, kept for at least 24 hours.
+    PutSent(UserId, ClientMessageId, Sent),
+    /// How far the user has read.
+    PutMarker(UserId, Marker),
+    /// The room's name is taken by it.
+    TakeName,
+}
+
+/// A condition on what lies outside the room's log, checked in the same atomic step as the save.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Guard {
+    /// No other public room has the name of the commit's room.
+    NameFree,
+    /// The user belongs to fewer rooms than this, before the commit.
+    RoomsBelow(UserId, u32),
+}

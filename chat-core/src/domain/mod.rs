@@ -1,0 +1,50 @@
+//! The rules of chat, pure.
+//!
+//! A [`Request`] is planned on top of a [`Room`] and the [`Rows`] it needs; the plan yields a [`Commit`], one
+//! value that a store saves atomically; its entries are then applied to the room. In prose, and by absence:
+//!
+//! * nothing here awaits, reads a clock, draws a random number or knows a store;
+//! * a plan changes nothing that anybody can see: it works on a copy, and only [`Room::apply`] with a stored
+//!   entry moves the real room;
+//! * [`Room::apply`] needs nothing but the entry, so any node that reads the log ends in the same state;
+//! * the order of a room's entries is their `seq`, never a time or an id.
+//!
+//! ```
+//! use chat_core::domain::{Actor, Command, MembersOnly, Plan, Request, Room, RoomSpec, Rows, TextRules};
+//! use chat_core::id::{RoomId, UserId};
+//! use chat_core::time::Timestamp;
+//!
+//! let room = Room::unborn(RoomId::parse("lobby").unwrap());
+//! let alice = Actor::new(UserId::parse("alice").unwrap());
+//! let spec = RoomSpec::public("Lobby").unwrap();
+//! let mut plan = Plan::on(&room, Rows::default(), &MembersOnly, TextRules::default());
+//! plan.decide(&Request { actor: alice, at: Timestamp::from_millis(0), command: Command::Create(spec) }).unwrap();
+//! let commit = plan.into_commit().unwrap();
+//! assert_eq!(commit.entries.len(), 2, "seq 1 describes the room, seq 2 is the owner's joining");
+//! ```
+
+mod code;
+mod command;
+mod commit;
+mod entry;
+mod member;
+mod plan;
+mod policy;
+mod rate;
+mod rejection;
+mod room;
+mod rows;
+mod text;
+
+pub use code::ErrorCode;
+pub use command::{Actor, Command, Draft, Needs, Outcome, Request, RoomSpec, Sent};
+pub use commit::{Commit, Guard, RowChange};
+pub use entry::{Change, Entry, LeaveReason, Message, MessageType};
+pub use member::{Marker, Member, Role};
+pub use plan::Plan;
+pub use policy::{Action, Decision, MembersOnly, Policy};
+pub use rate::{Gcra, Rate, Strikes};
+pub use rejection::Rejection;
+pub use room::{History, Room, RoomKind};
+pub use rows::Rows;
+pub use text::{Content, Description, RoomName, TextError, TextRules, Username};

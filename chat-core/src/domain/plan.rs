@@ -1,0 +1,173 @@
+//! Decides requests on top of a room; nothing becomes visible before it is stored.
+
+use super::{
+    Action, Actor, Change, Command, Commit, Draft, Entry, Guard, LeaveReason, Marker, Member, Message,
+    Outcome, Policy, Rejection, Request, Role, Room, RoomKind, RoomSpec, RowChange, Rows, Sent, TextRules,
+};
+use crate::{id::UserId, time::Timestamp};
+
+/// A batch of requests being decided, one after the other, each on top of those before it.
+pub struct Plan<'a> {
+    policy: &'a dyn Policy,
+    rules: TextRules,
+    /// The room and rows as they will be once the entries so far are stored.
+    room: Room,
+    rows: Rows,
+    commit: Commit,
+}
+
+impl<'a> Plan<'a> {
+    /// Starts planning on a room as it is, with the rows that [`super::Needs`] names for the coming requests.
+    #[must_use]
+    pub fn on(room: &Room, rows: Rows, policy: &'a dyn Policy, rules: TextRules) -> Self {
+        let (entries, changes, guards) = Default::default();
+        let commit = Commit { after: room.head, room: room.clone(), entries, rows: changes, guards };
+        Self { policy, rules, room: room.clone(), rows, commit }
+    }
+
+    /// Decides one request. Its outcome holds once the commit is stored, and only then.
+    ///
+    /// # Errors
+    /// A [`Rejection`] when the rules refuse it; the plan is as it was before.
+    pub fn decide(&mut self, request: &Request) -> Result<Outcome, Rejection> {
+        let Request { actor, at, command } = request;
+        match command {
+            Command::Create(spec) => self.create(actor, *at, spec),
+            Command::Join => self.join(actor, *at),
+            Command::Leave => self.leave(actor, *at),
+            Command::Send(draft) => self.send(actor, *at, draft),
+        }
+    }
+
+    /// How many entries the plan holds so far.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.commit.entries.len()
+    }
+
+    /// The value to store, or `None` when nothing changes.
+    #[must_use]
+    pub fn into_commit(self) -> Option<Commit> {
+        (!self.commit.entries.is_empty()).then_some(Commit { room: self.room, ..self.commit })
+    }
+
+    fn create(&mut self, actor: &Actor, at: Timestamp, spec: &RoomSpec) -> Result<Outcome, Rejection> {
+        if self.room.exists() {
+            return Err(Rejection::Conflict("the room exists already"));
+        }
+        self.policy.decide(actor, Action::Create, &self.room, None).into_result()?;
+        let room = Room {
+            kind: spec.kind,
+            name: spec.name.clone(),
+            description: spec.description.clone(),
+            created_by: actor.user.clone(),
+            created_at: at,
+            history: spec.history,
+            head: self.room.head.next(),
+            ..self.room.clone()
+        };
+        self.append(actor, at, Change::Describe(Box::new(room)));
+        if spec.kind == RoomKind::Public {
+            self.commit.guards.push(Guard::NameFree);
+            self.commit.rows.push(RowChange::TakeName);
+        }
+        if spec.owned {
+            self.admit(actor, at, Role::Owner);
+        }
+        Ok(Outcome::Created(self.room.head))
+    }
+
+    fn join(&mut self, actor: &Actor, at: Timestamp) -> Result<Outcome, Rejection> {
+        if self.may(actor, Action::Join)?.is_some() {
+            return Ok(Outcome::AlreadyJoined);
+        }
+        self.admit(actor, at, Role::Member);
+        Ok(Outcome::Joined(self.room.head))
+    }
+
+    fn leave(&mut self, actor: &Actor, at: Timestamp) -> Result<Outcome, Rejection> {
+        let Some(member) = self.rows.member(&actor.user) else {
+            return match self.room.exists() && self.room.kind == RoomKind::Public {
+                true => Ok(Outcome::AlreadyLeft),
+                false => Err(Rejection::NO_ROOM),
+            };
+        };
+        let role = member.role;
+        if role == Role::Owner && self.room.owners == 1 && self.room.members > 1 {
+            return Err(Rejection::Conflict("the last owner can't leave: make somebody else owner first"));
+        }
+        let (user, member_count) = (actor.user.clone(), self.room.members.saturating_sub(1));
+        self.append(actor, at, Change::Leave { user, role, reason: LeaveReason::Left, member_count });
+        self.commit.rows.push(RowChange::RemoveMember(actor.user.clone()));
+        Ok(Outcome::Left(self.room.head))
+    }
+
+    fn send(&mut self, actor: &Actor, at: Timestamp, draft: &Draft) -> Result<Outcome, Rejection> {
+        self.may(actor, Action::Send)?;
+        if let Some(first) = draft.client_message_id.as_ref().and_then(|key| self.rows.sent(&actor.user, key))
+        {
+            return Ok(Outcome::Sent(first));
+        }
+        // The text was checked when the draft was made; hooks may have rewritten it since, under the same rules.
+        if draft.content.as_str().chars().nth(self.rules.content_chars).is_some() {
+            return Err(Rejection::BadRequest("the message is too long"));
+        }
+        let ordinal = self.room.messages + 1;
+        let message = Message {
+            ordinal,
+            content: draft.content.clone(),
+            message_type: draft.message_type,
+            client_message_id: draft.client_message_id.clone(),
+        };
+        self.append(actor, at, Change::Send(message));
+        let sent = Sent { seq: self.room.head, at, duplicate: false };
+        if let Some(key) = &draft.client_message_id {
+            self.commit.rows.push(RowChange::PutSent(actor.user.clone(), key.clone(), sent));
+        }
+        self.mark_read(&actor.user);
+        Ok(Outcome::Sent(sent))
+    }
+
+    /// The actor's membership, if the policy lets them do this.
+    fn may(&self, actor: &Actor, action: Action) -> Result<Option<&Member>, Rejection> {
+        if !self.room.exists() {
+            return Err(Rejection::NO_ROOM);
+        }
+        let member = self.rows.member(&actor.user);
+        self.policy.decide(actor, action, &self.room, member).into_result()?;
+        Ok(member)
+    }
+
+    fn admit(&mut self, actor: &Actor, at: Timestamp, role: Role) {
+        let (user, member_count) = (actor.user.clone(), self.room.members + 1);
+        // Gathered or not, the row is known from here on.
+        self.rows.members.entry(user.clone()).or_default();
+        self.append(actor, at, Change::Join { user: user.clone(), role, member_count });
+        let member = Member { user: user.clone(), role, joined: self.room.head, joined_at: at };
+        self.commit.rows.push(RowChange::PutMember(member));
+        if let Some(most) = actor.rooms_max {
+            self.commit.guards.push(Guard::RoomsBelow(user, most));
+        }
+        self.mark_read(&actor.user);
+    }
+
+    /// Joining and sending count as reading all there is.
+    fn mark_read(&mut self, user: &UserId) {
+        let marker = Marker { seq: self.room.head, ordinal: self.room.messages };
+        self.commit.rows.push(RowChange::PutMarker(user.clone(), marker));
+    }
+
+    fn append(&mut self, actor: &Actor, at: Timestamp, change: Change) {
+        let (room, seq) = (self.room.id.clone(), self.room.head.next());
+        let entry = Entry { room, seq, at, actor: actor.user.clone(), change };
+        self.room.apply(&entry);
+        self.rows.apply(&entry);
+        self.commit.entries.push(entry);
+    }
+}
+
+impl std::fmt::Debug for Plan<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plan").field("commit", &self.commit).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,82 @@
+//! May you? The embedder's say on top of the rules that always hold.
+
+use super::{Actor, Member, Rejection, Room, RoomKind};
+
+/// Decides whether a user may do something in a room. Called while planning and before reading, with rows
+/// that are true at that moment, so it must be quick and must not block.
+///
+/// A policy can widen or narrow who may do what; it cannot break the log: ranks, the last owner, text rules
+/// and limits hold whatever it says.
+///
+/// ```
+/// use chat_core::domain::{Action, Actor, Decision, Member, MembersOnly, Policy, Room};
+///
+/// /// Nobody but staff creates rooms.
+/// struct StaffCreates;
+/// impl Policy for StaffCreates {
+///     fn decide(&self, actor: &Actor, action: Action, room: &Room, member: Option<&Member>) -> Decision {
+///         match action {
+///             Action::Create if !actor.user.as_str().starts_with("staff-") => Decision::Forbid("staff only"),
+///             _ => MembersOnly.decide(actor, action, room, member),
+///         }
+///     }
+/// }
+/// ```
+pub trait Policy: Send + Sync + 'static {
+    /// The verdict. `room` does not exist yet for [`Action::Create`]; `member` is the actor's membership.
+    fn decide(&self, actor: &Actor, action: Action, room: &Room, member: Option<&Member>) -> Decision;
+}
+
+/// What somebody is about to do with a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Create it.
+    Create,
+    /// Become a member of it.
+    Join,
+    /// Read its entries, live or from history, and its list of members.
+    Read,
+    /// Send a message to it.
+    Send,
+}
+
+/// A policy's verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Go on.
+    Allow,
+    /// Refuse, for this reason.
+    Forbid(&'static str),
+    /// Refuse as if the room did not exist.
+    Hide,
+}
+
+impl Decision {
+    /// The verdict as a result.
+    ///
+    /// # Errors
+    /// The rejection that the verdict stands for.
+    pub fn into_result(self) -> Result<(), Rejection> {
+        match self {
+            Self::Allow => Ok(()),
+            Self::Forbid(reason) => Err(Rejection::Forbidden(reason)),
+            Self::Hide => Err(Rejection::NO_ROOM),
+        }
+    }
+}
+
+/// The default: members read and write, anybody joins public rooms and creates rooms.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MembersOnly;
+
+impl Policy for MembersOnly {
+    fn decide(&self, _actor: &Actor, action: Action, room: &Room, member: Option<&Member>) -> Decision {
+        match (action, member, room.kind) {
+            (Action::Create, ..) | (_, Some(_), _) | (Action::Join, None, RoomKind::Public) => {
+                Decision::Allow
+            }
+            (_, None, RoomKind::Public) => Decision::Forbid("join the room first"),
+            (_, None, RoomKind::Private) => Decision::Hide,
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The domain says no.
+
+use super::ErrorCode;
+
+/// A request that the rules refuse. Nothing was changed and nothing is wrong with the server.
+///
+/// The texts are fixed sentences: they never repeat what the client sent, and never say whether something
+/// hidden exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// A field is not acceptable.
+    #[error("{0}")]
+    BadRequest(&'static str),
+    /// Not permitted to this caller.
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// Not there, as far as this caller may know.
+    #[error("{0} not found")]
+    NotFound(&'static str),
+    /// Contradicts what is already so.
+    #[error("{0}")]
+    Conflict(&'static str),
+    /// Over a rate; acceptable again after that many milliseconds.
+    #[error("too many requests")]
+    RateLimited {
+        /// Milliseconds until the same request conforms.
+        retry_after_ms: u64,
+    },
+}
+
+impl Rejection {
+    /// A room that is not there, or must look so.
+    pub const NO_ROOM: Self = Self::NotFound("room");
+
+    /// The code on the wire.
+    #[must_use]
+    pub const fn code(self) -> ErrorCode {
+        match self {
+            Self::BadRequest(_) => ErrorCode::BadRequest,
+            Self::Forbidden(_) => ErrorCode::Forbidden,
+            Self::NotFound(_) => ErrorCode::NotFound,
+            Self::Conflict(_) => ErrorCode::Conflict,
+            Self::RateLimited { .. } => ErrorCode::RateLimited,
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The state of a room that rules depend on. Its size does not grow with the room: no members, no messages.
+
+use super::{Change, Description, Entry, Role, RoomName};
+use crate::{
+    id::{RoomId, Seq, UserId},
+    time::Timestamp,
+};
+
+/// A room as it stands after the entry `head`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    /// Which room.
+    pub id: RoomId,
+    /// Who may find and join it.
+    pub kind: RoomKind,
+    /// Its name.
+    pub name: RoomName,
+    /// What it is about.
+    pub description: Description,
+    /// Who created it.
+    pub created_by: UserId,
+    /// When.
+    pub created_at: Timestamp,
+    /// What new members see.
+    pub history: History,
+    /// The newest entry; [`Seq::ZERO`] while the room does not exist.
+    pub head: Seq,
+    /// The ordinal of the newest message: how many messages were ever sent.
+    pub messages: u64,
+    /// How many members it has.
+    pub members: u32,
+    /// How many of them are owners.
+    pub owners: u32,
+}
+
+/// Who may find and join a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RoomKind {
+    /// Everybody; its name is unique among public rooms.
+    Public,
+    /// Members only; to others it does not exist.
+    Private,
+}
+
+impl RoomKind {
+    /// The kind on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Private => "private",
+        }
+    }
+}
+
+/// What members see of the time before they joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum History {
+    /// Everything.
+    #[default]
+    All,
+    /// Nothing before their latest joining.
+    SinceJoin,
+}
+
+impl History {
+    /// The setting on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::SinceJoin => "since_join",
+        }
+    }
+}
+
+impl Room {
+    /// A room of which nothing is stored: only [`super::Command::Create`] can be planned on it.
+    #[must_use]
+    pub fn unborn(id: RoomId) -> Self {
+        Self {
+            created_by: UserId::nobody(),
+            id,
+            kind: RoomKind::Private,
+            name: RoomName::from_stored(""),
+            description: Description::from_stored(""),
+            created_at: Timestamp::default(),
+            history: History::All,
+            head: Seq::ZERO,
+            messages: 0,
+            members: 0,
+            owners: 0,
+        }
+    }
+
+    /// Whether the room has a log.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.head > Seq::ZERO
+    }
+
+    /// Moves the room by one stored entry.
+    ///
+    /// Entries at or below the head change nothing, so that a replay that overlaps is harmless. Returns
+    /// whether the entry was the next one and was applied; `false` for one further ahead means that entries
+    /// in between are missing and have to be read first.
+    pub fn apply(&mut self, entry: &Entry) -> bool {
+        if entry.seq != self.head.next() {
+            return false;
+        }
+        match &entry.change {
+            Change::Describe(room) => {
+                let (messages, owners) = (self.messages, self.owners);
+                *self = Self { messages, owners, ..(**room).clone() };
+            }
+            Change::Join { role, member_count, .. } => {
+                self.members = *member_count;
+                self.owners += u32::from(*role == Role::Owner);
+            }
+            Change::Leave { role, member_count, .. } => {
+                self.members = *member_count;
+                self.owners = self.owners.saturating_sub(u32::from(*role == Role::Owner));
+            }
+            Change::Send(message) => self.messages = message.ordinal,
+        }
+        self.head = entry.seq;
+        true
+    }
+
+    /// The last entry that a member who joined at `joined` may not see; [`Seq::ZERO`] when they may see all.
+    #[must_use]
+    pub fn hidden_until(&self, joined: Seq) -> Seq {
+        match self.history {
+            History::All => Seq::ZERO,
+            History::SinceJoin => joined.previous(),
+        }
+    }
+}

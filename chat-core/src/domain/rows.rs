@@ -1,0 +1,63 @@
+//! The rows that a plan looks at, and how entries move them.
+
+use std::collections::HashMap;
+
+use super::{Entry, Member, Sent};
+use crate::id::{ClientMessageId, Seq, UserId};
+
+/// Rows read for one batch of requests, true at the head `at`.
+///
+/// A row that was not gathered counts as absent: a forgotten need refuses, it never permits.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// The head at which the rows were read.
+    pub at: Seq,
+    /// Membership by user; `None` for a user who was looked up and is no member.
+    pub members: HashMap<UserId, Option<Member>>,
+    /// What was sent, by user and key; only keys under which something was sent.
+    pub sent: HashMap<(UserId, ClientMessageId), Sent>,
+}
+
+impl Rows {
+    /// The user's membership.
+    #[must_use]
+    pub fn member(&self, user: &UserId) -> Option<&Member> {
+        self.members.get(user).and_then(Option::as_ref)
+    }
+
+    /// What the user sent under that key, marked as a repeat.
+    #[must_use]
+    pub fn sent(&self, user: &UserId, key: &ClientMessageId) -> Option<Sent> {
+        // Cloning two `Arc`s per keyed send costs less than a borrowed-pair lookup is worth.
+        let sent = self.sent.get(&(user.clone(), key.clone()))?;
+        Some(Sent { duplicate: true, ..*sent })
+    }
+
+    /// Moves the rows by one entry, so that rows read at an older head stay true. Only rows that were
+    /// gathered are kept up to date.
+    pub fn apply(&mut self, entry: &Entry) {
+        use super::Change;
+        match &entry.change {
+            Change::Join { user, role, .. } => {
+                if let Some(row) = self.members.get_mut(user) {
+                    let member =
+                        Member { user: user.clone(), role: *role, joined: entry.seq, joined_at: entry.at };
+                    *row = Some(member);
+                }
+            }
+            Change::Leave { user, .. } => {
+                if let Some(row) = self.members.get_mut(user) {
+                    *row = None;
+                }
+            }
+            Change::Send(message) => {
+                if let Some(key) = &message.client_message_id {
+                    let sent = Sent { seq: entry.seq, at: entry.at, duplicate: false };
+                    self.sent.insert((entry.actor.clone(), key.clone()), sent);
+                }
+            }
+            Change::Describe(_) => {}
+        }
+        self.at = self.at.max(entry.seq);
+    }
+}

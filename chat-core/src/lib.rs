@@ -1,0 +1,19 @@
+//! An embeddable chat engine.
+#![cfg_attr(not(feature = "engine"), doc = "")]
+
+pub mod domain;
+pub mod id;
+pub mod time;
+
+#[cfg(feature = "engine")]
+pub mod auth;
+#[cfg(feature = "engine")]
+pub mod bus;
+#[cfg(feature = "engine")]
+pub mod close;
+#[cfg(feature = "engine")]
+pub mod limits;
+#[cfg(feature = "engine")]
+pub mod store;
+#[cfg(feature = "engine")]
+pub mod transport;

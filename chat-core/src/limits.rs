@@ -1,0 +1,121 @@
+//! Every bound in one place, with its reason and what happens at it.
+
+use crate::domain::{Rate, TextRules};
+
+/// Entries in one commit. At seven keys an entry this stays under the 1,000 operations that a sled batch may
+/// hold before readers notice (17 ms). What is over waits for the next commit.
+pub const COMMIT_ENTRIES_MAX: usize = 128;
+
+/// Commands waiting for the writer of one room. Over it: `unavailable`. It is far more than one fsync's worth
+/// (a room commits 128 at a time), so it is reached only when the disk hangs.
+pub const ROOM_PENDING_MAX: usize = 4_096;
+
+/// Entries that a room's tail ring keeps. Readers further behind read the store.
+pub const TAIL_ENTRIES_MAX: usize = 256;
+
+/// Bytes of frames that a room's tail ring keeps, unless a single entry is larger.
+pub const TAIL_BYTES_MAX: usize = 256 * 1024;
+
+/// Answers and signals waiting in a session's outbox. At this bound reading from the client pauses, and
+/// signals push out older signals; answers are never dropped.
+pub const OUTBOX_MAX: usize = 64;
+
+/// Bytes handed to a connection in one go. It bounds what a stalled reader holds: one batch, no more.
+pub const PULL_BYTES_MAX: usize = 32 * 1024;
+
+/// Frames handed to a connection in one go: the vectors of one `writev` (Linux takes 1,024).
+pub const PULL_FRAMES_MAX: usize = 256;
+
+/// Entries read from the store at a time by a session that is behind the ring.
+pub const CATCH_UP_ENTRIES: usize = 100;
+
+/// Messages on one page, at most.
+pub const PAGE_MESSAGES_MAX: usize = 200;
+
+/// Bytes of text on one page of messages; a page ends early there, with `hasMore…` true.
+pub const PAGE_BYTES_MAX: usize = 256 * 1024;
+
+/// Items on one page of any other list.
+pub const PAGE_ITEMS_MAX: usize = 100;
+
+/// Rooms in the `resume` list of one `authenticate`. More is `bad_request`.
+pub const RESUME_ROOMS_MAX: usize = 500;
+
+/// Keys that a table of per-user or per-address rates holds. At the bound idle keys are dropped; if none is
+/// idle, the key nearest to idle is.
+pub const RATE_KEYS_MAX: usize = 200_000;
+
+/// Profiles kept in memory for naming the authors of messages. At the bound the cache is emptied.
+pub const PROFILES_CACHED_MAX: usize = 50_000;
+
+/// Memberships kept in memory per open room, so that a busy room does not ask the store who its authors are.
+/// At the bound they are dropped and gathered anew.
+pub const ROOM_MEMBERS_CACHED_MAX: usize = 1_024;
+
+/// Malformed frames within a minute that close a connection with 4400.
+pub const BAD_FRAMES_PER_MINUTE: usize = 20;
+
+/// `rate_limited` answers within ten seconds that close a connection with 4429.
+pub const REFUSALS_PER_TEN_SECONDS: usize = 100;
+
+/// Times that one batch of commands is planned again after another node was first. Over it: `unavailable`.
+pub const CONFLICT_RETRIES_MAX: usize = 64;
+
+/// Bounds that the embedder sets. The defaults are those of docs/protocol.md, Limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Messages per minute and user, over all their connections; 0 for no limit.
+    pub messages_per_minute: u32,
+    /// How many of them may come at once.
+    pub message_burst: u32,
+    /// Commands per second and connection; 0 for no limit.
+    pub commands_per_second: u32,
+    /// Commands of one connection that may be unanswered; at the bound the server stops reading from it.
+    pub commands_in_flight: usize,
+    /// Connections of one user; over it the newest is refused. 0 for no limit.
+    pub connections_per_user: usize,
+    /// Rooms that one user may belong to; over it `forbidden`. 0 for no limit.
+    pub rooms_per_user: u32,
+    /// Longest message, in characters.
+    pub content_chars: usize,
+    /// Longest frame from a client, in bytes; over it the connection is closed with 1009.
+    pub frame_bytes: usize,
+    /// Missed entries that are replayed for one room; over it the client is told to resync.
+    pub resume_entries: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            messages_per_minute: 60,
+            message_burst: 10,
+            commands_per_second: 50,
+            commands_in_flight: 32,
+            connections_per_user: 20,
+            rooms_per_user: 1_000,
+            content_chars: 5_000,
+            frame_bytes: 64 * 1024,
+            resume_entries: 1_000,
+        }
+    }
+}
+
+impl Limits {
+    /// The rate of messages of one user.
+    #[must_use]
+    pub fn messages(&self) -> Rate {
+        Rate::per_minute(self.messages_per_minute, self.message_burst)
+    }
+
+    /// The rate of commands of one connection.
+    #[must_use]
+    pub fn commands(&self) -> Rate {
+        Rate::per_second(self.commands_per_second)
+    }
+
+    /// The rules for text.
+    #[must_use]
+    pub fn text(&self) -> TextRules {
+        TextRules { content_chars: self.content_chars }
+    }
+}

@@ -1,0 +1,9 @@
+//! One layout for all embedded stores.
+//!
+//! [`KvStore`] lays the domain out over the small seam [`OrderedKv`]: the memory store is that over a
+//! `BTreeMap`, the sled store is that over sled. So the layout, the group commit and the rule that nothing can
+//! be read before it is durable are written and tested once.
+
+mod seam;
+
+pub use seam::{Direction, KvBatch, KvError, OrderedKv};

@@ -1,0 +1,252 @@
+//! What is remembered.
+//!
+//! A store keeps whole domain operations, not keys and values: a [`Commit`] is one value, saved atomically.
+//! It knows no rules of chat. What a plan depends on inside a room changes only by that room's log, so
+//! compare-and-append ([`Commit::after`]) makes it safe for any number of writers; what lies outside goes along
+//! as guards.
+//!
+//! # What an ack means
+//!
+//! When [`RoomStore::commit`] returns `Ok`, the commit is as durable as the store's [`Durability`] says. With
+//! [`Durability::Fsync`], the default, it survives the loss of power.
+//!
+//! # Writing a store
+//!
+//! Implement the small traits below; each sentence under "To ensure correctness" is a named case of the
+//! conformance suite, which one line runs: `chat_core::store_conformance!(async { MyStore::temporary().await });`
+//! (feature `testing`). A store over an ordered key-value engine need not implement them at all: implement
+//! [`kv::OrderedKv`], some 150 lines, and wrap it in [`kv::KvStore`], which brings layout and group commit.
+
+mod error;
+pub mod kv;
+
+use async_trait::async_trait;
+
+pub use error::{CommitError, StoreError};
+
+use crate::{
+    domain::{Commit, Entry, Member, Needs, Room, Rows, Username},
+    id::{RoomId, Seq, UserId},
+    time::Timestamp,
+};
+
+/// Everything that the engine asks of a store.
+pub trait Store: RoomStore + LogStore + UserStore + Maintenance {}
+
+impl<S: RoomStore + LogStore + UserStore + Maintenance> Store for S {}
+
+/// What an ack promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Durability {
+    /// Acked means on the disk: it survives a crash of the process, of the system, and the loss of power.
+    #[default]
+    Fsync,
+    /// Acked means handed to the operating system: it survives a crash of the process. The disk is told every
+    /// half second; what was acked since may be lost with the power, and clients may have read it. The store's
+    /// epoch changes when that can have happened.
+    Interval,
+    /// Acked means in memory. A crash loses what the last half second acked; the epoch changes.
+    None,
+}
+
+/// Rooms, their members, and the one way in which they change.
+///
+/// # To ensure correctness
+///
+/// 1. A commit is saved whole or not at all, whatever happens in between.
+/// 2. A commit whose `after` is not the stored head saves nothing and answers [`CommitError::Conflict`] with
+///    the stored head.
+/// 3. A guard that does not hold saves nothing and answers [`CommitError::Guard`].
+/// 4. Of any number of commits racing for one `after`, exactly one is saved.
+/// 5. After an `Ok`, every read sees the commit; before it is durable, no read of entries, pages or heads does.
+/// 6. Dropping the future of a commit does not undo it: it is saved, or it is not.
+/// 7. A commit that fails leaves the room as it was, and later commits may succeed.
+#[async_trait]
+pub trait RoomStore: Send + Sync + 'static {
+    /// Saves a commit of at most [`crate::limits::COMMIT_ENTRIES_MAX`] entries.
+    ///
+    /// # Errors
+    /// [`CommitError`]; only [`StoreError::Unknown`] leaves open whether it was saved.
+    async fn commit(&self, commit: Commit) -> Result<(), CommitError>;
+
+    /// The room at its durable head, or `None` when it does not exist.
+    async fn room(&self, room: &RoomId) -> Result<Option<Room>, StoreError>;
+
+    /// The durable heads of these rooms, [`Seq::ZERO`] for one that does not exist, in the order asked.
+    async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<Seq>, StoreError>;
+
+    /// The rows that planning needs, read together. Row `at` is a head at or before which they were true:
+    /// a commit after it that touches them moves the head, so that compare-and-append notices.
+    async fn gather(&self, room: &RoomId, needs: &Needs) -> Result<Rows, StoreError>;
+
+    /// Members in the order of the store (stable while nobody joins or leaves), from after `cursor`.
+    async fn members(&self, room: &RoomId, page: PageRequest) -> Result<Page<Member>, StoreError>;
+
+    /// The rooms that a user belongs to, with their membership, in the order of the store.
+    async fn rooms_of(&self, user: &UserId, page: PageRequest) -> Result<Page<(Room, Member)>, StoreError>;
+
+    /// Public rooms in the order of their names; with `query`, those whose name contains it, case-blind.
+    async fn public_rooms(&self, query: Option<&str>, page: PageRequest) -> Result<Page<Room>, StoreError>;
+
+    /// A number for each user that grows whenever they join or leave a room, in the order asked. Other nodes
+    /// learn from it that a hint was lost.
+    async fn membership_versions(&self, users: &[UserId]) -> Result<Vec<u64>, StoreError>;
+}
+
+/// Reading a room's log.
+///
+/// # To ensure correctness
+///
+/// 1. Entries come in `seq` order, dense, starting right after the `after` that was given.
+/// 2. Reads see only durable entries (see [`RoomStore`], 5).
+/// 3. A reader that has seen entry n can read every entry before n.
+#[async_trait]
+pub trait LogStore: Send + Sync + 'static {
+    /// Entries after `after`: at most `limit`, and ending early once their texts pass `max_bytes` (but never
+    /// empty when there is one).
+    async fn entries(
+        &self,
+        room: &RoomId,
+        after: Seq,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<Entry>, StoreError>;
+
+    /// One page of messages, ascending.
+    async fn messages(&self, room: &RoomId, query: MessageQuery) -> Result<MessagePage, StoreError>;
+}
+
+/// Profiles of users, whoever authenticates them.
+///
+/// # To ensure correctness
+///
+/// 1. Of any number of users created at once with one username, or one id, exactly one is created.
+/// 2. Usernames are compared by [`Username::key`].
+#[async_trait]
+pub trait UserStore: Send + Sync + 'static {
+    /// Creates a profile, durably.
+    ///
+    /// # Errors
+    /// [`CreateUserError`] when the id or the name is taken, or the store fails.
+    async fn create_user(&self, user: UserProfile) -> Result<(), CreateUserError>;
+
+    /// Profiles of these users, `None` for an unknown one, in the order asked.
+    async fn users(&self, users: &[UserId]) -> Result<Vec<Option<UserProfile>>, StoreError>;
+
+    /// Who has this username.
+    async fn user_named(&self, name: &Username) -> Result<Option<UserId>, StoreError>;
+}
+
+/// Keeping the store itself in order.
+#[async_trait]
+pub trait Maintenance: Send + Sync + 'static {
+    /// Names this history of the store. It changes when acked data may have been lost (by a durability that
+    /// permits it) or when a backup was restored, so that clients' cursors from before are recognised.
+    fn epoch(&self) -> String;
+
+    /// Whether writes can be accepted now; the reason when they can't.
+    ///
+    /// # Errors
+    /// What a write would be answered with at this moment.
+    fn writable(&self) -> Result<(), StoreError>;
+
+    /// Deletes what is out of date (keys of sent messages older than a week), a bounded amount. Returns
+    /// whether more is left.
+    async fn sweep(&self, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Recounts everything that is kept twice and lists the differences; for tests and for operators.
+    async fn verify(&self) -> Result<Vec<String>, StoreError>;
+
+    /// Saves what is pending, then refuses everything.
+    async fn close(&self) -> Result<(), StoreError>;
+}
+
+/// Where a page starts and how long it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageRequest {
+    /// [`Page::next`] of the page before; `None` for the first.
+    pub cursor: Option<String>,
+    /// At most so many items, 1 to 200.
+    pub limit: usize,
+}
+
+impl PageRequest {
+    /// The first `limit` items.
+    #[must_use]
+    pub const fn first(limit: usize) -> Self {
+        Self { cursor: None, limit }
+    }
+}
+
+/// Some items of a longer list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Opaque; asks for the items after these. `None` at the end.
+    pub next: Option<String>,
+}
+
+/// Which messages of a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageQuery {
+    /// Where the page lies.
+    pub place: Place,
+    /// At most so many messages, 1 to 200.
+    pub limit: usize,
+    /// Nothing at or below this seq is shown.
+    pub hidden_until: Seq,
+    /// The page ends early once its texts pass this many bytes (but is never empty for that).
+    pub max_bytes: usize,
+}
+
+/// Where a page of messages lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The newest.
+    Latest,
+    /// The nearest before this seq.
+    Before(Seq),
+    /// The nearest after this seq.
+    After(Seq),
+    /// Half before this seq; it and the rest after.
+    Around(Seq),
+}
+
+/// A page of messages, ascending. Every entry is a [`crate::domain::Change::Send`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MessagePage {
+    /// The messages.
+    pub messages: Vec<Entry>,
+    /// Whether there are visible ones before the first.
+    pub more_before: bool,
+    /// Whether there are ones after the last.
+    pub more_after: bool,
+}
+
+/// Who a user is to other users.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserProfile {
+    /// Their id.
+    pub id: UserId,
+    /// Their name.
+    pub username: Username,
+    /// When the profile was created.
+    pub created_at: Timestamp,
+    /// Whether somebody else's issuer vouches for them (then they have no password here).
+    pub external: bool,
+}
+
+/// Why a profile was not created.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateUserError {
+    /// There is a profile with this id.
+    #[error("the user exists already")]
+    IdTaken,
+    /// Somebody else has this username.
+    #[error("the username is taken")]
+    NameTaken,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

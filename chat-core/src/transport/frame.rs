@@ -1,0 +1,155 @@
+//! One JSON object on its way out, put on the wire once for all its receivers.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    io::IoSlice,
+    sync::{Arc, OnceLock},
+};
+
+use bytes::Bytes;
+
+/// One JSON object, encoded once and shared by all who receive it.
+#[derive(Clone)]
+pub struct Frame(Arc<Shared>);
+
+struct Shared {
+    json: Bytes,
+    /// What the first transport made of it. One transport is the rule; others frame it anew each time.
+    framed: OnceLock<(Framing, Bytes)>,
+}
+
+/// How a transport puts a JSON object on its wire, for instance behind a WebSocket frame header. The result
+/// must depend on nothing but the object, since it is shared between connections.
+#[derive(Clone, Copy)]
+pub struct Framing {
+    /// Names the wire format; two framings of one name give the same bytes.
+    pub name: &'static str,
+    /// The bytes on the wire.
+    pub encode: fn(&Bytes) -> Bytes,
+}
+
+impl Framing {
+    /// The object itself: for transports that keep frames apart by other means.
+    pub const PLAIN: Self = Self { name: "plain", encode: Bytes::clone };
+}
+
+impl fmt::Debug for Framing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Framing({})", self.name)
+    }
+}
+
+impl Frame {
+    /// Adopts an encoded JSON object.
+    #[must_use]
+    pub fn new(json: impl Into<Bytes>) -> Self {
+        Self(Arc::new(Shared { json: json.into(), framed: OnceLock::new() }))
+    }
+
+    /// The JSON object.
+    #[must_use]
+    pub fn json(&self) -> &Bytes {
+        &self.0.json
+    }
+
+    /// The bytes on a transport's wire.
+    #[must_use]
+    pub fn framed(&self, framing: Framing) -> Bytes {
+        let (by, bytes) = self.0.framed.get_or_init(|| (framing, (framing.encode)(&self.0.json)));
+        if by.name == framing.name { bytes.clone() } else { (framing.encode)(&self.0.json) }
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Frame({} bytes)", self.0.json.len())
+    }
+}
+
+/// Wire bytes that a connection has still to write; remembers how far into the first it has come.
+#[derive(Debug, Default)]
+pub struct SendQueue {
+    frames: VecDeque<Bytes>,
+    bytes: usize,
+}
+
+impl SendQueue {
+    /// Adds a frame's wire bytes at the end.
+    pub fn push(&mut self, wire: Bytes) {
+        self.bytes += wire.len();
+        self.frames.push_back(wire);
+    }
+
+    /// Whether everything is written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Bytes still to write.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Frames still to write, the first perhaps in part.
+    #[must_use]
+    pub fn frames(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// The next bytes to write, as vectors for one `writev`.
+    pub fn slices<'a>(&'a self, slices: &mut Vec<IoSlice<'a>>, most: usize) {
+        slices.extend(self.frames.iter().take(most).map(|bytes| IoSlice::new(bytes)));
+    }
+
+    /// Takes the next whole frame; for transports that do not write bytes.
+    pub fn pop(&mut self) -> Option<Bytes> {
+        let frame = self.frames.pop_front()?;
+        self.bytes -= frame.len();
+        Some(frame)
+    }
+
+    /// Notes that the next `written` bytes are written. Once empty, the queue owns no memory.
+    pub fn advance(&mut self, mut written: usize) {
+        written = written.min(self.bytes);
+        self.bytes -= written;
+        while let Some(first) = self.frames.front_mut() {
+            if written < first.len() {
+                *first = first.slice(written..);
+                return;
+            }
+            written -= first.len();
+            self.frames.pop_front();
+        }
+        self.frames = VecDeque::new();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_put_on_the_wire_once_for_all_receivers_of_one_transport() {
+        let frame = Frame::new("{}");
+        let upper = Framing { name: "upper", encode: |json| json.to_ascii_uppercase().into() };
+        assert_eq!(frame.framed(upper).as_ptr(), frame.clone().framed(upper).as_ptr());
+        assert_eq!(frame.framed(Framing::PLAIN), "{}", "another transport gets its own");
+    }
+
+    #[test]
+    fn a_queue_goes_on_in_the_middle_of_a_frame() {
+        let mut queue = SendQueue::default();
+        queue.push("abc".into());
+        queue.push("def".into());
+        queue.advance(4);
+        let mut slices = Vec::new();
+        queue.slices(&mut slices, 8);
+        assert_eq!(slices.iter().map(|s| s.to_vec()).collect::<Vec<_>>(), [b"ef".to_vec()]);
+        assert_eq!((queue.bytes(), queue.frames()), (2, 1));
+        queue.advance(2);
+        assert!(queue.is_empty());
+    }
+}
