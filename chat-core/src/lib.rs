@@ -5,6 +5,8 @@ pub mod domain;
 pub mod id;
 pub mod time;
 
+#[cfg(feature = "accounts")]
+pub mod accounts;
 #[cfg(feature = "engine")]
 pub mod auth;
 #[cfg(feature = "engine")]

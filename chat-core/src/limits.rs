@@ -61,6 +61,30 @@ pub const REFUSALS_PER_TEN_SECONDS: usize = 100;
 /// Times that one batch of commands is planned again after another node was first. Over it: `unavailable`.
 pub const CONFLICT_RETRIES_MAX: usize = 64;
 
+/// Password hashes that are made at the same time: each holds 19 MiB and one core for some 30 ms.
+pub const PASSWORD_HASHES_AT_ONCE: usize = 2;
+
+/// Password hashes that wait for their turn: half a second's worth. Over it: `rate_limited`.
+pub const PASSWORD_HASHES_WAITING_MAX: usize = 32;
+
+/// Accounts whose failed logins are remembered. At the bound the one that failed longest ago is forgotten.
+pub const LOGIN_DELAYS_MAX: usize = 10_000;
+
+/// Logins that are being held back because earlier ones failed. Over it: `rate_limited`.
+pub const LOGINS_DELAYED_MAX: usize = 256;
+
+/// Shortest password, in characters.
+pub const PASSWORD_CHARS_MIN: usize = 8;
+
+/// Longest password, in characters; hashing takes longer for longer ones.
+pub const PASSWORD_CHARS_MAX: usize = 128;
+
+/// Times that a refresh is judged anew after another one with the same token was first. Over it: `unavailable`.
+pub const ROTATION_RETRIES_MAX: usize = 8;
+
+/// Logins looked at in one step of forgetting those that are over.
+pub const FAMILIES_PER_SWEEP: usize = 1_000;
+
 /// Bounds that the embedder sets. The defaults are those of docs/protocol.md, Limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {

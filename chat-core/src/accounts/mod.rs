@@ -1,0 +1,33 @@
+//! Own accounts (feature `accounts`): for those who have no users of their own.
+//!
+//! [`Accounts`] registers people, logs them in and renews their logins. What it hands out is a [`Grant`]: a
+//! short-lived access token, which [`Accounts::authenticator`] accepts on every connection, and a refresh token.
+//! It needs an [`AccountStore`], which [`crate::store::kv::KvStore`] is.
+//!
+//! # What is kept, and what is not
+//!
+//! * A password is kept as an Argon2id hash, made off the async threads, a few at a time.
+//! * No token is kept. An access token is checked by its signature. A refresh token is derived from the key, its
+//!   [`Family`] and its generation, so a store that leaks gives no token away.
+//! * Attempts are never logged with what was typed.
+//!
+//! # Failed logins
+//!
+//! A wrong user and a wrong password are told in the same words and take the same time. Failures slow an account
+//! down, up to a bound, and never lock it: who knows the password gets in. Rates per address are the business of
+//! whoever knows addresses, that is, of the server.
+
+mod delays;
+mod email;
+mod family;
+mod password;
+mod row;
+mod service;
+mod tokens;
+
+pub use email::Email;
+pub use family::{Family, FamilyId};
+pub use password::{HashingCost, PasswordHash};
+pub use row::{Account, AccountStore, CreateAccountError, NewAccount};
+pub use service::{AccountError, Accounts, FieldError, Grant, Registration};
+pub use tokens::TokenKeys;

@@ -1,0 +1,182 @@
+//! Hashing of passwords, off the async threads and a few at a time.
+
+use std::{fmt, sync::Arc};
+
+use argon2::{
+    Algorithm, Argon2, Params, Version,
+    password_hash::{PasswordHasher, PasswordVerifier, phc},
+};
+use tokio::sync::{Semaphore, TryAcquireError};
+
+use super::AccountError;
+use crate::{
+    auth::Secret,
+    limits::{PASSWORD_HASHES_AT_ONCE, PASSWORD_HASHES_WAITING_MAX},
+};
+
+/// What one hash costs whoever guesses, and us.
+///
+/// The default is the least that OWASP's Password Storage Cheat Sheet recommends for Argon2id: 19 MiB of
+/// memory, two passes, one lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HashingCost {
+    /// Memory, in KiB.
+    pub memory_kib: u32,
+    /// Passes over it.
+    pub passes: u32,
+    /// Lanes.
+    pub lanes: u32,
+}
+
+impl Default for HashingCost {
+    fn default() -> Self {
+        Self { memory_kib: 19 * 1_024, passes: 2, lanes: 1 }
+    }
+}
+
+impl HashingCost {
+    /// Next to nothing: for tests, which hash what everybody may know.
+    #[must_use]
+    pub const fn trivial() -> Self {
+        Self { memory_kib: 8, passes: 1, lanes: 1 }
+    }
+}
+
+/// A hash in the PHC string format, parameters and salt included. Never shows in debug output.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(Arc<str>);
+
+impl PasswordHash {
+    /// Adopts a hash from a store.
+    #[must_use]
+    pub fn from_stored(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The hash, for a store.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordHash")
+    }
+}
+
+/// Hashes and verifies. At most [`PASSWORD_HASHES_AT_ONCE`] run, at most [`PASSWORD_HASHES_WAITING_MAX`] wait.
+pub(crate) struct Passwords {
+    argon2: Argon2<'static>,
+    /// What is verified where there is no account, so that the answer takes as long.
+    nobodys: PasswordHash,
+    /// Running and waiting together.
+    places: Arc<Semaphore>,
+    running: Arc<Semaphore>,
+}
+
+impl Passwords {
+    pub(crate) fn new(cost: HashingCost) -> Result<Self, AccountError> {
+        let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, None)
+            .map_err(|error| AccountError::Setup(error.to_string()))?;
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let nobodys = hash(&argon2, "nobody has this password")?;
+        Ok(Self {
+            argon2,
+            nobodys,
+            places: Arc::new(Semaphore::new(PASSWORD_HASHES_AT_ONCE + PASSWORD_HASHES_WAITING_MAX)),
+            running: Arc::new(Semaphore::new(PASSWORD_HASHES_AT_ONCE)),
+        })
+    }
+
+    pub(crate) async fn hash(&self, password: Secret) -> Result<PasswordHash, AccountError> {
+        let argon2 = self.argon2.clone();
+        self.run(move || hash(&argon2, password.expose())).await?
+    }
+
+    /// Whether the password is the one that was hashed. Without a hash it is not, after the same time.
+    pub(crate) async fn verify(
+        &self,
+        password: Secret,
+        stored: Option<PasswordHash>,
+    ) -> Result<bool, AccountError> {
+        let argon2 = self.argon2.clone();
+        let known = stored.is_some();
+        let stored = stored.unwrap_or_else(|| self.nobodys.clone());
+        let verified = self.run(move || verify(&argon2, password.expose(), &stored)).await?;
+        Ok(verified && known)
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, AccountError> {
+        let place = match Arc::clone(&self.places).try_acquire_owned() {
+            Ok(place) => place,
+            Err(TryAcquireError::NoPermits) => return Err(AccountError::Overloaded),
+            Err(TryAcquireError::Closed) => return Err(AccountError::Unavailable),
+        };
+        let turn = Arc::clone(&self.running).acquire_owned().await.map_err(|_| AccountError::Unavailable)?;
+        // The permits go along: the memory is in use until the hash is made, whether or not anybody waits for it.
+        let hashing = tokio::task::spawn_blocking(move || {
+            let _held = (place, turn);
+            work()
+        });
+        hashing.await.map_err(|_| AccountError::Unavailable)
+    }
+}
+
+impl fmt::Debug for Passwords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Passwords").field("params", self.argon2.params()).finish_non_exhaustive()
+    }
+}
+
+fn hash(argon2: &Argon2<'_>, password: &str) -> Result<PasswordHash, AccountError> {
+    let hash = argon2.hash_password(password.as_bytes()).map_err(|_| AccountError::Unavailable)?;
+    Ok(PasswordHash(hash.to_string().into()))
+}
+
+/// The parameters are those of the stored hash, so that raising the cost locks nobody out.
+fn verify(argon2: &Argon2<'_>, password: &str, stored: &PasswordHash) -> bool {
+    phc::PasswordHash::new(stored.expose())
+        .is_ok_and(|stored| argon2.verify_password(password.as_bytes(), &stored).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_password_is_verified_exactly_as_it_was_typed() {
+        let passwords = Passwords::new(HashingCost::trivial()).unwrap();
+        let hash = passwords.hash(Secret::new("correct horse ☃")).await.unwrap();
+        assert!(hash.expose().starts_with("$argon2id$v=19$m=8,t=1,p=1$"));
+        assert!(passwords.verify(Secret::new("correct horse ☃"), Some(hash.clone())).await.unwrap());
+        assert!(!passwords.verify(Secret::new("Correct horse ☃"), Some(hash)).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn without_a_hash_no_password_is_right_not_even_the_stand_in() {
+        let passwords = Passwords::new(HashingCost::trivial()).unwrap();
+        assert!(!passwords.verify(Secret::new("nobody has this password"), None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn more_hashes_than_may_wait_are_refused_at_once() {
+        let passwords = Passwords::new(HashingCost::trivial()).unwrap();
+        let held = Arc::clone(&passwords.places)
+            .try_acquire_many_owned((PASSWORD_HASHES_AT_ONCE + PASSWORD_HASHES_WAITING_MAX) as u32)
+            .unwrap();
+        assert!(matches!(passwords.hash(Secret::new("x")).await, Err(AccountError::Overloaded)));
+        drop(held);
+        assert!(passwords.hash(Secret::new("x")).await.is_ok());
+    }
+
+    #[test]
+    fn the_default_cost_is_what_owasp_recommends() {
+        let cost = HashingCost::default();
+        assert_eq!((cost.memory_kib, cost.passes, cost.lanes), (19_456, 2, 1));
+    }
+}
