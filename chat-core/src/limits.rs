@@ -85,6 +85,36 @@ pub const ROTATION_RETRIES_MAX: usize = 8;
 /// Logins looked at in one step of forgetting those that are over.
 pub const FAMILIES_PER_SWEEP: usize = 1_000;
 
+/// Write requests that one group of an embedded store holds. What is over waits for the next group.
+pub const STORE_GROUP_REQUESTS_MAX: usize = 512;
+
+/// Changed keys in one group of an embedded store: sled stops all readers while it applies a batch, 17 µs a key.
+/// What is over waits for the next group; only a single commit of texts beyond the default limits exceeds it.
+pub const STORE_GROUP_OPS_MAX: usize = 1_000;
+
+/// Bytes in one group of an embedded store. What is over waits for the next group; a single commit may exceed it.
+pub const STORE_GROUP_BYTES_MAX: usize = 1024 * 1024;
+
+/// Write requests waiting for the thread of an embedded store. Over it: `StoreError::Overloaded`.
+pub const STORE_QUEUE_MAX: usize = 4_096;
+
+/// Bytes of the write requests waiting for the thread of an embedded store. Over it: `StoreError::Overloaded`.
+pub const STORE_QUEUE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Longest value of an embedded store, in bytes: seventeen of them fit into one page of sled (128 KiB); larger
+/// pages go to files of their own that sled never syncs. Longer texts are continued in rows beside them; any
+/// other longer value is `StoreError::TooLarge`.
+pub const STORE_VALUE_BYTES_MAX: usize = 7_000;
+
+/// Longest key of an embedded store, in bytes. What could be longer is cut and hashed.
+pub const STORE_KEY_BYTES_MAX: usize = 256;
+
+/// Rows deleted by one sweep of an embedded store. What is over is left for the next.
+pub const STORE_SWEEP_MAX: usize = 500;
+
+/// Names of public rooms looked at for one page of a search. A page ends early there, with a cursor to go on.
+pub const STORE_NAMES_SCANNED_MAX: usize = 5_000;
+
 /// Bounds that the embedder sets. The defaults are those of docs/protocol.md, Limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {

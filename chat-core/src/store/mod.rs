@@ -23,6 +23,7 @@ pub mod kv;
 use async_trait::async_trait;
 
 pub use error::{CommitError, StoreError};
+pub use kv::MemoryStore;
 
 use crate::{
     domain::{Commit, Entry, Member, Needs, Room, Rows, Username},

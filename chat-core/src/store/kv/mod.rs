@@ -4,6 +4,18 @@
 //! `BTreeMap`, the sled store is that over sled. So the layout, the group commit and the rule that nothing can
 //! be read before it is durable are written and tested once.
 
+mod group;
+mod keys;
+mod log;
+mod mem;
+mod read;
 mod seam;
+mod store;
+mod values;
+mod verify;
+mod view;
+mod writer;
 
+pub use mem::MemKv;
 pub use seam::{Direction, KvBatch, KvError, OrderedKv};
+pub use store::{KvOptions, KvStore, MemoryStore};

@@ -18,6 +18,7 @@ pub trait OrderedKv: Send + Sync + 'static {
 
     /// Calls `visit` with each key from `from` (inclusive) to `to` (exclusive) and its value, in the given
     /// direction, until it breaks. Stops at the first error.
+    #[allow(clippy::type_complexity, reason = "an alias would hide what a visitor gets")]
     fn scan(
         &self,
         from: &[u8],

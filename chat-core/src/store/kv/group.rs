@@ -1,0 +1,355 @@
+//! Many write requests evaluated into one batch.
+//!
+//! Each request sees the ones before it in the group, and succeeds or fails for itself: what a failed one would
+//! have changed is dropped. Pure but for reading the rows that it checks, so it is tested without a thread.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Direction, KvBatch, OrderedKv,
+    keys::{self, Id16, table},
+    values::{self, v1},
+};
+use crate::{
+    domain::{Change, Commit, Entry, Guard, Member, Message, Room, RowChange},
+    id::{Seq, UserId},
+    limits::{COMMIT_ENTRIES_MAX, STORE_KEY_BYTES_MAX, STORE_SWEEP_MAX, STORE_VALUE_BYTES_MAX},
+    store::{StoreError, UserProfile},
+    time::Timestamp,
+};
+
+/// Something to be written.
+#[derive(Debug)]
+pub(super) enum Request {
+    Commit(Box<Commit>),
+    CreateUser(UserProfile),
+    Sweep(Timestamp),
+}
+
+/// Why one request was not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Refusal {
+    Conflict { head: Seq },
+    Guard(Guard),
+    IdTaken,
+    NameTaken,
+    Store(StoreError),
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Refusal {
+    /// The refusal of a request that can only be refused by a failing store.
+    pub(super) fn into_store_error(self) -> StoreError {
+        match self {
+            Self::Store(error) => error,
+            _ => StoreError::Backend("a request was answered as another kind of request".to_owned()),
+        }
+    }
+}
+
+/// `Ok(more)`: done, and whether a sweep has left something.
+pub(super) type Answer = Result<bool, Refusal>;
+
+/// Keys and their new values; `None` deletes.
+pub(super) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// A group after evaluation.
+#[derive(Debug)]
+pub(super) struct Evaluated {
+    pub(super) batch: KvBatch,
+    /// What the rows that readers look at hold now, so that they go on to see it until the batch is durable.
+    pub(super) undo: Changes,
+    /// One for each request, in order.
+    pub(super) answers: Vec<Answer>,
+    /// Weeks to which sent keys were added.
+    pub(super) weeks: Vec<u16>,
+    /// Weeks before this one hold no sent keys any more.
+    pub(super) swept: Option<u16>,
+}
+
+impl Request {
+    /// At most how many keys and about how many bytes this changes.
+    pub(super) fn cost(&self) -> (usize, usize) {
+        match self {
+            Self::Commit(commit) => {
+                let entries = commit.entries.iter().map(|entry| match entry.message() {
+                    Some(message) => {
+                        let bytes = message.content.as_str().len();
+                        (2 + bytes.saturating_sub(1) / values::TEXT_INLINE_BYTES, bytes)
+                    }
+                    None => (2, 0),
+                });
+                let rows = commit.rows.iter().map(|row| match row {
+                    RowChange::PutMember(_) => 3,
+                    RowChange::RemoveMember(_) => 4,
+                    _ => 1,
+                });
+                let (ops, text) = entries.fold((1, 0), |sum, entry| (sum.0 + entry.0, sum.1 + entry.1));
+                let ops = ops + rows.sum::<usize>();
+                (ops, text + ops * 96)
+            }
+            Self::CreateUser(_) => (2, 256),
+            Self::Sweep(_) => (STORE_SWEEP_MAX, STORE_SWEEP_MAX * 96),
+        }
+    }
+}
+
+/// Evaluates requests in order on top of what `kv` holds.
+pub(super) fn evaluate<'r, K: OrderedKv>(
+    kv: &K,
+    requests: impl IntoIterator<Item = &'r Request>,
+) -> Result<Evaluated, StoreError> {
+    let mut group = Group { kv, read: BTreeMap::new(), changes: Changes::new(), request: Changes::new() };
+    let (mut answers, mut weeks, mut swept) = (Vec::new(), Vec::new(), None);
+    for request in requests {
+        let answer = match request {
+            Request::Commit(commit) => group.commit(commit).map(|()| false),
+            Request::CreateUser(user) => group.create_user(user).map(|()| false),
+            Request::Sweep(now) => group.sweep(*now).map(|(more, before)| {
+                swept = swept.max((!more).then_some(before));
+                more
+            }),
+        };
+        let request_changes = std::mem::take(&mut group.request);
+        if answer.is_ok() {
+            weeks.extend(request_changes.keys().filter_map(|key| week_of_sent(key)));
+            group.changes.extend(request_changes);
+        }
+        answers.push(answer);
+    }
+    weeks.sort_unstable();
+    weeks.dedup();
+    let undo = group.undo()?;
+    let batch = KvBatch { changes: group.changes.into_iter().collect() };
+    Ok(Evaluated { batch, undo, answers, weeks, swept })
+}
+
+fn week_of_sent(key: &[u8]) -> Option<u16> {
+    match key {
+        [table::SENT, high, low, ..] => Some(u16::from_be_bytes([*high, *low])),
+        _ => None,
+    }
+}
+
+/// Whether readers see rows of this table as they were until the change is durable. Rows of the log are new and
+/// above the head, so that the head hides them; so does it with what was sent under a key. A marker may be seen
+/// early: it says nothing that could be taken back and matter.
+fn is_hidden_until_durable(table: u8) -> bool {
+    table < table::MESSAGE
+}
+
+struct Group<'a, K> {
+    kv: &'a K,
+    /// What was read of the rows that readers look at, as it stands in `kv`.
+    read: Changes,
+    /// The changes of the requests that succeeded so far.
+    changes: Changes,
+    /// The changes of the request at hand.
+    request: Changes,
+}
+
+impl<K: OrderedKv> Group<'_, K> {
+    fn commit(&mut self, commit: &Commit) -> Result<(), Refusal> {
+        let Commit { after, room, entries, rows, guards } = commit;
+        if entries.len() > COMMIT_ENTRIES_MAX {
+            return Err(StoreError::TooLarge.into());
+        }
+        if !is_dense(commit) {
+            return Err(
+                StoreError::Backend("the entries of a commit do not follow its head".to_owned()).into()
+            );
+        }
+        let room16 = keys::room16(&room.id);
+        let head = match self.get(&keys::room_count(&room16))? {
+            Some(count) => values::decode_head(&count)?,
+            None => Seq::ZERO,
+        };
+        if head != *after {
+            return Err(Refusal::Conflict { head });
+        }
+        for guard in guards {
+            if !self.holds(guard, room)? {
+                return Err(Refusal::Guard(guard.clone()));
+            }
+        }
+        for entry in entries {
+            self.entry(&room16, entry)?;
+        }
+        if entries.iter().any(|entry| matches!(entry.change, Change::Describe(_))) {
+            self.put(keys::room(&room16), values::encode_room(room)?)?;
+        } else if *after == Seq::ZERO {
+            return Err(StoreError::Backend("the log of a room begins with what it is".to_owned()).into());
+        }
+        self.put(keys::room_count(&room16), values::encode_room_count(room)?)?;
+        for row in rows {
+            self.row(&room16, room, row)?;
+        }
+        Ok(())
+    }
+
+    fn holds(&mut self, guard: &Guard, room: &Room) -> Result<bool, StoreError> {
+        match guard {
+            Guard::NameFree => match self.get(&keys::room_name(&room.name))? {
+                Some(row) => Ok(values::decode::<v1::Named<'_>>(&row)?.id.room()? == room.id),
+                None => Ok(true),
+            },
+            Guard::RoomsBelow(user, most) => Ok(self.user_count(&keys::user16(user))?.rooms < *most),
+        }
+    }
+
+    fn entry(&mut self, room16: &Id16, entry: &Entry) -> Result<(), StoreError> {
+        match values::encode_event(entry)? {
+            Some(row) => self.put(keys::event(room16, entry.seq), row),
+            None => match entry.message() {
+                Some(message) => self.message(room16, entry, message),
+                None => Ok(()),
+            },
+        }
+    }
+
+    fn message(&mut self, room16: &Id16, entry: &Entry, message: &Message) -> Result<(), StoreError> {
+        let (inline, parts) = values::split_text(message.content.as_str());
+        let continued = message.content.as_str().len() - inline.len();
+        for (number, part) in (0..).zip(parts) {
+            self.put(keys::text(room16, entry.seq, number), part.as_bytes().to_vec())?;
+        }
+        let row = values::encode_message(entry, message, inline, continued)?;
+        self.put(keys::message(room16, entry.seq), row)?;
+        let author16 = keys::user16(&entry.actor);
+        self.put(keys::author(&author16, room16, entry.seq), values::PRESENT.to_vec())
+    }
+
+    fn row(&mut self, room16: &Id16, room: &Room, row: &RowChange) -> Result<(), StoreError> {
+        match row {
+            RowChange::PutMember(member) => self.put_member(room16, member),
+            RowChange::RemoveMember(user) => self.remove_member(room16, user),
+            RowChange::PutSent(user, client, sent) => {
+                let key = keys::sent(keys::week(sent.at), &keys::user16(user), room16, client);
+                self.put(key, values::encode_sent(*sent)?)
+            }
+            RowChange::PutMarker(user, marker) => {
+                self.put(keys::marker(&keys::user16(user), room16), values::encode_marker(*marker)?)
+            }
+            RowChange::TakeName => {
+                self.put(keys::room_name(&room.name), values::encode_named(room.id.as_str())?)
+            }
+        }
+    }
+
+    fn put_member(&mut self, room16: &Id16, member: &Member) -> Result<(), StoreError> {
+        let user16 = keys::user16(&member.user);
+        let key = keys::member(room16, &user16);
+        if self.get(&key)?.is_none() {
+            self.count_room(&user16, |rooms| rooms + 1)?;
+            self.put(keys::room_of_user(&user16, room16), values::PRESENT.to_vec())?;
+        }
+        self.put(key, values::encode_member(member)?)
+    }
+
+    fn remove_member(&mut self, room16: &Id16, user: &UserId) -> Result<(), StoreError> {
+        let user16 = keys::user16(user);
+        let key = keys::member(room16, &user16);
+        if self.get(&key)?.is_some() {
+            self.count_room(&user16, |rooms| rooms.saturating_sub(1))?;
+            self.request.insert(keys::room_of_user(&user16, room16), None);
+            self.request.insert(keys::marker(&user16, room16), None);
+            self.request.insert(key, None);
+        }
+        Ok(())
+    }
+
+    fn user_count(&mut self, user16: &Id16) -> Result<v1::UserCount, StoreError> {
+        match self.get(&keys::user_count(user16))? {
+            Some(row) => values::decode(&row),
+            None => Ok(v1::UserCount { rooms: 0, version: 0 }),
+        }
+    }
+
+    fn count_room(&mut self, user16: &Id16, change: impl Fn(u32) -> u32) -> Result<(), StoreError> {
+        let v1::UserCount { rooms, version } = self.user_count(user16)?;
+        let count = v1::UserCount { rooms: change(rooms), version: version + 1 };
+        self.put(keys::user_count(user16), values::encode(&count)?)
+    }
+
+    fn create_user(&mut self, user: &UserProfile) -> Result<(), Refusal> {
+        let key = keys::user(&keys::user16(&user.id));
+        if self.get(&key)?.is_some() {
+            return Err(Refusal::IdTaken);
+        }
+        let name_key = keys::username(&user.username);
+        if self.get(&name_key)?.is_some() {
+            return Err(Refusal::NameTaken);
+        }
+        self.put(key, values::encode_user(user)?)?;
+        self.put(name_key, values::encode_named(user.id.as_str())?)?;
+        Ok(())
+    }
+
+    /// Deletes sent keys of the weeks before last week. Returns whether some are left, and the first week kept.
+    fn sweep(&mut self, now: Timestamp) -> Result<(bool, u16), Refusal> {
+        let first_kept = keys::week(now).saturating_sub(1);
+        let mut old = Vec::new();
+        let (from, to) = (keys::sent_week(0), keys::sent_week(first_kept));
+        let mut more = false;
+        self.kv
+            .scan(&from, &to, Direction::Ascending, &mut |key, _| {
+                more = old.len() == STORE_SWEEP_MAX;
+                if more {
+                    return std::ops::ControlFlow::Break(());
+                }
+                old.push(key.to_vec());
+                std::ops::ControlFlow::Continue(())
+            })
+            .map_err(StoreError::from)?;
+        self.request.extend(old.into_iter().map(|key| (key, None)));
+        Ok((more, first_kept))
+    }
+
+    /// A row as the requests so far leave it.
+    fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        if let Some(value) = self.request.get(key).or_else(|| self.changes.get(key)) {
+            return Ok(value.clone());
+        }
+        if let Some(value) = self.read.get(key) {
+            return Ok(value.clone());
+        }
+        let value = self.kv.get(key)?;
+        self.read.insert(key.to_vec(), value.clone());
+        Ok(value)
+    }
+
+    /// The one place where the bounds on keys and values are held.
+    fn put(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), StoreError> {
+        if key.len() > STORE_KEY_BYTES_MAX || value.len() > STORE_VALUE_BYTES_MAX {
+            return Err(StoreError::TooLarge);
+        }
+        self.request.insert(key, Some(value));
+        Ok(())
+    }
+
+    fn undo(&mut self) -> Result<Changes, StoreError> {
+        let mut undo = Changes::new();
+        for key in self.changes.keys().take_while(|key| is_hidden_until_durable(key[0])) {
+            let value = match self.read.remove(key) {
+                Some(value) => value,
+                None => self.kv.get(key)?,
+            };
+            undo.insert(key.clone(), value);
+        }
+        Ok(undo)
+    }
+}
+
+fn is_dense(commit: &Commit) -> bool {
+    let Commit { after, room, entries, .. } = commit;
+    let mut head = *after;
+    entries.iter().all(|entry| {
+        head = head.next();
+        entry.seq == head && entry.room == room.id
+    }) && room.head == head
+}

@@ -1,0 +1,276 @@
+//! Where each row stands: the first byte of a key names the table, the rest are fixed parts, big-endian, with at
+//! most one variable part at the end. So rows that are read together stand together and sort by `seq`.
+//!
+//! | tag | key after the tag | row |
+//! |---|---|---|
+//! | `01` | name | meta: what is true of the store as a whole |
+//! | `10` | user | profile |
+//! | `12` | folded username | the user of that name |
+//! | `14` | user | how many rooms, and how often that changed |
+//! | `20` | room | what the room is: name, kind, description |
+//! | `21` | room | its counters: head, messages, members, owners |
+//! | `22` | room, user | membership |
+//! | `23` | user, room | index: the rooms of a user |
+//! | `24` | folded name | the public room of that name |
+//! | `30` | room, seq | entry that is a message |
+//! | `38` | user, room, seq | index: the messages of an author |
+//! | `39` | room, seq, part `u16` | continuation of a long text |
+//! | `3A` | room, seq | entry that is no message |
+//! | `40` | user, room | how far the user has read |
+//! | `50` | week `u16`, user, room, client's key | what was sent under a key |
+//!
+//! Users and rooms are 16 bytes each, see [`id16`]. The tags `11`, `13`, `31` to `37`, `41`, `52` to `A0` are
+//! kept free for e-mail addresses, devices, edits, reactions, threads, mentions, receipts, tokens, files,
+//! audit, search and expiry.
+
+use crate::{
+    domain::{RoomName, Username},
+    id::{ClientMessageId, RoomId, Seq, UserId},
+    time::Timestamp,
+};
+
+/// The tables.
+pub(super) mod table {
+    pub(in super::super) const META: u8 = 0x01;
+    pub(in super::super) const USER: u8 = 0x10;
+    pub(in super::super) const USERNAME: u8 = 0x12;
+    pub(in super::super) const USER_COUNT: u8 = 0x14;
+    pub(in super::super) const ROOM: u8 = 0x20;
+    pub(in super::super) const ROOM_COUNT: u8 = 0x21;
+    pub(in super::super) const MEMBER: u8 = 0x22;
+    pub(in super::super) const ROOM_OF_USER: u8 = 0x23;
+    pub(in super::super) const ROOM_NAME: u8 = 0x24;
+    pub(in super::super) const MESSAGE: u8 = 0x30;
+    pub(in super::super) const AUTHOR: u8 = 0x38;
+    pub(in super::super) const TEXT: u8 = 0x39;
+    pub(in super::super) const EVENT: u8 = 0x3A;
+    pub(in super::super) const MARKER: u8 = 0x40;
+    pub(in super::super) const SENT: u8 = 0x50;
+}
+
+/// An identifier inside a key.
+pub(super) type Id16 = [u8; 16];
+
+/// Milliseconds of a week.
+const WEEK_MILLIS: i64 = 7 * 24 * 60 * 60 * 1_000;
+
+/// Bytes of a folded name that a key holds before the rest is replaced by a hash.
+const NAME_BYTES: usize = 200;
+
+/// The 16 bytes for an identifier: those of a canonical UUID; for anything else a hash that has the form of a
+/// UUID of version 8. UUIDs of that version are hashed too, so that the two never meet.
+pub(super) fn id16(text: &str) -> Id16 {
+    match canonical_uuid(text) {
+        Some(bytes) if bytes[6] >> 4 != 8 => bytes,
+        _ => {
+            let hash = blake3::hash(text.as_bytes());
+            let mut bytes = [0; 16];
+            bytes.copy_from_slice(&hash.as_bytes()[..16]);
+            bytes[6] = bytes[6] & 0x0f | 0x80;
+            bytes[8] = bytes[8] & 0x3f | 0x80;
+            bytes
+        }
+    }
+}
+
+/// The bytes of a UUID that is written as UUIDs are written: lower case, with hyphens.
+pub(super) fn canonical_uuid(text: &str) -> Option<Id16> {
+    if text.len() != 36 {
+        return None;
+    }
+    let uuid = uuid::Uuid::try_parse(text).ok()?;
+    let mut buffer = uuid::Uuid::encode_buffer();
+    (uuid.hyphenated().encode_lower(&mut buffer) == text).then(|| uuid.into_bytes())
+}
+
+pub(super) fn user16(user: &UserId) -> Id16 {
+    id16(user.as_str())
+}
+
+pub(super) fn room16(room: &RoomId) -> Id16 {
+    id16(room.as_str())
+}
+
+/// A key of these parts.
+pub(super) fn key(table: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + parts.iter().map(|part| part.len()).sum::<usize>());
+    key.push(table);
+    for part in parts {
+        key.extend_from_slice(part);
+    }
+    key
+}
+
+pub(super) fn meta(name: &str) -> Vec<u8> {
+    key(table::META, &[name.as_bytes()])
+}
+
+pub(super) fn user(user: &Id16) -> Vec<u8> {
+    key(table::USER, &[user])
+}
+
+pub(super) fn username(name: &Username) -> Vec<u8> {
+    key(table::USERNAME, &[name.key().as_bytes()])
+}
+
+pub(super) fn user_count(user: &Id16) -> Vec<u8> {
+    key(table::USER_COUNT, &[user])
+}
+
+pub(super) fn room(room: &Id16) -> Vec<u8> {
+    key(table::ROOM, &[room])
+}
+
+pub(super) fn room_count(room: &Id16) -> Vec<u8> {
+    key(table::ROOM_COUNT, &[room])
+}
+
+pub(super) fn member(room: &Id16, user: &Id16) -> Vec<u8> {
+    key(table::MEMBER, &[room, user])
+}
+
+pub(super) fn room_of_user(user: &Id16, room: &Id16) -> Vec<u8> {
+    key(table::ROOM_OF_USER, &[user, room])
+}
+
+/// Names sort as their folded forms do. Folding can make a name many times longer, so what is over 200 bytes
+/// is replaced by `FF` (which stands in no UTF-8) and a hash of the whole.
+pub(super) fn room_name(name: &RoomName) -> Vec<u8> {
+    let folded = name.key();
+    if folded.len() <= NAME_BYTES {
+        return key(table::ROOM_NAME, &[folded.as_bytes()]);
+    }
+    let hash = blake3::hash(folded.as_bytes());
+    let head = &folded.as_bytes()[..folded.floor_char_boundary(NAME_BYTES)];
+    key(table::ROOM_NAME, &[head, &[0xff], &hash.as_bytes()[..16]])
+}
+
+/// The folded name in a key of [`room_name`], or `None` when it was too long to stand there whole.
+pub(super) fn folded_name(key: &[u8]) -> Option<&str> {
+    std::str::from_utf8(key.get(1..)?).ok()
+}
+
+pub(super) fn message(room: &Id16, seq: Seq) -> Vec<u8> {
+    key(table::MESSAGE, &[room, &seq.get().to_be_bytes()])
+}
+
+pub(super) fn event(room: &Id16, seq: Seq) -> Vec<u8> {
+    key(table::EVENT, &[room, &seq.get().to_be_bytes()])
+}
+
+pub(super) fn author(user: &Id16, room: &Id16, seq: Seq) -> Vec<u8> {
+    key(table::AUTHOR, &[user, room, &seq.get().to_be_bytes()])
+}
+
+pub(super) fn text(room: &Id16, seq: Seq, part: u16) -> Vec<u8> {
+    key(table::TEXT, &[room, &seq.get().to_be_bytes(), &part.to_be_bytes()])
+}
+
+pub(super) fn marker(user: &Id16, room: &Id16) -> Vec<u8> {
+    key(table::MARKER, &[user, room])
+}
+
+/// A client's key stands as it is up to 64 bytes, after a zero; a longer one (it may have 256) as a hash, after
+/// a one.
+pub(super) fn sent(week: u16, user: &Id16, room: &Id16, client: &ClientMessageId) -> Vec<u8> {
+    let client = client.as_str().as_bytes();
+    let week = week.to_be_bytes();
+    if client.len() <= 64 {
+        key(table::SENT, &[&week, user, room, &[0], client])
+    } else {
+        key(table::SENT, &[&week, user, room, &[1], blake3::hash(client).as_bytes()])
+    }
+}
+
+/// Where a week of sent keys begins.
+pub(super) fn sent_week(week: u16) -> Vec<u8> {
+    key(table::SENT, &[&week.to_be_bytes()])
+}
+
+/// The week of an instant, counted from the Unix epoch.
+pub(super) fn week(at: Timestamp) -> u16 {
+    let week = at.as_millis().div_euclid(WEEK_MILLIS).clamp(0, i64::from(u16::MAX));
+    u16::try_from(week).unwrap_or(u16::MAX)
+}
+
+/// The `seq` in a key of the tables `30` and `3A`.
+pub(super) fn seq_of(key: &[u8]) -> Option<Seq> {
+    let bytes = key.get(17..25)?.try_into().ok()?;
+    Some(Seq::new(u64::from_be_bytes(bytes)))
+}
+
+/// The 16 bytes at an offset of a key.
+pub(super) fn id_at(key: &[u8], offset: usize) -> Option<Id16> {
+    key.get(offset..offset + 16)?.try_into().ok()
+}
+
+/// The first key after all that begin with `prefix`.
+pub(super) fn after_prefix(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            break;
+        }
+    }
+    end
+}
+
+/// The smallest key after this one.
+pub(super) fn after_key(key: &[u8]) -> Vec<u8> {
+    let mut next = key.to_vec();
+    next.push(0);
+    next
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::STORE_KEY_BYTES_MAX;
+
+    #[test]
+    fn a_uuid_stands_as_its_bytes_and_everything_else_as_a_hash_of_version_8() {
+        let uuid = "0190b5a2-7a39-7c3e-8f00-000000000001";
+        assert_eq!(id16(uuid)[..2], [0x01, 0x90]);
+        for other in ["alice", &uuid.to_uppercase(), "0190b5a2-7a39-8c3e-8f00-000000000001"] {
+            assert_eq!(id16(other)[6] >> 4, 8, "{other}");
+            assert_eq!(id16(other)[8] >> 6, 2, "{other}");
+        }
+        assert_ne!(id16(uuid), id16(&uuid.to_uppercase()));
+    }
+
+    #[test]
+    fn keys_stay_within_their_bound_whatever_they_are_made_of() {
+        let id = id16("x");
+        // U+FDFA becomes eighteen characters when it is folded.
+        let name = RoomName::from_stored(&"\u{fdfa}".repeat(100));
+        let client = ClientMessageId::parse(&"\u{10ffff}".repeat(64)).unwrap();
+        assert!(room_name(&name).len() <= STORE_KEY_BYTES_MAX);
+        assert!(sent(1, &id, &id, &client).len() <= STORE_KEY_BYTES_MAX);
+        let longest = ClientMessageId::parse(&"k".repeat(64)).unwrap();
+        assert!(sent(1, &id, &id, &longest).len() <= STORE_KEY_BYTES_MAX);
+    }
+
+    #[test]
+    fn long_names_that_differ_only_at_their_end_have_different_keys() {
+        let name = |end: &str| room_name(&RoomName::from_stored(&format!("{}{end}", "ü".repeat(99))));
+        let long = |end: &str| room_name(&RoomName::from_stored(&format!("{}{end}", "\u{fdfa}".repeat(99))));
+        assert_ne!(name("a"), name("b"));
+        assert_ne!(long("a"), long("b"));
+        assert_eq!(folded_name(&name("a")), Some(format!("{}a", "ü".repeat(99)).as_str()));
+        assert_eq!(folded_name(&long("a")), None);
+    }
+
+    #[test]
+    fn the_end_of_a_prefix_is_after_all_its_keys() {
+        assert_eq!(after_prefix(&[0x22, 0xff]), [0x23]);
+        assert_eq!(after_prefix(&[0x22, 0x01]), [0x22, 0x02]);
+    }
+
+    #[test]
+    fn weeks_of_clocks_that_are_far_off_are_still_weeks() {
+        assert_eq!(week(Timestamp::from_millis(-5)), 0);
+        assert_eq!(week(Timestamp::from_millis(WEEK_MILLIS)), 1);
+        assert_eq!(week(Timestamp::from_millis(i64::MAX)), u16::MAX);
+    }
+}

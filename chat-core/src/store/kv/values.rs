@@ -1,0 +1,347 @@
+//! What stands in each row: one byte, the version of the value, then the postcard encoding of a struct of that
+//! version ([`v1`]). The domain's types never derive the encoding, so that changing them changes no file.
+
+pub(super) mod v1;
+
+use serde::{Deserialize, Serialize};
+
+use super::keys::canonical_uuid;
+use crate::{
+    domain::{
+        Change, Content, Description, Entry, History, LeaveReason, Marker, Member, Message, MessageType,
+        Role, Room, RoomKind, RoomName, Sent, Username,
+    },
+    id::{ClientMessageId, RoomId, Seq, UserId},
+    store::{StoreError, UserProfile},
+    time::Timestamp,
+};
+
+/// The version written.
+const VERSION: u8 = 1;
+
+/// A row that says all by being there.
+pub(super) const PRESENT: &[u8] = &[VERSION];
+
+/// Bytes of a text that stand in the message's own row; with what stands beside it this stays under
+/// [`crate::limits::STORE_VALUE_BYTES_MAX`].
+pub(super) const TEXT_INLINE_BYTES: usize = 6_000;
+
+/// Bytes of a text in one continuation row.
+pub(super) const TEXT_PART_BYTES: usize = 6_900;
+
+/// Encodes a value of the present version.
+pub(super) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
+    let buffer = Vec::with_capacity(96);
+    let mut buffer = postcard::to_extend(&VERSION, buffer).map_err(|_| StoreError::TooLarge)?;
+    buffer = postcard::to_extend(value, buffer).map_err(|_| StoreError::TooLarge)?;
+    Ok(buffer)
+}
+
+/// Decodes a value of any version known.
+pub(super) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, StoreError> {
+    match bytes.split_first() {
+        Some((&VERSION, rest)) => match postcard::take_from_bytes(rest) {
+            Ok((value, [])) => Ok(value),
+            _ => Err(corrupt("a value does not decode")),
+        },
+        Some((&found, _)) if found > VERSION => Err(StoreError::TooNew { found }),
+        _ => Err(corrupt("a value has no version")),
+    }
+}
+
+/// What is stored contradicts itself.
+pub(super) fn corrupt(what: &str) -> StoreError {
+    StoreError::Corrupt(what.to_owned())
+}
+
+impl<'a> v1::Id<'a> {
+    pub(super) fn of(text: &'a str) -> Self {
+        canonical_uuid(text).map_or(Self::Text(text), Self::Uuid)
+    }
+
+    pub(super) fn user(&self) -> Result<UserId, StoreError> {
+        self.parse(UserId::parse)
+    }
+
+    pub(super) fn room(&self) -> Result<RoomId, StoreError> {
+        self.parse(RoomId::parse)
+    }
+
+    fn parse<T, E>(&self, parse: impl Fn(&str) -> Result<T, E>) -> Result<T, StoreError> {
+        let parsed = match self {
+            Self::Uuid(bytes) => {
+                let mut buffer = uuid::Uuid::encode_buffer();
+                parse(uuid::Uuid::from_bytes(*bytes).hyphenated().encode_lower(&mut buffer))
+            }
+            Self::Text(text) => parse(text),
+        };
+        parsed.map_err(|_| corrupt("an id"))
+    }
+}
+
+pub(super) fn encode_user(user: &UserProfile) -> Result<Vec<u8>, StoreError> {
+    encode(&v1::User {
+        id: v1::Id::of(user.id.as_str()),
+        username: user.username.as_str(),
+        created_at: user.created_at.as_millis(),
+        external: user.external,
+    })
+}
+
+pub(super) fn decode_user(bytes: &[u8]) -> Result<UserProfile, StoreError> {
+    let row: v1::User<'_> = decode(bytes)?;
+    Ok(UserProfile {
+        id: row.id.user()?,
+        username: Username::parse(row.username).map_err(|_| corrupt("a username"))?,
+        created_at: Timestamp::from_millis(row.created_at),
+        external: row.external,
+    })
+}
+
+pub(super) fn encode_named(id: &str) -> Result<Vec<u8>, StoreError> {
+    encode(&v1::Named { id: v1::Id::of(id) })
+}
+
+fn room_row(room: &Room) -> v1::Room<'_> {
+    v1::Room {
+        id: v1::Id::of(room.id.as_str()),
+        kind: match room.kind {
+            RoomKind::Public => 0,
+            RoomKind::Private => 1,
+        },
+        name: room.name.as_str(),
+        description: room.description.as_str(),
+        created_by: v1::Id::of(room.created_by.as_str()),
+        created_at: room.created_at.as_millis(),
+        history: match room.history {
+            History::All => 0,
+            History::SinceJoin => 1,
+        },
+    }
+}
+
+fn count_row(room: &Room) -> v1::RoomCount {
+    v1::RoomCount {
+        head: room.head.get(),
+        messages: room.messages,
+        members: room.members,
+        owners: room.owners,
+    }
+}
+
+pub(super) fn encode_room(room: &Room) -> Result<Vec<u8>, StoreError> {
+    encode(&room_row(room))
+}
+
+pub(super) fn encode_room_count(room: &Room) -> Result<Vec<u8>, StoreError> {
+    encode(&count_row(room))
+}
+
+/// A room out of its two rows.
+pub(super) fn decode_room(room: &[u8], count: &[u8]) -> Result<Room, StoreError> {
+    room_of(&decode(room)?, &decode(count)?)
+}
+
+fn room_of(row: &v1::Room<'_>, count: &v1::RoomCount) -> Result<Room, StoreError> {
+    Ok(Room {
+        id: row.id.room()?,
+        kind: match row.kind {
+            0 => RoomKind::Public,
+            1 => RoomKind::Private,
+            _ => return Err(corrupt("the kind of a room")),
+        },
+        name: RoomName::from_stored(row.name),
+        description: Description::from_stored(row.description),
+        created_by: row.created_by.user()?,
+        created_at: Timestamp::from_millis(row.created_at),
+        history: match row.history {
+            0 => History::All,
+            1 => History::SinceJoin,
+            _ => return Err(corrupt("the history of a room")),
+        },
+        head: Seq::new(count.head),
+        messages: count.messages,
+        members: count.members,
+        owners: count.owners,
+    })
+}
+
+/// The head in a row of counters.
+pub(super) fn decode_head(count: &[u8]) -> Result<Seq, StoreError> {
+    decode::<v1::RoomCount>(count).map(|count| Seq::new(count.head))
+}
+
+const fn role_byte(role: Role) -> u8 {
+    match role {
+        Role::Member => 0,
+        Role::Moderator => 1,
+        Role::Admin => 2,
+        Role::Owner => 3,
+    }
+}
+
+fn role_of(byte: u8) -> Result<Role, StoreError> {
+    Ok(match byte {
+        0 => Role::Member,
+        1 => Role::Moderator,
+        2 => Role::Admin,
+        3 => Role::Owner,
+        _ => return Err(corrupt("a role")),
+    })
+}
+
+pub(super) fn encode_member(member: &Member) -> Result<Vec<u8>, StoreError> {
+    encode(&v1::Member {
+        user: v1::Id::of(member.user.as_str()),
+        role: role_byte(member.role),
+        joined: member.joined.get(),
+        joined_at: member.joined_at.as_millis(),
+    })
+}
+
+pub(super) fn decode_member(bytes: &[u8]) -> Result<Member, StoreError> {
+    let row: v1::Member<'_> = decode(bytes)?;
+    Ok(Member {
+        user: row.user.user()?,
+        role: role_of(row.role)?,
+        joined: Seq::new(row.joined),
+        joined_at: Timestamp::from_millis(row.joined_at),
+    })
+}
+
+/// Cuts a text into what stands in the message's row and the continuations, at character boundaries.
+pub(super) fn split_text(text: &str) -> (&str, Vec<&str>) {
+    if text.len() <= TEXT_INLINE_BYTES {
+        return (text, Vec::new());
+    }
+    let (inline, mut rest) = text.split_at(text.floor_char_boundary(TEXT_INLINE_BYTES));
+    let mut parts = Vec::new();
+    while !rest.is_empty() {
+        let (part, left) = rest.split_at(rest.floor_char_boundary(TEXT_PART_BYTES));
+        parts.push(part);
+        rest = left;
+    }
+    (inline, parts)
+}
+
+/// The row of a message whose text begins with `text` and goes on for `continued` bytes.
+pub(super) fn encode_message(
+    entry: &Entry,
+    message: &Message,
+    text: &str,
+    continued: usize,
+) -> Result<Vec<u8>, StoreError> {
+    encode(&v1::Message {
+        at: entry.at.as_millis(),
+        actor: v1::Id::of(entry.actor.as_str()),
+        ordinal: message.ordinal,
+        message_type: match message.message_type {
+            MessageType::Text => 0,
+        },
+        client_message_id: message.client_message_id.as_ref().map(ClientMessageId::as_str),
+        text,
+        continued: u32::try_from(continued).map_err(|_| StoreError::TooLarge)?,
+    })
+}
+
+/// How many bytes of text the message in this row has, those in continuations included.
+pub(super) fn text_bytes(bytes: &[u8]) -> Result<usize, StoreError> {
+    let row: v1::Message<'_> = decode(bytes)?;
+    Ok(row.text.len() + row.continued as usize)
+}
+
+/// The message in a row; `rest` yields the continuation of a long text.
+pub(super) fn decode_message(
+    room: &RoomId,
+    seq: Seq,
+    bytes: &[u8],
+    rest: impl FnOnce() -> Result<String, StoreError>,
+) -> Result<Entry, StoreError> {
+    let row: v1::Message<'_> = decode(bytes)?;
+    let content = if row.continued == 0 {
+        Content::from_stored(row.text)
+    } else {
+        let rest = rest()?;
+        if rest.len() != row.continued as usize {
+            return Err(corrupt("the continuation of a text"));
+        }
+        Content::from_stored(&format!("{}{rest}", row.text))
+    };
+    let message = Message {
+        ordinal: row.ordinal,
+        content,
+        message_type: match row.message_type {
+            0 => MessageType::Text,
+            _ => return Err(corrupt("the type of a message")),
+        },
+        client_message_id: match row.client_message_id {
+            Some(key) => Some(ClientMessageId::parse(key).map_err(|_| corrupt("a client's key"))?),
+            None => None,
+        },
+    };
+    let (at, actor) = (Timestamp::from_millis(row.at), row.actor.user()?);
+    Ok(Entry { room: room.clone(), seq, at, actor, change: Change::Send(message) })
+}
+
+/// The row of an entry that is no message; `None` for one that is.
+pub(super) fn encode_event(entry: &Entry) -> Result<Option<Vec<u8>>, StoreError> {
+    let change = match &entry.change {
+        Change::Send(_) => return Ok(None),
+        Change::Describe(room) => v1::Change::Describe { room: room_row(room), count: count_row(room) },
+        Change::Join { user, role, member_count } => v1::Change::Join {
+            user: v1::Id::of(user.as_str()),
+            role: role_byte(*role),
+            member_count: *member_count,
+        },
+        Change::Leave { user, role, reason, member_count } => v1::Change::Leave {
+            user: v1::Id::of(user.as_str()),
+            role: role_byte(*role),
+            reason: match reason {
+                LeaveReason::Left => 0,
+            },
+            member_count: *member_count,
+        },
+    };
+    let (at, actor) = (entry.at.as_millis(), v1::Id::of(entry.actor.as_str()));
+    encode(&v1::Event { at, actor, change }).map(Some)
+}
+
+/// The entry in a row of the table of entries that are no messages.
+pub(super) fn decode_event(room: &RoomId, seq: Seq, bytes: &[u8]) -> Result<Entry, StoreError> {
+    let row: v1::Event<'_> = decode(bytes)?;
+    let change = match &row.change {
+        v1::Change::Describe { room, count } => Change::Describe(Box::new(room_of(room, count)?)),
+        v1::Change::Join { user, role, member_count } => {
+            Change::Join { user: user.user()?, role: role_of(*role)?, member_count: *member_count }
+        }
+        v1::Change::Leave { user, role, reason, member_count } => Change::Leave {
+            user: user.user()?,
+            role: role_of(*role)?,
+            reason: match reason {
+                0 => LeaveReason::Left,
+                _ => return Err(corrupt("the reason of a leaving")),
+            },
+            member_count: *member_count,
+        },
+    };
+    let (at, actor) = (Timestamp::from_millis(row.at), row.actor.user()?);
+    Ok(Entry { room: room.clone(), seq, at, actor, change })
+}
+
+pub(super) fn encode_marker(marker: Marker) -> Result<Vec<u8>, StoreError> {
+    encode(&v1::Marker { seq: marker.seq.get(), ordinal: marker.ordinal })
+}
+
+pub(super) fn decode_marker(bytes: &[u8]) -> Result<Marker, StoreError> {
+    let row: v1::Marker = decode(bytes)?;
+    Ok(Marker { seq: Seq::new(row.seq), ordinal: row.ordinal })
+}
+
+pub(super) fn encode_sent(sent: Sent) -> Result<Vec<u8>, StoreError> {
+    encode(&v1::Sent { seq: sent.seq.get(), at: sent.at.as_millis() })
+}
+
+pub(super) fn decode_sent(bytes: &[u8]) -> Result<Sent, StoreError> {
+    let row: v1::Sent = decode(bytes)?;
+    Ok(Sent { seq: Seq::new(row.seq), at: Timestamp::from_millis(row.at), duplicate: false })
+}

@@ -1,0 +1,141 @@
+//! The first encoding of every value. Frozen: it stands in files that are out there. A change is a `v2`.
+
+use serde::{Deserialize, Serialize};
+
+/// An identifier: the bytes of a canonical UUID, or the text of anything else.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) enum Id<'a> {
+    Uuid([u8; 16]),
+    Text(&'a str),
+}
+
+/// `10`
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct User<'a> {
+    #[serde(borrow)]
+    pub(in super::super) id: Id<'a>,
+    pub(in super::super) username: &'a str,
+    pub(in super::super) created_at: i64,
+    pub(in super::super) external: bool,
+}
+
+/// `12` and `24`
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct Named<'a> {
+    #[serde(borrow)]
+    pub(in super::super) id: Id<'a>,
+}
+
+/// `14`
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct UserCount {
+    pub(in super::super) rooms: u32,
+    pub(in super::super) version: u64,
+}
+
+/// `20`
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct Room<'a> {
+    #[serde(borrow)]
+    pub(in super::super) id: Id<'a>,
+    pub(in super::super) kind: u8,
+    pub(in super::super) name: &'a str,
+    pub(in super::super) description: &'a str,
+    #[serde(borrow)]
+    pub(in super::super) created_by: Id<'a>,
+    pub(in super::super) created_at: i64,
+    pub(in super::super) history: u8,
+}
+
+/// `21`
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct RoomCount {
+    pub(in super::super) head: u64,
+    pub(in super::super) messages: u64,
+    pub(in super::super) members: u32,
+    pub(in super::super) owners: u32,
+}
+
+/// `22`
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct Member<'a> {
+    #[serde(borrow)]
+    pub(in super::super) user: Id<'a>,
+    pub(in super::super) role: u8,
+    pub(in super::super) joined: u64,
+    pub(in super::super) joined_at: i64,
+}
+
+/// `30`; room and seq stand in the key, the rest of a long text in `39`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct Message<'a> {
+    pub(in super::super) at: i64,
+    #[serde(borrow)]
+    pub(in super::super) actor: Id<'a>,
+    pub(in super::super) ordinal: u64,
+    pub(in super::super) message_type: u8,
+    pub(in super::super) client_message_id: Option<&'a str>,
+    pub(in super::super) text: &'a str,
+    /// Bytes of the text that stand in `39`.
+    pub(in super::super) continued: u32,
+}
+
+/// `3A`
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct Event<'a> {
+    pub(in super::super) at: i64,
+    #[serde(borrow)]
+    pub(in super::super) actor: Id<'a>,
+    #[serde(borrow)]
+    pub(in super::super) change: Change<'a>,
+}
+
+/// What an entry that is no message says. Variants are only ever appended.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) enum Change<'a> {
+    Describe {
+        #[serde(borrow)]
+        room: Room<'a>,
+        count: RoomCount,
+    },
+    Join {
+        #[serde(borrow)]
+        user: Id<'a>,
+        role: u8,
+        member_count: u32,
+    },
+    Leave {
+        #[serde(borrow)]
+        user: Id<'a>,
+        role: u8,
+        reason: u8,
+        member_count: u32,
+    },
+}
+
+/// `40`
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct Marker {
+    pub(in super::super) seq: u64,
+    pub(in super::super) ordinal: u64,
+}
+
+/// `50`
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct Sent {
+    pub(in super::super) seq: u64,
+    pub(in super::super) at: i64,
+}
+
+/// `01 run`: how the last run of the store wrote, and whether it was closed.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct Run {
+    pub(in super::super) durability: u8,
+    pub(in super::super) clean: bool,
+}
+
+/// `01 epoch`
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct Epoch<'a> {
+    pub(in super::super) epoch: &'a str,
+}

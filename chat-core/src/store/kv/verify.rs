@@ -1,0 +1,292 @@
+//! Recounting everything that is kept twice.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::ControlFlow,
+};
+
+use super::{
+    Direction, OrderedKv,
+    keys::{self, Id16, table},
+    log::continuation,
+    values::{self, v1},
+};
+use crate::{
+    domain::{Change, Entry, Member, Role, Room, RoomKind},
+    id::Seq,
+    store::StoreError,
+};
+
+/// Compares what stands in the rows with what follows from the others, and says in sentences where they differ.
+/// Reads everything, so a store that is written to meanwhile shows differences that are none.
+pub(super) fn verify<K: OrderedKv>(kv: &K) -> Result<Vec<String>, StoreError> {
+    let mut check = Check { kv, differences: Vec::new(), rooms: HashMap::new(), authored: BTreeSet::new() };
+    check.rooms()?;
+    check.names()?;
+    check.users()?;
+    check.memberships()?;
+    check.authors()?;
+    check.texts()?;
+    check.markers()?;
+    check.sent()?;
+    Ok(check.differences)
+}
+
+/// A row.
+type KeyValue = (Vec<u8>, Vec<u8>);
+
+struct Check<'a, K> {
+    kv: &'a K,
+    differences: Vec<String>,
+    rooms: HashMap<Id16, Room>,
+    /// Keys of the author index, as the messages say.
+    authored: BTreeSet<Vec<u8>>,
+}
+
+impl<K: OrderedKv> Check<'_, K> {
+    /// Headers, and each room's log against its header.
+    fn rooms(&mut self) -> Result<(), StoreError> {
+        let records: HashMap<_, _> = self.table(table::ROOM)?.into_iter().collect();
+        for (key, count) in self.table(table::ROOM_COUNT)? {
+            let Some(room16) = keys::id_at(&key, 1) else { return Err(values::corrupt("a key of a room")) };
+            let Some(record) = records.get(&keys::room(&room16)) else {
+                self.differ(format!("room {} has counters but no row", hex(&room16)));
+                continue;
+            };
+            let room = values::decode_room(record, &count)?;
+            if keys::room16(&room.id) != room16 {
+                self.differ(format!("room {} stands under another key", room.id));
+            }
+            self.log(&room16, &room)?;
+            self.rooms.insert(room16, room);
+        }
+        for key in records.keys() {
+            if keys::id_at(key, 1).is_none_or(|room16| !self.rooms.contains_key(&room16)) {
+                self.differ("a room has a row but no counters".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    fn log(&mut self, room16: &Id16, room: &Room) -> Result<(), StoreError> {
+        let mut entries: BTreeMap<Seq, Entry> = BTreeMap::new();
+        for (key, row) in self.rows_under(&keys::message(room16, Seq::ZERO)[..17])? {
+            let seq = keys::seq_of(&key).unwrap_or_default();
+            let rest = || continuation(self.kv, room16, seq);
+            entries.insert(seq, values::decode_message(&room.id, seq, &row, rest)?);
+        }
+        for (key, row) in self.rows_under(&keys::event(room16, Seq::ZERO)[..17])? {
+            let seq = keys::seq_of(&key).unwrap_or_default();
+            if entries.insert(seq, values::decode_event(&room.id, seq, &row)?).is_some() {
+                self.differ(format!("entry {seq} of room {} stands in both tables", room.id));
+            }
+        }
+        let last = entries.keys().next_back().copied().unwrap_or_default();
+        if last != room.head {
+            self.differ(format!(
+                "the head of room {} is {} but its last entry is {last}",
+                room.id, room.head
+            ));
+        }
+        if !entries.keys().map(|seq| seq.get()).eq(1..=last.get()) {
+            self.differ(format!("the log of room {} has holes", room.id));
+        }
+        let mut replayed = Room::unborn(room.id.clone());
+        let mut ordinal = 0;
+        for entry in entries.values() {
+            if let Change::Send(message) = &entry.change {
+                ordinal += 1;
+                if message.ordinal != ordinal {
+                    self.differ(format!("message {} of room {} has the wrong ordinal", entry.seq, room.id));
+                }
+                self.authored.insert(keys::author(&keys::user16(&entry.actor), room16, entry.seq));
+            }
+            replayed.apply(entry);
+        }
+        if replayed != *room {
+            self.differ(format!("the header of room {} is not what its log says", room.id));
+        }
+        if room.messages != ordinal {
+            self.differ(format!("room {} counts {} messages but has {ordinal}", room.id, room.messages));
+        }
+        Ok(())
+    }
+
+    /// Names of public rooms: each room has its own, and no name is left over.
+    fn names(&mut self) -> Result<(), StoreError> {
+        let mut named = BTreeSet::new();
+        for (key, row) in self.table(table::ROOM_NAME)? {
+            let id = values::decode::<v1::Named<'_>>(&row)?.id.room()?;
+            match self.rooms.get(&keys::room16(&id)) {
+                Some(room) if room.kind == RoomKind::Public && keys::room_name(&room.name) == key => {
+                    named.insert(keys::room16(&id));
+                }
+                _ => self.differ(format!("a name belongs to room {id}, which has another or is not public")),
+            }
+        }
+        let nameless =
+            |(room16, room): &(&Id16, &Room)| room.kind == RoomKind::Public && !named.contains(*room16);
+        let nameless: Vec<_> = self.rooms.iter().filter(nameless).map(|(_, room)| room.id.clone()).collect();
+        for room in nameless {
+            self.differ(format!("public room {room} does not hold its name"));
+        }
+        Ok(())
+    }
+
+    fn users(&mut self) -> Result<(), StoreError> {
+        let mut names: HashMap<_, _> = self.table(table::USERNAME)?.into_iter().collect();
+        for (_, row) in self.table(table::USER)? {
+            let user = values::decode_user(&row)?;
+            let holder = names.remove(&keys::username(&user.username));
+            let holder = holder.map(|row| values::decode::<v1::Named<'_>>(&row)?.id.user()).transpose()?;
+            if holder.as_ref() != Some(&user.id) {
+                self.differ(format!("user {} does not hold their name", user.id));
+            }
+        }
+        if !names.is_empty() {
+            self.differ(format!("{} usernames belong to nobody", names.len()));
+        }
+        Ok(())
+    }
+
+    /// Memberships against counts of rooms, the users' lists and their counters.
+    fn memberships(&mut self) -> Result<(), StoreError> {
+        let mut listed: BTreeSet<_> =
+            self.table(table::ROOM_OF_USER)?.into_iter().map(|(key, _)| key).collect();
+        let mut of_room: HashMap<Id16, (u32, u32)> = HashMap::new();
+        let mut of_user: HashMap<Id16, u32> = HashMap::new();
+        for (key, row) in self.table(table::MEMBER)? {
+            let (Some(room16), Some(user16)) = (keys::id_at(&key, 1), keys::id_at(&key, 17)) else {
+                return Err(values::corrupt("a key of a membership"));
+            };
+            let Member { user, role, joined, .. } = values::decode_member(&row)?;
+            let (members, owners) = of_room.entry(room16).or_default();
+            *members += 1;
+            *owners += u32::from(role == Role::Owner);
+            *of_user.entry(user16).or_default() += 1;
+            if keys::user16(&user) != user16 {
+                self.differ(format!("the membership of user {user} stands under another key"));
+            }
+            if !listed.remove(&keys::room_of_user(&user16, &room16)) {
+                self.differ(format!("a room of user {user} is missing in their list"));
+            }
+            if self.rooms.get(&room16).is_none_or(|room| joined > room.head) {
+                self.differ(format!("user {user} joined at entry {joined}, which is not there"));
+            }
+        }
+        if !listed.is_empty() {
+            self.differ(format!("{} rooms are listed for users who are no members", listed.len()));
+        }
+        let counted: Vec<_> = self.rooms.iter().map(|(room16, room)| (*room16, room.clone())).collect();
+        for (room16, room) in counted {
+            let (members, owners) = of_room.remove(&room16).unwrap_or_default();
+            if (room.members, room.owners) != (members, owners) {
+                let Room { id, members: said, owners: said_owners, .. } = room;
+                self.differ(format!(
+                    "room {id} counts {said} members and {said_owners} owners but has {members} and {owners}"
+                ));
+            }
+        }
+        for (key, row) in self.table(table::USER_COUNT)? {
+            let Some(user16) = keys::id_at(&key, 1) else {
+                return Err(values::corrupt("a key of a counter"));
+            };
+            let said = values::decode::<v1::UserCount>(&row)?.rooms;
+            let rooms = of_user.remove(&user16).unwrap_or_default();
+            if said != rooms {
+                self.differ(format!("user {} counts {said} rooms but has {rooms}", hex(&user16)));
+            }
+        }
+        if !of_user.is_empty() {
+            self.differ(format!("{} members have no count of rooms", of_user.len()));
+        }
+        Ok(())
+    }
+
+    fn authors(&mut self) -> Result<(), StoreError> {
+        let listed: BTreeSet<_> = self.table(table::AUTHOR)?.into_iter().map(|(key, _)| key).collect();
+        let missing = self.authored.difference(&listed).count();
+        let extra = listed.difference(&self.authored).count();
+        if (missing, extra) != (0, 0) {
+            self.differ(format!(
+                "the index of authors lacks {missing} messages and has {extra} that are not there"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Continuations of texts: those that messages have were read with them, so only strays are left.
+    fn texts(&mut self) -> Result<(), StoreError> {
+        for (key, _) in self.table(table::TEXT)? {
+            let (Some(room16), Some(seq)) = (keys::id_at(&key, 1), keys::seq_of(&key)) else {
+                return Err(values::corrupt("a key of a text"));
+            };
+            let continued = match self.kv.get(&keys::message(&room16, seq))? {
+                Some(row) => values::decode::<v1::Message<'_>>(&row)?.continued > 0,
+                None => false,
+            };
+            if !continued {
+                self.differ(format!("a text continues entry {seq}, which is no long message"));
+            }
+        }
+        Ok(())
+    }
+
+    fn markers(&mut self) -> Result<(), StoreError> {
+        for (key, row) in self.table(table::MARKER)? {
+            let marker = values::decode_marker(&row)?;
+            let room = keys::id_at(&key, 17).and_then(|room16| self.rooms.get(&room16));
+            if room.is_none_or(|room| marker.seq > room.head || marker.ordinal > room.messages) {
+                self.differ(format!("somebody has read up to entry {}, which is not there", marker.seq));
+            }
+        }
+        Ok(())
+    }
+
+    /// What was sent under a key is a message of that author with that key.
+    fn sent(&mut self) -> Result<(), StoreError> {
+        for (key, row) in self.table(table::SENT)? {
+            let sent = values::decode_sent(&row)?;
+            let (Some(user16), Some(room16)) = (keys::id_at(&key, 3), keys::id_at(&key, 19)) else {
+                return Err(values::corrupt("a key of what was sent"));
+            };
+            let right = match (self.rooms.get(&room16), self.kv.get(&keys::message(&room16, sent.seq))?) {
+                (Some(room), Some(row)) => {
+                    let rest = || continuation(self.kv, &room16, sent.seq);
+                    let entry = values::decode_message(&room.id, sent.seq, &row, rest)?;
+                    let client = entry.message().and_then(|message| message.client_message_id.as_ref());
+                    keys::user16(&entry.actor) == user16
+                        && client.is_some_and(|client| {
+                            keys::sent(keys::week(sent.at), &user16, &room16, client) == key
+                        })
+                }
+                _ => false,
+            };
+            if !right {
+                self.differ(format!("a key of a sent message points at entry {}, which it is not", sent.seq));
+            }
+        }
+        Ok(())
+    }
+
+    fn differ(&mut self, difference: String) {
+        self.differences.push(difference);
+    }
+
+    fn table(&self, table: u8) -> Result<Vec<KeyValue>, StoreError> {
+        self.rows_under(&[table])
+    }
+
+    fn rows_under(&self, prefix: &[u8]) -> Result<Vec<KeyValue>, StoreError> {
+        let mut rows = Vec::new();
+        self.kv.scan(prefix, &keys::after_prefix(prefix), Direction::Ascending, &mut |key, value| {
+            rows.push((key.to_vec(), value.to_vec()));
+            ControlFlow::Continue(())
+        })?;
+        Ok(rows)
+    }
+}
+
+fn hex(id: &Id16) -> String {
+    uuid::Uuid::from_bytes(*id).to_string()
+}
