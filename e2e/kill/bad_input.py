@@ -145,6 +145,7 @@ async def commands(rooms):
         ("no JSON at all", "hello", "bad_request", None),
         ("an empty frame", "", "bad_request", None),
         ("an array", "[]", "bad_request", None),
+        ("a binary frame", b"\x00\x01", "bad_request", None),
         ("no type", {"id": 1, "roomId": "r"}, "bad_request", ...),
         ("a type that is no string", {"type": 7, "id": 1}, "bad_request", ...),
         ("an id of 65 characters", long_id, "bad_request", None),
@@ -176,17 +177,15 @@ async def commands(rooms):
         ("the history of a room not joined", {"type": "fetch_history", "id": 1, "roomId": foreign}, "forbidden", 1),
         ("subscribing to a room not joined", {"type": "subscribe", "id": 1, "roomId": foreign}, "forbidden", 1),
     ]
-    async with session("mallory") as socket:
-        # Fewer malformed frames than the twenty a minute that close a connection.
-        for case, frame, code, id in table:
-            await send(socket, frame)
-            answer = await receive(socket)
-            wanted = answer.get("id") if id is ... else id
-            row(case, ("error", code, wanted), (answer["type"], answer.get("code"), answer.get("id")))
-        await send(socket, b"\x00\x01")
-        answer = await receive(socket)
-        row("a binary frame", ("error", "bad_request"), (answer["type"], answer.get("code")))
-        row("the connection works as before", "pong", (await ask(socket, type="ping"))["type"])
+    # Fewer on one connection than the twenty bad frames a minute that close it.
+    for first in range(0, len(table), 12):
+        async with session("mallory") as socket:
+            for case, frame, code, id in table[first : first + 12]:
+                await send(socket, frame)
+                answer = await receive(socket)
+                wanted = answer.get("id") if id is ... else id
+                row(case, ("error", code, wanted), (answer["type"], answer.get("code"), answer.get("id")))
+            row("the connection works as before", "pong", (await ask(socket, type="ping"))["type"])
 
 
 async def closings():
@@ -280,14 +279,14 @@ async def good_manners(rooms):
 async def bursts(rooms):
     async with session("trudy") as socket:
         await ask(socket, type="join_room", roomId=rooms["open"])
-        for number in range(12):
+        for number in range(23):
             await send(socket, {"type": "send_message", "id": number, "roomId": rooms["open"], "content": "x"})
         answers = {}
-        while len(answers) < 12:
+        while len(answers) < 23:
             answer = await receive(socket)
             answers |= {answer["id"]: answer} if "id" in answer else {}
         limited = [a for a in answers.values() if a.get("code") == "rate_limited"]
-        row("more messages than the burst", (True, True), (0 < len(limited) <= 2, all(a["retryAfterMs"] > 0 for a in limited)))
+        row("more messages than the burst", (True, True), (0 < len(limited) <= 3, all(a["retryAfterMs"] > 0 for a in limited)))
 
 
 def over_http(rooms):

@@ -262,8 +262,10 @@ def pages(server, room, token, forward):
 
 def bad_input_scenario(binary, python, folder, options, deadline, checks):
     external = {"ISSUER": "https://issuer.example", "AUDIENCE": "chat", "HS256_SECRET": SECRET}
+    limits = {"MESSAGE_BURST": 20, "REGISTRATIONS_PER_HOUR": 0, "LOGINS_PER_HOUR": 0}
     settings = {f"AUTH__EXTERNAL__{name}": value for name, value in external.items()}
-    server = Server(binary, folder, LIMITS__REGISTRATIONS_PER_HOUR=0, LIMITS__LOGINS_PER_HOUR=0, **settings)
+    settings |= {f"LIMITS__{name}": value for name, value in limits.items()}
+    server = Server(binary, folder, **settings)
     server.start()
     with contextlib.ExitStack() as cleaning:
         cleaning.callback(lambda: server.child.kill())
