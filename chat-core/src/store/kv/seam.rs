@@ -11,7 +11,8 @@ use std::ops::ControlFlow;
 /// 1. After [`OrderedKv::apply`] returned, every read sees the whole batch; after a crash, all of it or none.
 /// 2. After [`OrderedKv::sync`] returned, all batches applied before it survive the loss of power.
 /// 3. Keys are ordered by their bytes.
-/// 4. A failed `apply` changed nothing. A failed `sync` leaves open what survives; it is never tried again.
+/// 4. A failed `apply` changed nothing, unless it failed with [`KvError::Unknown`]. A failed `sync` leaves open
+///    what survives; it is never tried again.
 pub trait OrderedKv: Send + Sync + 'static {
     /// The value of a key.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError>;
@@ -75,6 +76,9 @@ pub enum KvError {
     /// What was read contradicts its checksum or form.
     #[error("damaged: {0}")]
     Corrupt(String),
+    /// It failed half way, and what of it survives is not known before the engine is opened again.
+    #[error("the outcome is unknown: {0}")]
+    Unknown(String),
     /// Anything else.
     #[error("{0}")]
     Io(String),

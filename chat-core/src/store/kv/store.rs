@@ -58,6 +58,9 @@ impl Default for MemoryStore {
 pub struct KvOptions {
     /// What an ack promises.
     pub durability: Durability,
+    /// Acked data may have been lost since the last run, by damage or by going back to a backup: the store gets
+    /// a new epoch.
+    pub may_have_lost: bool,
 }
 
 impl<K: OrderedKv> KvStore<K> {
@@ -67,7 +70,7 @@ impl<K: OrderedKv> KvStore<K> {
     /// # Errors
     /// [`StoreError`] when the engine can't be read or written, or holds values of a newer version.
     pub fn inline(kv: K) -> Result<Self, StoreError> {
-        let shared = Arc::new(Shared::open(kv, Durability::Fsync)?);
+        let shared = Arc::new(Shared::open(kv, KvOptions::default())?);
         Ok(Self { writer: Writer::inline(shared.clone()), shared, readers: None })
     }
 
@@ -79,7 +82,7 @@ impl<K: OrderedKv> KvStore<K> {
     /// thread.
     pub fn threaded(kv: K, options: KvOptions) -> Result<Self, StoreError> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let shared = Arc::new(Shared::open(kv, options.durability)?);
+        let shared = Arc::new(Shared::open(kv, options)?);
         let writer = Writer::threaded(shared.clone())?;
         Ok(Self { shared, writer, readers: Some(Arc::new(Semaphore::new(2 * cores))) })
     }

@@ -18,7 +18,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::oneshot;
 
 use super::{
-    KvBatch, KvError, OrderedKv,
+    KvBatch, KvError, KvOptions, OrderedKv,
     group::{Answer, Evaluated, Refusal, Request, evaluate},
     keys, read,
     values::{self, v1},
@@ -50,8 +50,9 @@ pub(super) struct Shared<K> {
 
 impl<K: OrderedKv> Shared<K> {
     /// Begins a run on what `kv` holds.
-    pub(super) fn open(kv: K, durability: Durability) -> Result<Self, StoreError> {
-        let epoch = begin_run(&kv, durability)?;
+    pub(super) fn open(kv: K, options: KvOptions) -> Result<Self, StoreError> {
+        let KvOptions { durability, may_have_lost } = options;
+        let epoch = begin_run(&kv, durability, may_have_lost)?;
         Ok(Self {
             weeks: RwLock::new(read::weeks_of_sent(&kv)?),
             rows: Visible::new(kv),
@@ -117,14 +118,15 @@ impl<K: OrderedKv> Shared<K> {
         }
         self.remember_weeks(weeks);
         self.rows.hide(undo);
-        if let Err(error) = kv.apply(batch) {
-            self.rows.publish();
-            return Err(error.into());
-        }
-        let saved = match self.durability {
-            Durability::Fsync => kv.sync(),
-            Durability::Interval => kv.flush(),
-            Durability::None => Ok(()),
+        let saved = match (kv.apply(batch), self.durability) {
+            (Err(error @ KvError::Unknown(_)), _) => Err(error),
+            (Err(error), _) => {
+                self.rows.publish();
+                return Err(error.into());
+            }
+            (Ok(()), Durability::Fsync) => kv.sync(),
+            (Ok(()), Durability::Interval) => kv.flush(),
+            (Ok(()), Durability::None) => Ok(()),
         };
         if saved.is_err() {
             // What is applied stays hidden: readers go on with what is known to be durable.
@@ -186,10 +188,14 @@ impl<K: OrderedKv> Shared<K> {
 }
 
 /// Notes how this run writes, and returns the epoch: a new one when the run before may have lost what it acked.
-fn begin_run<K: OrderedKv>(kv: &K, durability: Durability) -> Result<String, StoreError> {
+fn begin_run<K: OrderedKv>(
+    kv: &K,
+    durability: Durability,
+    may_have_lost: bool,
+) -> Result<String, StoreError> {
     let run = kv.get(&keys::meta(RUN))?.map(|row| values::decode::<v1::Run>(&row)).transpose()?;
-    let may_have_lost =
-        run.is_some_and(|run| run.durability != durability_byte(Durability::Fsync) && !run.clean);
+    let may_have_lost = may_have_lost
+        || run.is_some_and(|run| run.durability != durability_byte(Durability::Fsync) && !run.clean);
     let epoch = match kv.get(&keys::meta(EPOCH))? {
         Some(row) if !may_have_lost => values::decode::<v1::Epoch<'_>>(&row)?.epoch.to_owned(),
         _ => {
@@ -420,6 +426,7 @@ impl From<KvError> for StoreError {
         match error {
             KvError::Full => Self::Full,
             KvError::Corrupt(what) => Self::Corrupt(what),
+            KvError::Unknown(_) => Self::Unknown,
             KvError::Io(what) => Self::Backend(what),
         }
     }
