@@ -168,7 +168,10 @@ impl OrderedKv for SledKv {
         }
         let number = self.mark.next();
         changes.insert(mark::KEY, &number.to_be_bytes());
-        self.with(|opened| guarded(|| opened.tree.apply_batch(changes)))?;
+        // Once sled has failed in the middle of a batch, only opening it again tells what became of it.
+        self.with(|opened| {
+            guarded(|| opened.tree.apply_batch(changes)).map_err(|error| KvError::Unknown(error.to_string()))
+        })?;
         self.mark.set_applied(number);
         Ok(())
     }

@@ -9,7 +9,7 @@
 //! | fence | because sled by itself | where |
 //! |---|---|---|
 //! | a sync of the data file through a descriptor of our own, after each `flush` and before each ack | `flush` is `sync_file_range` on Linux: acked data is lost with the power, often the whole store | `kv.rs` |
-//! | one thread writes; the asynchronous flush is never used | its asynchronous flush deadlocks with eight callers | `kv.rs`, `KvStore` |
+//! | one thread writes; the asynchronous flush is never used | its asynchronous flush deadlocks with eight callers | `kv.rs`, [`KvStore`](chat_core::store::kv::KvStore) |
 //! | values up to 7,000 bytes, keys up to 256 | larger pages go to files that are never synced | `limits.rs`, `kv.rs` |
 //! | at most 2,000 changes a batch | all reads stand still while a batch is applied | `limits.rs`, `kv.rs` |
 //! | `FORMAT`, and the name of the store in the data as well | opens lost data, and that of other versions, as a new empty store | `format.rs` |
@@ -18,7 +18,7 @@
 //! | writes stop while there is still space; `ballast` gives way to an open | refuses everything once the disk was full, and does not open then either | `space.rs` |
 //! | a lock file of our own | looks at the directory before it locks it | `lock.rs` |
 //! | network filesystems and FUSE are refused | trusts locks and syncs that mean nothing there | `filesystem.rs` |
-//! | panics become errors; a failed sync ends all writing | panics over some damage; syncs again as if nothing had failed | `kv.rs`, `KvStore` |
+//! | panics become errors; a failed sync ends all writing | panics over some damage; syncs again as if nothing had failed | `kv.rs`, [`KvStore`](chat_core::store::kv::KvStore) |
 //! | scans end at the first error | its iterators repeat an error for ever | `kv.rs` |
 //! | one named tree, `LowSpace`, no compression, background flush every 500 ms | loses its default tree in exports; never reclaims space without that flush | `kv.rs` |
 //! | a small cache by default | takes a gigabyte | `limits.rs` |
@@ -64,9 +64,11 @@ mod open;
 mod options;
 mod quarantine;
 mod space;
+mod store;
 
 pub use error::OpenError;
 pub use kv::SledKv;
 #[doc(hidden)]
 pub use options::Faults;
 pub use options::SledOptions;
+pub use store::SledStore;

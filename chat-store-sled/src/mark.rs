@@ -82,7 +82,7 @@ impl Mark {
     /// Notes that everything up to this batch is synced.
     pub(crate) fn note(&self, synced: u64) -> io::Result<()> {
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        if synced > noted.number {
+        if synced != noted.number {
             noted.file.seek(SeekFrom::Start(0))?;
             noted.file.write_all(&encode(synced))?;
             noted.number = synced;

@@ -24,8 +24,17 @@ use crate::{
 /// Where the data holds the name of the store. No table of the layout begins with this byte.
 const NAME_KEY: &[u8] = b"\x00store_uuid";
 
+/// What opening came across.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Everything that was ever acked, or nothing at all: a new store.
+    Whole,
+    /// Less than was acked, which the operator accepts.
+    PartlyLost,
+}
+
 /// Opens the engine in `dir` with every fence up.
-pub(crate) fn open(dir: &Path, options: &SledOptions) -> Result<SledKv, OpenError> {
+pub(crate) fn open(dir: &Path, options: &SledOptions) -> Result<(SledKv, Found), OpenError> {
     create_directory(dir)?;
     let kind = match options.faults.filesystem {
         Some(kind) => Some(kind),
@@ -49,8 +58,12 @@ pub(crate) fn open(dir: &Path, options: &SledOptions) -> Result<SledKv, OpenErro
     let kv = SledKv::new(dir, database, lock, space, options.faults.clone())?;
     identify(dir, &kv, format.as_ref(), &*options.clock.0)?;
     let batches = kv.missing();
-    if batches > 0 {
+    if batches > 0 && !options.accept_loss {
         return Err(OpenError::Lost { path: dir.to_path_buf(), batches });
+    }
+    let found = if batches > 0 { Found::PartlyLost } else { Found::Whole };
+    if found == Found::PartlyLost {
+        tracing::error!(batches, "opened although acked messages are lost, as configured");
     }
     if !kv.has_space() {
         tracing::error!("the disk is nearly full: the store opens for reading, writes are refused");
@@ -59,7 +72,7 @@ pub(crate) fn open(dir: &Path, options: &SledOptions) -> Result<SledKv, OpenErro
         cache_mib = options.cache_bytes >> 20,
         "the store is open; expect resident memory of about three times the cache"
     );
-    Ok(kv)
+    Ok((kv, found))
 }
 
 /// Creates the directory of the store so that it is still there after the loss of power.

@@ -8,7 +8,7 @@ use chat_core::{
 };
 
 use crate::{
-    OpenError, SledKv,
+    OpenError, SledKv, SledStore,
     limits::{BALLAST_BYTES, CACHE_BYTES, RESERVE_BYTES, RESERVE_PERCENT},
     space::Reserve,
 };
@@ -31,6 +31,7 @@ pub struct SledOptions {
     pub(crate) cache_bytes: u64,
     pub(crate) reserve: Reserve,
     pub(crate) any_filesystem: bool,
+    pub(crate) accept_loss: bool,
     pub(crate) clock: SharedClock,
     pub(crate) faults: Faults,
 }
@@ -42,6 +43,7 @@ impl Default for SledOptions {
             cache_bytes: CACHE_BYTES,
             reserve: Reserve { bytes: RESERVE_BYTES, percent: RESERVE_PERCENT, ballast_bytes: BALLAST_BYTES },
             any_filesystem: false,
+            accept_loss: false,
             clock: SharedClock(Arc::new(SystemClock)),
             faults: Faults::default(),
         }
@@ -93,6 +95,13 @@ impl SledOptions {
         self
     }
 
+    /// Opens although acked messages are missing ([`OpenError::Lost`]), with what is left and under a new epoch,
+    /// so that clients notice. For the one start after a loss that no backup can make good.
+    pub const fn accept_loss(mut self, accept: bool) -> Self {
+        self.accept_loss = accept;
+        self
+    }
+
     /// What tells the time. Default: the system's clock.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = SharedClock(Arc::new(clock));
@@ -106,12 +115,21 @@ impl SledOptions {
         self
     }
 
+    /// Opens the store in the directory `path`, which is created if need be. Blocks while sled reads its log
+    /// (some seconds a gigabyte).
+    ///
+    /// # Errors
+    /// [`OpenError`] when a fence says no or the system fails.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<SledStore, OpenError> {
+        SledStore::open_with(path.as_ref(), &self)
+    }
+
     /// Opens only the engine, for whoever puts another layout on top.
     ///
     /// # Errors
     /// [`OpenError`] when a fence says no or the system fails.
     pub fn open_kv(self, path: impl AsRef<Path>) -> Result<SledKv, OpenError> {
-        crate::open::open(path.as_ref(), &self)
+        crate::open::open(path.as_ref(), &self).map(|(kv, _)| kv)
     }
 }
 

@@ -1,0 +1,152 @@
+//! The store: chat-core's layout on a fenced sled.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use chat_core::{
+    domain::{Commit, Entry, Member, Needs, Room, Rows, Username},
+    id::{RoomId, Seq, UserId},
+    store::{
+        CommitError, CreateUserError, LogStore, Maintenance, MessagePage, MessageQuery, Page, PageRequest,
+        RoomStore, StoreError, UserProfile, UserStore,
+        kv::{KvOptions, KvStore},
+    },
+    time::Timestamp,
+};
+
+use crate::{OpenError, SledKv, SledOptions, open};
+
+/// A [`chat_core::store::Store`] in a directory. Its futures need a tokio runtime.
+///
+/// Dropping it saves what is pending and waits for that; [`Maintenance::close`] says besides whether it went
+/// well.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("chat.db");
+/// use chat_core::store::Maintenance;
+/// use chat_store_sled::SledStore;
+///
+/// let store = SledStore::open(path)?;
+/// assert!(store.verify().await?.is_empty());
+/// store.close().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct SledStore(KvStore<SledKv>);
+
+impl SledStore {
+    /// Opens the store in the directory `path`, with the defaults of [`SledOptions`]; creates it if need be.
+    /// Blocks while sled reads its log (some seconds a gigabyte).
+    ///
+    /// # Errors
+    /// [`OpenError`] when a fence says no or the system fails.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        SledOptions::new().open(path)
+    }
+
+    /// Opens a store otherwise than by the defaults.
+    pub fn builder() -> SledOptions {
+        SledOptions::new()
+    }
+
+    pub(crate) fn open_with(dir: &Path, options: &SledOptions) -> Result<Self, OpenError> {
+        let (kv, found) = open::open(dir, options)?;
+        let options =
+            KvOptions { durability: options.durability, may_have_lost: found == open::Found::PartlyLost };
+        Ok(Self(KvStore::threaded(kv, options)?))
+    }
+}
+
+#[async_trait]
+impl RoomStore for SledStore {
+    async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
+        self.0.commit(commit).await
+    }
+
+    async fn room(&self, room: &RoomId) -> Result<Option<Room>, StoreError> {
+        self.0.room(room).await
+    }
+
+    async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<Seq>, StoreError> {
+        self.0.heads(rooms).await
+    }
+
+    async fn gather(&self, room: &RoomId, needs: &Needs) -> Result<Rows, StoreError> {
+        self.0.gather(room, needs).await
+    }
+
+    async fn members(&self, room: &RoomId, page: PageRequest) -> Result<Page<Member>, StoreError> {
+        self.0.members(room, page).await
+    }
+
+    async fn rooms_of(&self, user: &UserId, page: PageRequest) -> Result<Page<(Room, Member)>, StoreError> {
+        self.0.rooms_of(user, page).await
+    }
+
+    async fn public_rooms(&self, query: Option<&str>, page: PageRequest) -> Result<Page<Room>, StoreError> {
+        self.0.public_rooms(query, page).await
+    }
+
+    async fn membership_versions(&self, users: &[UserId]) -> Result<Vec<u64>, StoreError> {
+        self.0.membership_versions(users).await
+    }
+}
+
+#[async_trait]
+impl LogStore for SledStore {
+    async fn entries(
+        &self,
+        room: &RoomId,
+        after: Seq,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.0.entries(room, after, limit, max_bytes).await
+    }
+
+    async fn messages(&self, room: &RoomId, query: MessageQuery) -> Result<MessagePage, StoreError> {
+        self.0.messages(room, query).await
+    }
+}
+
+#[async_trait]
+impl UserStore for SledStore {
+    async fn create_user(&self, user: UserProfile) -> Result<(), CreateUserError> {
+        self.0.create_user(user).await
+    }
+
+    async fn users(&self, users: &[UserId]) -> Result<Vec<Option<UserProfile>>, StoreError> {
+        self.0.users(users).await
+    }
+
+    async fn user_named(&self, name: &Username) -> Result<Option<UserId>, StoreError> {
+        self.0.user_named(name).await
+    }
+}
+
+#[async_trait]
+impl Maintenance for SledStore {
+    fn epoch(&self) -> String {
+        self.0.epoch()
+    }
+
+    fn writable(&self) -> Result<(), StoreError> {
+        self.0.writable()
+    }
+
+    async fn sweep(&self, now: Timestamp) -> Result<bool, StoreError> {
+        self.0.sweep(now).await
+    }
+
+    async fn verify(&self) -> Result<Vec<String>, StoreError> {
+        self.0.verify().await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.0.close().await
+    }
+}

@@ -1,0 +1,205 @@
+//! What was acked survives the loss of power: a model of it, and the proof that the model would notice.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use std::{collections::BTreeMap, ops::ControlFlow, path::Path, time::Duration};
+
+use chat_core::store::kv::{Direction, KvBatch, OrderedKv};
+use chat_store_sled::{Faults, SledKv};
+use support::{
+    child::{self, Orders},
+    options,
+    random::Random,
+    recording::{self, Event, Recording},
+};
+
+/// Slots that are written over and over, five keys each.
+const SLOTS: u64 = 400;
+const KEYS: u64 = 5;
+
+/// Writes rings for ever: each turn gives some slots a new number, in one batch.
+#[test]
+#[ignore = "another process, which the tests here start and kill"]
+fn ring_writer() {
+    let orders = Orders::read();
+    let faults = Faults { skip_sync: orders.orders == "without sync", ..Faults::default() };
+    let kv = options().faults(faults).open_kv(&orders.store).unwrap();
+    let mut number = ring(&kv).unwrap().values().copied().max().unwrap_or(0);
+    let mut random = Random::seeded(number);
+    loop {
+        let mut batch = KvBatch::default();
+        for _ in 0..random.between(1, 16) {
+            number += 1;
+            let text = vec![number.to_le_bytes()[0]; usize::try_from(random.between(50, 600)).unwrap()];
+            for key in 0..KEYS {
+                let value = [&number.to_be_bytes()[..], &text].concat();
+                batch.changes.push((ring_key(number % SLOTS, key), Some(value)));
+            }
+        }
+        kv.apply(batch).unwrap();
+        kv.sync().unwrap();
+        orders.ack(&number.to_string());
+    }
+}
+
+fn ring_key(slot: u64, key: u64) -> Vec<u8> {
+    // Neighbouring slots lie apart, so that a batch touches many pages.
+    [&[1], &(slot.wrapping_mul(0x9E37) & 0xFFFF).to_be_bytes()[..], &slot.to_be_bytes(), &key.to_be_bytes()]
+        .concat()
+}
+
+/// The number in each slot; an error when the engine has one, or when the keys of a slot disagree.
+fn ring(kv: &SledKv) -> Result<BTreeMap<u64, u64>, String> {
+    let mut found: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+    kv.scan(&[1], &[2], Direction::Ascending, &mut |key, value| {
+        let slot = u64::from_be_bytes(key[9..17].try_into().unwrap());
+        found.entry(slot).or_default().push(u64::from_be_bytes(value[..8].try_into().unwrap()));
+        ControlFlow::Continue(())
+    })
+    .map_err(|error| error.to_string())?;
+    let whole = |(slot, numbers): (u64, Vec<u64>)| match numbers[..] {
+        [first, .., last] if numbers.len() == 5 && first == last && numbers.iter().all(|n| *n == first) => {
+            Ok((slot, first))
+        }
+        _ => Err(format!("slot {slot} is torn: {numbers:?}")),
+    };
+    found.into_iter().map(whole).collect()
+}
+
+/// Opens what the power cut left and looks for everything up to `acked`. Returns what is wrong.
+fn check_ring(dir: &Path, acked: u64) -> Result<(), String> {
+    let kv = options().open_kv(dir).map_err(|error| error.to_string())?;
+    let ring = ring(&kv)?;
+    let oldest = acked.saturating_sub(SLOTS - 1).max(1);
+    let lost = (oldest..=acked).filter(|n| ring.get(&(n % SLOTS)).is_none_or(|found| found < n)).count();
+    if lost > 0 {
+        return Err(format!("{lost} of the last {} acked are lost", acked + 1 - oldest));
+    }
+    Ok(())
+}
+
+/// What the rounds of one load came to.
+#[derive(Debug, Default)]
+struct Outcome {
+    rounds: usize,
+    acked: u64,
+    bad: Vec<String>,
+}
+
+/// Cuts the power while the ring is being written: with each chance for what was not synced, `rounds` times, each
+/// on top of what the one before left, or from nothing when that did not open.
+fn cut_power_on_the_ring(orders: &str, seed: u64, from_nothing: bool) -> Outcome {
+    println!("seed {seed}");
+    let work = tempfile::tempdir().unwrap();
+    let shim = recording::build_shim(work.path());
+    let mut random = Random::seeded(seed);
+    let mut outcome = Outcome::default();
+    let mut state = work.path().join("nothing");
+    if !from_nothing {
+        state = work.path().join("established");
+        establish(&state);
+    }
+    for keep in [0, 50, 90] {
+        let round = work.path().join(format!("round-{keep}"));
+        let (store, cut) = (round.join("store"), round.join("cut"));
+        let (acks, log) = (round.join("acks"), round.join("log"));
+        std::fs::create_dir_all(&store).unwrap();
+        let before = state.exists().then_some(&*state);
+        if let Some(before) = before {
+            recording::copy(before, &store);
+        }
+        let mut command = child::prepare("ring_writer", orders, &store, &acks);
+        recording::record(&mut command, &shim, &store, &acks, &log);
+        let mut process = child::start(command, &round.join("errors"));
+        process.wait_for_acks(&acks, 1);
+        std::thread::sleep(Duration::from_millis(random.between(300, 900)));
+        process.kill();
+
+        let recording = Recording::read(&log);
+        recording.cut_power(&store, before, &cut, keep, &mut random);
+        let acked = recording.acks().last().map_or(0, |last| last.parse().unwrap());
+        outcome.rounds += 1;
+        outcome.acked += acked;
+        match check_ring(&cut, acked) {
+            Ok(()) if !from_nothing => state = cut,
+            Ok(()) => {}
+            Err(error) => outcome.bad.push(format!("keeping {keep} %: {error}")),
+        }
+    }
+    println!("{orders}: {outcome:?}");
+    outcome
+}
+
+/// A store that has been used and closed.
+fn establish(dir: &Path) {
+    let kv = options().open_kv(dir).unwrap();
+    for turn in 0..20 {
+        for first in (0..SLOTS).step_by(100) {
+            let numbers = (first..first + 100).map(|slot| turn * SLOTS + slot);
+            let changes = numbers.flat_map(|number| {
+                (0..KEYS).map(move |key| {
+                    let value = [&number.to_be_bytes()[..], &[7; 300]].concat();
+                    (ring_key(number % SLOTS, key), Some(value))
+                })
+            });
+            kv.apply(KvBatch { changes: changes.collect() }).unwrap();
+            kv.sync().unwrap();
+        }
+    }
+    kv.close().unwrap();
+}
+
+#[test]
+fn acked_overwrites_of_a_new_store_survive_the_loss_of_power() {
+    let outcome = cut_power_on_the_ring("with sync", 1, true);
+    assert_eq!(outcome.bad, [""; 0]);
+}
+
+#[test]
+fn acked_overwrites_of_an_established_store_survive_the_loss_of_power() {
+    let outcome = cut_power_on_the_ring("with sync", 2, false);
+    assert_eq!(outcome.bad, [""; 0]);
+}
+
+#[test]
+fn without_the_sync_of_the_data_file_the_model_shows_loss() {
+    let outcome = cut_power_on_the_ring("without sync", 3, false);
+    assert!(!outcome.bad.is_empty(), "the model does not notice that nothing is synced");
+}
+
+#[test]
+fn each_ack_follows_a_sync_of_the_data_file_that_follows_its_batch() {
+    let work = tempfile::tempdir().unwrap();
+    let shim = recording::build_shim(work.path());
+    let (store, acks, log) = (work.path().join("store"), work.path().join("acks"), work.path().join("log"));
+    std::fs::create_dir(&store).unwrap();
+    let mut command = child::prepare("ring_writer", "with sync", &store, &acks);
+    recording::record(&mut command, &shim, &store, &acks, &log);
+    let mut process = child::start(command, &work.path().join("errors"));
+    process.wait_for_acks(&acks, 50);
+    process.kill();
+
+    let recording = Recording::read(&log);
+    let data = std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(store.join("db")).unwrap());
+    let mut acks = 0;
+    let (mut writes, mut covered, mut synced) = (0, BTreeMap::new(), 0);
+    let mut at_last_ack = 0;
+    for (inode, event) in &recording.events {
+        match event {
+            Event::Wrote { .. } if *inode == data => writes += 1,
+            Event::SyncBegan(number) if *inode == data => drop(covered.insert(*number, writes)),
+            Event::SyncEnded(number) if *inode == data => synced = synced.max(covered[number]),
+            Event::Acked(text) => {
+                acks += 1;
+                assert!(writes > at_last_ack, "the ack {text:?} has no batch");
+                assert_eq!(synced, writes, "the ack {text:?} is ahead of the sync");
+                at_last_ack = writes;
+            }
+            _ => {}
+        }
+    }
+    println!("{acks} acks, {writes} writes, {} syncs", covered.len());
+    assert!(acks >= 50);
+}
