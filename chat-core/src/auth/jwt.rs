@@ -84,7 +84,7 @@ impl JwtAuthenticator {
         }
         let user = UserId::parse(&claims.sub).map_err(|_| AuthError::Invalid)?;
         let now_ms = self.clock.now().as_millis() as f64;
-        if claims.nbf.is_some_and(|nbf| !(nbf * 1_000.0 <= now_ms)) || !claims.exp.is_finite() {
+        if claims.nbf.is_some_and(|nbf| nbf * 1_000.0 > now_ms) || !claims.exp.is_finite() {
             return Err(AuthError::Invalid);
         }
         if claims.exp * 1_000.0 <= now_ms {
