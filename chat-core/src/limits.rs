@@ -83,7 +83,7 @@ pub const PASSWORD_CHARS_MAX: usize = 128;
 pub const ROTATION_RETRIES_MAX: usize = 8;
 
 /// Logins looked at in one step of forgetting those that are over.
-pub const FAMILIES_PER_SWEEP: usize = 1_000;
+pub const FAMILIES_PER_SWEEP: usize = 256;
 
 /// Write requests that one group of an embedded store holds. What is over waits for the next group.
 pub const STORE_GROUP_REQUESTS_MAX: usize = 512;

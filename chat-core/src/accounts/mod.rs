@@ -25,6 +25,11 @@ mod row;
 mod service;
 mod tokens;
 
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+#[allow(missing_docs, reason = "each case is named by its sentence")]
+pub mod suite;
+
 pub use email::Email;
 pub use family::{Family, FamilyId};
 pub use password::{HashingCost, PasswordHash};

@@ -100,6 +100,16 @@ pub enum AccountError {
     Setup(String),
 }
 
+impl Registration {
+    /// Whether the fields can be accepted as they stand; [`Accounts::register`] asks the same.
+    ///
+    /// # Errors
+    /// [`AccountError::Invalid`] with every field at fault.
+    pub fn check(&self) -> Result<(), AccountError> {
+        checked(self).map(drop)
+    }
+}
+
 impl AccountError {
     /// The code on the wire.
     #[must_use]

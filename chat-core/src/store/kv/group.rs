@@ -23,16 +23,34 @@ use crate::{
 pub(super) enum Request {
     Commit(Box<Commit>),
     CreateUser(UserProfile),
+    #[cfg(feature = "accounts")]
+    Guarded(GuardedRows),
     Sweep(Timestamp),
+}
+
+/// Rows that have nothing to do with rooms, changed together or not at all.
+#[cfg(feature = "accounts")]
+#[derive(Debug)]
+pub(super) struct GuardedRows {
+    /// What these rows must hold, or the request is refused as [`Refusal::Unexpected`].
+    pub(super) expected: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// A profile to be created along with them.
+    pub(super) profile: Option<UserProfile>,
+    /// The new values; `None` deletes.
+    pub(super) changes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
 }
 
 /// Why one request was not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refusal {
-    Conflict { head: Seq },
+    Conflict {
+        head: Seq,
+    },
     Guard(Guard),
     IdTaken,
     NameTaken,
+    #[cfg(feature = "accounts")]
+    Unexpected,
     Store(StoreError),
 }
 
@@ -94,6 +112,8 @@ impl Request {
                 (ops, text + ops * 96)
             }
             Self::CreateUser(_) => (2, 256),
+            #[cfg(feature = "accounts")]
+            Self::Guarded(rows) => (rows.changes.len() + 2, 256 + rows.changes.len() * 256),
             Self::Sweep(_) => (STORE_SWEEP_MAX, STORE_SWEEP_MAX * 96),
         }
     }
@@ -110,6 +130,8 @@ pub(super) fn evaluate<'r, K: OrderedKv>(
         let answer = match request {
             Request::Commit(commit) => group.commit(commit).map(|()| false),
             Request::CreateUser(user) => group.create_user(user).map(|()| false),
+            #[cfg(feature = "accounts")]
+            Request::Guarded(rows) => group.guarded(rows).map(|()| false),
             Request::Sweep(now) => group.sweep(*now).map(|(more, before)| {
                 swept = swept.max((!more).then_some(before));
                 more
@@ -287,6 +309,25 @@ impl<K: OrderedKv> Group<'_, K> {
         }
         self.put(key, values::encode_user(user)?)?;
         self.put(name_key, values::encode_named(user.id.as_str())?)?;
+        Ok(())
+    }
+
+    #[cfg(feature = "accounts")]
+    fn guarded(&mut self, rows: &GuardedRows) -> Result<(), Refusal> {
+        for (key, expected) in &rows.expected {
+            if self.get(key)? != *expected {
+                return Err(Refusal::Unexpected);
+            }
+        }
+        if let Some(profile) = &rows.profile {
+            self.create_user(profile)?;
+        }
+        for (key, value) in &rows.changes {
+            match value {
+                Some(value) => self.put(key.clone(), value.clone())?,
+                None => drop(self.request.insert(key.clone(), None)),
+            }
+        }
         Ok(())
     }
 

@@ -5,8 +5,11 @@
 //! |---|---|---|
 //! | `01` | name | meta: what is true of the store as a whole |
 //! | `10` | user | profile |
+//! | `11` | hash of the e-mail address | whose account has it |
 //! | `12` | folded username | the user of that name |
 //! | `14` | user | how many rooms, and how often that changed |
+//! | `15` | user | account: address and password hash |
+//! | `16` | login | refresh tokens of a login |
 //! | `20` | room | what the room is: name, kind, description |
 //! | `21` | room | its counters: head, messages, members, owners |
 //! | `22` | room, user | membership |
@@ -19,8 +22,8 @@
 //! | `40` | user, room | how far the user has read |
 //! | `50` | week `u16`, user, room, client's key | what was sent under a key |
 //!
-//! Users and rooms are 16 bytes each, see [`id16`]. The tags `11`, `13`, `31` to `37`, `41`, `52` to `A0` are
-//! kept free for e-mail addresses, devices, edits, reactions, threads, mentions, receipts, tokens, files,
+//! Users and rooms are 16 bytes each, see [`id16`]. The tags `13`, `31` to `37`, `41`, `52` to `A0` are
+//! kept free for devices, edits, reactions, threads, mentions, receipts, tokens, files,
 //! audit, search and expiry.
 
 use crate::{
@@ -33,8 +36,14 @@ use crate::{
 pub(super) mod table {
     pub(in super::super) const META: u8 = 0x01;
     pub(in super::super) const USER: u8 = 0x10;
+    #[cfg(feature = "accounts")]
+    pub(in super::super) const EMAIL: u8 = 0x11;
     pub(in super::super) const USERNAME: u8 = 0x12;
     pub(in super::super) const USER_COUNT: u8 = 0x14;
+    #[cfg(feature = "accounts")]
+    pub(in super::super) const ACCOUNT: u8 = 0x15;
+    #[cfg(feature = "accounts")]
+    pub(in super::super) const FAMILY: u8 = 0x16;
     pub(in super::super) const ROOM: u8 = 0x20;
     pub(in super::super) const ROOM_COUNT: u8 = 0x21;
     pub(in super::super) const MEMBER: u8 = 0x22;

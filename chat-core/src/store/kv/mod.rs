@@ -4,6 +4,8 @@
 //! `BTreeMap`, the sled store is that over sled. So the layout, the group commit and the rule that nothing can
 //! be read before it is durable are written and tested once.
 
+#[cfg(feature = "accounts")]
+mod accounts;
 mod group;
 mod keys;
 mod log;

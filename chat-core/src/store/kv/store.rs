@@ -87,7 +87,12 @@ impl<K: OrderedKv> KvStore<K> {
         Ok(Self { shared, writer, readers: Some(Arc::new(Semaphore::new(2 * cores))) })
     }
 
-    async fn read<T: Send + 'static>(
+    #[cfg(feature = "accounts")]
+    pub(super) async fn write(&self, request: Request) -> Result<bool, Refusal> {
+        self.writer.write(request).await
+    }
+
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Shared<K>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {

@@ -1,0 +1,207 @@
+//! Accounts and logins over the layout.
+
+use std::ops::ControlFlow;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    KvStore, OrderedKv,
+    group::{GuardedRows, Refusal, Request},
+    keys::{self, table},
+    values::{self, v1},
+};
+use crate::{
+    accounts::{
+        Account, AccountStore, CreateAccountError, Email, Family, FamilyId, NewAccount, PasswordHash,
+    },
+    id::UserId,
+    limits::FAMILIES_PER_SWEEP,
+    store::StoreError,
+    time::Timestamp,
+};
+
+/// The row of an account.
+#[derive(Serialize, Deserialize)]
+struct AccountRow<'a> {
+    #[serde(borrow)]
+    user: v1::Id<'a>,
+    email: &'a str,
+    password: &'a str,
+}
+
+/// The row of a login.
+#[derive(Serialize, Deserialize)]
+struct FamilyRow<'a> {
+    #[serde(borrow)]
+    user: v1::Id<'a>,
+    generation: u64,
+    created_at: i64,
+    rotated_at: i64,
+}
+
+#[async_trait]
+impl<K: OrderedKv> AccountStore for KvStore<K> {
+    async fn create_account(&self, new: NewAccount) -> Result<(), CreateAccountError> {
+        let NewAccount { profile, account, family } = new;
+        let by_email = email_key(&account.email);
+        let rows = GuardedRows {
+            expected: vec![(by_email.clone(), None)],
+            profile: Some(profile),
+            changes: vec![
+                (by_email, Some(values::encode_named(account.user.as_str())?)),
+                (account_key(&account.user), Some(encode_account(&account)?)),
+                (family_key(family.id), Some(encode_family(&family)?)),
+            ],
+        };
+        match self.write(Request::Guarded(rows)).await {
+            Ok(_) => Ok(()),
+            Err(Refusal::IdTaken) => Err(CreateAccountError::IdTaken),
+            Err(Refusal::NameTaken) => Err(CreateAccountError::NameTaken),
+            Err(Refusal::Unexpected) => Err(CreateAccountError::EmailTaken),
+            Err(refusal) => Err(refusal.into_store_error().into()),
+        }
+    }
+
+    async fn account(&self, user: &UserId) -> Result<Option<Account>, StoreError> {
+        let key = account_key(user);
+        self.read(move |shared| shared.rows.view().get(&key)?.map(|row| decode_account(&row)).transpose())
+            .await
+    }
+
+    async fn account_with_email(&self, email: &Email) -> Result<Option<UserId>, StoreError> {
+        let key = email_key(email);
+        let found = move |row: Vec<u8>| values::decode::<v1::Named<'_>>(&row)?.id.user();
+        self.read(move |shared| shared.rows.view().get(&key)?.map(found).transpose()).await
+    }
+
+    async fn create_family(&self, family: Family) -> Result<(), StoreError> {
+        let changes = vec![(family_key(family.id), Some(encode_family(&family)?))];
+        let rows = GuardedRows { expected: Vec::new(), profile: None, changes };
+        self.write(Request::Guarded(rows)).await.map(drop).map_err(Refusal::into_store_error)
+    }
+
+    async fn family(&self, id: FamilyId) -> Result<Option<Family>, StoreError> {
+        let key = family_key(id);
+        self.read(move |shared| shared.rows.view().get(&key)?.map(|row| decode_family(id, &row)).transpose())
+            .await
+    }
+
+    async fn replace_family(&self, current: &Family, next: Option<Family>) -> Result<bool, StoreError> {
+        let key = family_key(current.id);
+        let next = next.map(|next| encode_family(&next)).transpose()?;
+        let expected = vec![(key.clone(), Some(encode_family(current)?))];
+        let rows = GuardedRows { expected, profile: None, changes: vec![(key, next)] };
+        match self.write(Request::Guarded(rows)).await {
+            Ok(_) => Ok(true),
+            Err(Refusal::Unexpected) => Ok(false),
+            Err(refusal) => Err(refusal.into_store_error()),
+        }
+    }
+
+    async fn forget_families(
+        &self,
+        now: Timestamp,
+        cursor: Option<FamilyId>,
+    ) -> Result<Option<FamilyId>, StoreError> {
+        let from = cursor.map_or(vec![table::FAMILY], |id| keys::after_key(&family_key(id)));
+        let looked = self.read(move |shared| look_at_families(&shared.rows.view(), &from, now)).await?;
+        if !looked.over.is_empty() {
+            let changes = looked.over.iter().map(|(key, _)| (key.clone(), None)).collect();
+            let expected = looked.over.into_iter().map(|(key, row)| (key, Some(row))).collect();
+            let rows = GuardedRows { expected, profile: None, changes };
+            match self.write(Request::Guarded(rows)).await {
+                // Somebody else is deleting them.
+                Ok(_) | Err(Refusal::Unexpected) => {}
+                Err(refusal) => return Err(refusal.into_store_error()),
+            }
+        }
+        Ok(looked.next)
+    }
+}
+
+struct Looked {
+    over: Vec<(Vec<u8>, Vec<u8>)>,
+    next: Option<FamilyId>,
+}
+
+fn look_at_families<K: OrderedKv>(
+    view: &super::view::View<'_, K>,
+    from: &[u8],
+    now: Timestamp,
+) -> Result<Looked, StoreError> {
+    let mut looked = Looked { over: Vec::new(), next: None };
+    let mut failed = None;
+    let mut count = 0;
+    view.scan(from, &[table::FAMILY + 1], &mut |key, row| {
+        let family = id_of(key).and_then(|id| decode_family(id, row));
+        match family {
+            Ok(family) => {
+                if family.expires_at() <= now {
+                    looked.over.push((key.to_vec(), row.to_vec()));
+                }
+                count += 1;
+                if count < FAMILIES_PER_SWEEP {
+                    return ControlFlow::Continue(());
+                }
+                looked.next = Some(family.id);
+            }
+            Err(error) => failed = Some(error),
+        }
+        ControlFlow::Break(())
+    })?;
+    failed.map_or(Ok(looked), Err)
+}
+
+fn email_key(email: &Email) -> Vec<u8> {
+    keys::key(table::EMAIL, &[&email.key()])
+}
+
+fn account_key(user: &UserId) -> Vec<u8> {
+    keys::key(table::ACCOUNT, &[&keys::user16(user)])
+}
+
+fn family_key(id: FamilyId) -> Vec<u8> {
+    keys::key(table::FAMILY, &[id.as_bytes()])
+}
+
+fn id_of(key: &[u8]) -> Result<FamilyId, StoreError> {
+    keys::id_at(key, 1).map(FamilyId::from_bytes).ok_or_else(|| values::corrupt("a key of a login"))
+}
+
+fn encode_account(account: &Account) -> Result<Vec<u8>, StoreError> {
+    values::encode(&AccountRow {
+        user: v1::Id::of(account.user.as_str()),
+        email: account.email.as_str(),
+        password: account.password.expose(),
+    })
+}
+
+fn decode_account(row: &[u8]) -> Result<Account, StoreError> {
+    let row: AccountRow<'_> = values::decode(row)?;
+    Ok(Account {
+        user: row.user.user()?,
+        email: Email::from_stored(row.email),
+        password: PasswordHash::from_stored(row.password),
+    })
+}
+
+fn encode_family(family: &Family) -> Result<Vec<u8>, StoreError> {
+    values::encode(&FamilyRow {
+        user: v1::Id::of(family.user.as_str()),
+        generation: family.generation,
+        created_at: family.created_at.as_millis(),
+        rotated_at: family.rotated_at.as_millis(),
+    })
+}
+
+fn decode_family(id: FamilyId, row: &[u8]) -> Result<Family, StoreError> {
+    let row: FamilyRow<'_> = values::decode(row)?;
+    Ok(Family {
+        id,
+        user: row.user.user()?,
+        generation: row.generation,
+        created_at: Timestamp::from_millis(row.created_at),
+        rotated_at: Timestamp::from_millis(row.rotated_at),
+    })
+}

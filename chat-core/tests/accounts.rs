@@ -1,0 +1,240 @@
+//! Accounts over the memory store: the contract of the store, and what people can do.
+#![cfg(all(feature = "accounts", feature = "testing"))]
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+use chat_core::{
+    account_store_conformance,
+    accounts::{
+        AccountError, AccountStore, Accounts, FieldError, Grant, HashingCost, Registration, TokenKeys,
+    },
+    auth::{AuthError, Secret},
+    store::kv::MemoryStore,
+    time::{Clock, Timestamp},
+};
+use futures::future::join_all;
+
+account_store_conformance!(async { MemoryStore::new() });
+
+/// A clock that a test turns.
+struct Hands(AtomicI64);
+
+impl Clock for Hands {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+struct World {
+    accounts: Accounts,
+    store: Arc<MemoryStore>,
+    clock: Arc<Hands>,
+}
+
+impl World {
+    fn new() -> Self {
+        let store = Arc::new(MemoryStore::new());
+        let clock = Arc::new(Hands(AtomicI64::new(1_000_000_000_000)));
+        let keys = TokenKeys::new(Secret::new("an example of a secret, 32 bytes")).unwrap();
+        let accounts = Accounts::new(store.clone(), keys, HashingCost::trivial(), clock.clone()).unwrap();
+        Self { accounts, store, clock }
+    }
+
+    fn pass(&self, millis: i64) {
+        self.clock.0.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    async fn ann(&self) -> Grant {
+        self.accounts.register(registration("ann@example.org", "ann", "correct horse")).await.unwrap()
+    }
+
+    async fn login(&self, login: &str, password: &str) -> Result<Grant, AccountError> {
+        self.accounts.login(login, Secret::new(password)).await
+    }
+}
+
+fn registration(email: &str, username: &str, password: &str) -> Registration {
+    Registration { email: email.into(), username: username.into(), password: Secret::new(password) }
+}
+
+#[tokio::test]
+async fn who_registers_gets_tokens_that_name_them() {
+    let world = World::new();
+    let grant = world.ann().await;
+    let identity = world.accounts.authenticator().check(grant.access_token.expose()).unwrap();
+    assert_eq!(identity.user, grant.profile.id);
+    assert_eq!(identity.username.as_deref(), Some("ann"));
+    assert_eq!(identity.expires_at, Some(grant.expires_at));
+    assert_eq!(grant.expires_at.millis_since(world.clock.now()), 15 * 60_000);
+    assert_eq!(grant.profile.id.as_str().len(), 36);
+    world.pass(15 * 60_000);
+    assert_eq!(world.accounts.authenticator().check(grant.access_token.expose()), Err(AuthError::Expired));
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_no_access_token() {
+    let world = World::new();
+    let grant = world.ann().await;
+    assert_eq!(world.accounts.authenticator().check(grant.refresh_token.expose()), Err(AuthError::Invalid));
+    assert_eq!(world.accounts.refresh(&grant.access_token).await.unwrap_err(), AccountError::InvalidToken);
+}
+
+#[tokio::test]
+async fn every_field_at_fault_is_named_at_once() {
+    let error = World::new().accounts.register(registration("ann", "a", "short")).await.unwrap_err();
+    let expected = AccountError::Invalid(vec![
+        FieldError { field: "email", message: "this is no e-mail address" },
+        FieldError { field: "username", message: "a username has 3 to 50 characters out of A-Z a-z 0-9 _" },
+        FieldError { field: "password", message: "a password has 8 to 128 characters" },
+    ]);
+    assert_eq!(error, expected);
+}
+
+#[tokio::test]
+async fn a_password_has_8_to_128_characters_of_any_kind() {
+    let world = World::new();
+    for (name, password, good) in [
+        ("a__", "1234567".to_owned(), false),
+        ("b__", "12345678".to_owned(), true),
+        ("c__", "☃".repeat(128), true),
+        ("d__", "☃".repeat(129), false),
+    ] {
+        let email = format!("{name}@example.org");
+        let registered = world.accounts.register(registration(&email, name, &password)).await;
+        assert_eq!(registered.is_ok(), good, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn names_and_addresses_are_taken_without_regard_to_case() {
+    let world = World::new();
+    world.ann().await;
+    let name = world.accounts.register(registration("x@example.org", "ANN", "correct horse")).await;
+    assert!(matches!(name, Err(AccountError::Taken(FieldError { field: "username", .. }))));
+    let email = world.accounts.register(registration("ANN@example.org", "other", "correct horse")).await;
+    assert!(matches!(email, Err(AccountError::Taken(FieldError { field: "email", .. }))));
+}
+
+#[tokio::test]
+async fn one_logs_in_by_name_or_address_and_every_login_is_its_own() {
+    let world = World::new();
+    let first = world.ann().await;
+    let by_name = world.login("Ann", "correct horse").await.unwrap();
+    let by_email = world.login(" ANN@example.org ", "correct horse").await.unwrap();
+    assert_eq!(by_name.profile, first.profile);
+    assert_eq!(by_email.profile, first.profile);
+    assert!(first.family != by_name.family && by_name.family != by_email.family);
+}
+
+#[tokio::test]
+async fn a_wrong_user_and_a_wrong_password_are_told_in_the_same_words() {
+    let world = World::new();
+    world.ann().await;
+    for (login, password) in [
+        ("ann", "wrong horse"),
+        ("nobody", "correct horse"),
+        ("nobody@example.org", "correct horse"),
+        ("not a name", "correct horse"),
+        ("", ""),
+        ("ann", ""),
+    ] {
+        assert_eq!(world.login(login, password).await.unwrap_err(), AccountError::WrongCredentials);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn failed_logins_slow_an_account_down_and_never_lock_it() {
+    let world = World::new();
+    world.ann().await;
+    for _ in 0..30 {
+        assert_eq!(world.login("ann", "wrong horse").await.unwrap_err(), AccountError::WrongCredentials);
+    }
+    let before = tokio::time::Instant::now();
+    world.login("ann@example.org", "correct horse").await.unwrap();
+    assert_eq!(before.elapsed().as_secs(), 5, "by whichever name it is tried");
+    let before = tokio::time::Instant::now();
+    world.login("ann", "correct horse").await.unwrap();
+    assert_eq!(before.elapsed().as_secs(), 0);
+}
+
+#[tokio::test]
+async fn a_lost_answer_can_be_asked_for_again() {
+    let world = World::new();
+    let first = world.ann().await;
+    let second = world.accounts.refresh(&first.refresh_token).await.unwrap();
+    assert_ne!(second.refresh_token, first.refresh_token);
+    world.pass(19_999);
+    let again = world.accounts.refresh(&first.refresh_token).await.unwrap();
+    assert_eq!(again.refresh_token, second.refresh_token);
+    assert_eq!(again.family, first.family);
+    world.accounts.refresh(&second.refresh_token).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_spent_token_ends_its_login_and_no_other() {
+    let world = World::new();
+    let first = world.ann().await;
+    let other = world.login("ann", "correct horse").await.unwrap();
+    let second = world.accounts.refresh(&first.refresh_token).await.unwrap();
+    world.pass(20_000);
+    for spent in [&first, &second] {
+        let error = world.accounts.refresh(&spent.refresh_token).await.unwrap_err();
+        assert_eq!(error, AccountError::InvalidToken);
+    }
+    world.accounts.refresh(&other.refresh_token).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_is_spent_once_its_successor_is_used_however_soon() {
+    let world = World::new();
+    let first = world.ann().await;
+    let second = world.accounts.refresh(&first.refresh_token).await.unwrap();
+    let third = world.accounts.refresh(&second.refresh_token).await.unwrap();
+    assert_eq!(world.accounts.refresh(&first.refresh_token).await.unwrap_err(), AccountError::InvalidToken);
+    assert_eq!(
+        world.accounts.refresh(&third.refresh_token).await.unwrap_err(),
+        AccountError::InvalidToken,
+        "the login is over"
+    );
+}
+
+#[tokio::test]
+async fn of_64_refreshes_with_one_token_all_get_the_same_new_one() {
+    let world = World::new();
+    let first = world.ann().await;
+    let grants = join_all((0..64).map(|_| world.accounts.refresh(&first.refresh_token))).await;
+    let tokens: Vec<_> = grants.into_iter().map(|grant| grant.unwrap().refresh_token).collect();
+    assert!(tokens.iter().all(|token| *token == tokens[0] && *token != first.refresh_token));
+}
+
+#[tokio::test]
+async fn a_login_that_is_not_renewed_for_seven_days_is_over_and_swept_away() {
+    let world = World::new();
+    let week = 7 * 24 * 3_600_000;
+    let first = world.ann().await;
+    world.pass(week - 1);
+    let second = world.accounts.refresh(&first.refresh_token).await.unwrap();
+    world.pass(week);
+    assert_eq!(world.accounts.refresh(&second.refresh_token).await.unwrap_err(), AccountError::TokenExpired);
+    world.accounts.sweep().await.unwrap();
+    assert_eq!(world.store.family(first.family).await.unwrap(), None);
+    assert_eq!(world.accounts.refresh(&second.refresh_token).await.unwrap_err(), AccountError::InvalidToken);
+}
+
+#[tokio::test]
+async fn nothing_secret_shows_in_debug_output() {
+    let world = World::new();
+    let grant = world.ann().await;
+    let account = world.store.account(&grant.profile.id).await.unwrap();
+    let shown = format!(
+        "{grant:?} {account:?} {:?} {:?}",
+        world.accounts,
+        registration("ann@example.org", "ann", "correct horse")
+    );
+    for secret in ["correct horse", "argon2id", grant.access_token.expose(), grant.refresh_token.expose()] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}
