@@ -1,5 +1,6 @@
 //! Accounts over the memory store: the contract of the store, and what people can do.
 #![cfg(all(feature = "accounts", feature = "testing"))]
+#![allow(clippy::unwrap_used, reason = "a test that fails fails loudly")]
 
 use std::sync::{
     Arc,
@@ -17,7 +18,7 @@ use chat_core::{
 };
 use futures::future::join_all;
 
-account_store_conformance!(async { MemoryStore::new() });
+account_store_conformance!(async { (MemoryStore::new(), ()) });
 
 /// A clock that a test turns.
 struct Hands(AtomicI64);

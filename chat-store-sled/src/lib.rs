@@ -53,6 +53,8 @@
 //! implementation of its seam, [`OrderedKv`](chat_core::store::kv::OrderedKv): get, scan, one atomic batch, one
 //! sync. fjall 3 or redb 4 behind that seam is one file of code, and needs few of these fences.
 
+#[cfg(feature = "accounts")]
+mod accounts;
 mod error;
 mod filesystem;
 mod format;

@@ -36,7 +36,7 @@ use crate::{OpenError, SledKv, SledOptions, open};
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct SledStore(KvStore<SledKv>);
+pub struct SledStore(pub(crate) KvStore<SledKv>);
 
 impl SledStore {
     /// Opens the store in the directory `path`, with the defaults of [`SledOptions`]; creates it if need be.

@@ -12,9 +12,10 @@ use crate::{
     time::Timestamp,
 };
 
-/// Runs every case against a fresh store: `account_store_conformance!(async { MyStore::temporary().await });`
+/// Runs every case against a fresh store: `account_store_conformance!(async { (MyStore::open(&dir), dir) });`
 ///
-/// The block is evaluated once a case. The calling crate needs tokio with `macros` and `rt-multi-thread`.
+/// The block is evaluated once a case; it gives the store, and what has to outlive it (`()` for nothing). The
+/// calling crate needs tokio with `macros` and `rt-multi-thread`.
 #[macro_export]
 macro_rules! account_store_conformance {
     (async $open:block) => {
@@ -37,7 +38,8 @@ macro_rules! account_store_conformance {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $case() {
-                    $crate::accounts::suite::$case(($open)().await).await;
+                    let (store, _outlives_it) = ($open)().await;
+                    $crate::accounts::suite::$case(store).await;
                 }
             )*
         }
