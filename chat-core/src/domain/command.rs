@@ -97,6 +97,23 @@ pub struct Draft {
     pub client_message_id: Option<ClientMessageId>,
 }
 
+impl Draft {
+    /// A plain text message, under the default rules for text.
+    ///
+    /// # Errors
+    /// [`TextError`] when the text breaks a rule.
+    pub fn text(text: &str) -> Result<Self, TextError> {
+        let content = Content::parse(text, super::TextRules::default())?;
+        Ok(Self { content, message_type: MessageType::Text, client_message_id: None })
+    }
+
+    /// The same message under a key that makes a repeat the same send.
+    #[must_use]
+    pub fn keyed(self, key: ClientMessageId) -> Self {
+        Self { client_message_id: Some(key), ..self }
+    }
+}
+
 /// What became of a request. Everything but a change of nothing is true only once the plan is committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {

@@ -54,7 +54,7 @@ impl Rate {
 /// assert_eq!(state.admit(rate, at(0)), Err(1_000), "the burst is used up; one a second from here");
 /// assert_eq!(state.admit(rate, at(1_000)), Ok(()));
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Gcra {
     /// The theoretical arrival time of the next request, in microseconds since the epoch: finer than the
     /// clock, so that rates which do not divide a period evenly stay exact.

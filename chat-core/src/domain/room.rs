@@ -127,6 +127,14 @@ impl Room {
         true
     }
 
+    /// The first entry that a member who joined at `joined` is told live: their own joining, but for the
+    /// creator the beginning.
+    #[must_use]
+    pub fn live_from(&self, user: &UserId, joined: Seq) -> Seq {
+        let creating = joined == Seq::ZERO.next().next() && self.created_by == *user;
+        if creating { joined.previous() } else { joined }
+    }
+
     /// The last entry that a member who joined at `joined` may not see; [`Seq::ZERO`] when they may see all.
     #[must_use]
     pub fn hidden_until(&self, joined: Seq) -> Seq {

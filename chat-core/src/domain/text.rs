@@ -166,6 +166,12 @@ impl Username {
         }
     }
 
+    /// Adopts a name that was checked before it was stored.
+    #[must_use]
+    pub fn from_stored(text: &str) -> Self {
+        Self(text.into())
+    }
+
     /// The name as written.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -1,0 +1,16 @@
+//! The JSON protocol (docs/protocol.md), usable by any transport.
+//!
+//! One JSON object a frame, field names in camelCase, `type` in snake_case. Fields that this version does not
+//! know are ignored, so that newer clients may say more; a `type` that it does not know is answered
+//! `unknown_type`. Names that were ever sent are never given another meaning.
+
+mod client;
+mod server;
+mod view;
+
+pub use client::{
+    Authenticate, ClientCommand, ClientFrame, CreateRoom, DecodeError, FetchHistory, Heartbeat, ListMembers,
+    ListRooms, RequestId, ResumeFrom, Scope, SendMessage, Subscribe, SubscribeTo,
+};
+pub use server::{Answer, LimitsView, Notice, auth_error_frame, error_frame};
+pub use view::{MemberView, MessageView, RoomView, entry_frame, rfc3339};

@@ -1,0 +1,226 @@
+//! What the server says, beside the entries of logs.
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::{
+    client::RequestId,
+    view::{MemberView, MessageView, RoomView, encode, time},
+};
+use crate::{domain::ErrorCode, id::RoomId, limits::Limits, time::Timestamp};
+
+/// The answer to a command: a `type` and fields.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+#[allow(missing_docs, reason = "the fields are those of docs/protocol.md, Commands")]
+pub enum Answer {
+    /// `authenticated`
+    Authenticated {
+        user_id: String,
+        username: String,
+        session_id: String,
+        #[serde(serialize_with = "time")]
+        server_time: Timestamp,
+        epoch: String,
+        heartbeat_ms: u64,
+        limits: LimitsView,
+    },
+    /// `ack` of a message
+    Sent {
+        message_id: String,
+        room_id: String,
+        seq: u64,
+        #[serde(serialize_with = "time")]
+        created_at: Timestamp,
+        duplicate: bool,
+    },
+    /// `ack` of creating or joining a room
+    Room { room: RoomView },
+    /// `ack` of what moved a log or a cursor
+    Seq { seq: u64 },
+    /// `ack` without fields
+    Done {},
+    /// `rooms`
+    Rooms { items: Vec<RoomView>, next_cursor: Option<String> },
+    /// `members`
+    Members { room_id: String, items: Vec<MemberView>, next_cursor: Option<String> },
+    /// `history`
+    History { room_id: String, messages: Vec<MessageView>, has_more_before: bool, has_more_after: bool },
+    /// `pong`
+    Pong {
+        #[serde(serialize_with = "time")]
+        server_time: Timestamp,
+    },
+}
+
+impl Answer {
+    /// The answer's `type`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Authenticated { .. } => "authenticated",
+            Self::Sent { .. } | Self::Room { .. } | Self::Seq { .. } | Self::Done {} => "ack",
+            Self::Rooms { .. } => "rooms",
+            Self::Members { .. } => "members",
+            Self::History { .. } => "history",
+            Self::Pong { .. } => "pong",
+        }
+    }
+
+    /// The answer's fields, without `type` and `id`: the body of the same call over HTTP.
+    #[must_use]
+    pub fn body(&self) -> serde_json::Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// The answer as a frame.
+    #[must_use]
+    pub fn frame(&self, id: Option<&RequestId>) -> Bytes {
+        encode(&Framed { kind: self.kind(), id, body: self })
+    }
+}
+
+#[derive(Serialize)]
+struct Framed<'a, B: Serialize> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a RequestId>,
+    #[serde(flatten)]
+    body: &'a B,
+}
+
+/// The limits that a client should know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LimitsView {
+    messages_per_minute: u32,
+    message_burst: u32,
+    commands_per_second: u32,
+    commands_in_flight: usize,
+    frame_bytes: usize,
+    content_chars: usize,
+    resume_entries: u64,
+}
+
+impl From<&Limits> for LimitsView {
+    fn from(limits: &Limits) -> Self {
+        Self {
+            messages_per_minute: limits.messages_per_minute,
+            message_burst: limits.message_burst,
+            commands_per_second: limits.commands_per_second,
+            commands_in_flight: limits.commands_in_flight,
+            frame_bytes: limits.frame_bytes,
+            content_chars: limits.content_chars,
+            resume_entries: limits.resume_entries,
+        }
+    }
+}
+
+/// What a session is told that stands in no log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// All that was missed in a room has been sent, up to this seq.
+    CaughtUp(RoomId, u64),
+    /// Too much was missed: reload the last page of history and go on from this seq.
+    ResyncRequired(RoomId, u64),
+    /// A room of the `resume` list can't be followed. The id is as the client gave it.
+    ResumeFailed(String),
+    /// The server is about to close; reconnect after that many milliseconds.
+    ServerDraining(u64),
+    /// A sign of life is wanted.
+    Ping,
+}
+
+impl Notice {
+    /// The notice as a frame.
+    #[must_use]
+    pub fn frame(&self) -> Bytes {
+        encode(&match self {
+            Self::CaughtUp(room, seq) => NoticeFrame::CaughtUp { room_id: room.as_str(), seq: *seq },
+            Self::ResyncRequired(room, seq) => {
+                NoticeFrame::ResyncRequired { room_id: room.as_str(), seq: *seq }
+            }
+            Self::ResumeFailed(room_id) => {
+                NoticeFrame::ResumeFailed { room_id, code: ErrorCode::NotFound.as_str() }
+            }
+            Self::ServerDraining(after) => NoticeFrame::ServerDraining { reconnect_after_ms: *after },
+            Self::Ping => NoticeFrame::Ping {},
+        })
+    }
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
+enum NoticeFrame<'a> {
+    CaughtUp { room_id: &'a str, seq: u64 },
+    ResyncRequired { room_id: &'a str, seq: u64 },
+    ResumeFailed { room_id: &'a str, code: &'static str },
+    ServerDraining { reconnect_after_ms: u64 },
+    Ping {},
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ErrorBody<'a> {
+    code: &'static str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+}
+
+/// An `error` frame.
+#[must_use]
+pub fn error_frame(
+    id: Option<&RequestId>,
+    code: ErrorCode,
+    message: &str,
+    retry_after_ms: Option<u64>,
+) -> Bytes {
+    encode(&Framed { kind: "error", id, body: &ErrorBody { code: code.as_str(), message, retry_after_ms } })
+}
+
+/// An `auth_error` frame.
+#[must_use]
+pub fn auth_error_frame(id: Option<&RequestId>, code: ErrorCode, message: &str) -> Bytes {
+    let body = &ErrorBody { code: code.as_str(), message, retry_after_ms: None };
+    encode(&Framed { kind: "auth_error", id, body })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_errors_and_notices_have_the_form_of_the_protocol() {
+        let id = RequestId::Text("a".into());
+        let sent = Answer::Sent {
+            message_id: "m".into(),
+            room_id: "r".into(),
+            seq: 3,
+            created_at: Timestamp::from_millis(0),
+            duplicate: false,
+        };
+        let frames = [
+            sent.frame(Some(&id)),
+            Answer::Done {}.frame(Some(&RequestId::Number(1))),
+            error_frame(Some(&id), ErrorCode::RateLimited, "slow down", Some(10)),
+            error_frame(None, ErrorCode::BadRequest, "no", None),
+            auth_error_frame(Some(&id), ErrorCode::InvalidToken, "no"),
+            Notice::CaughtUp(RoomId::parse("r").unwrap(), 3).frame(),
+            Notice::ResumeFailed("r".into()).frame(),
+            Notice::Ping.frame(),
+        ];
+        let expected = [
+            r#"{"type":"ack","id":"a","messageId":"m","roomId":"r","seq":3,"createdAt":"1970-01-01T00:00:00.000Z","duplicate":false}"#,
+            r#"{"type":"ack","id":1}"#,
+            r#"{"type":"error","id":"a","code":"rate_limited","message":"slow down","retryAfterMs":10}"#,
+            r#"{"type":"error","code":"bad_request","message":"no"}"#,
+            r#"{"type":"auth_error","id":"a","code":"invalid_token","message":"no"}"#,
+            r#"{"type":"caught_up","roomId":"r","seq":3}"#,
+            r#"{"type":"resume_failed","roomId":"r","code":"not_found"}"#,
+            r#"{"type":"ping"}"#,
+        ];
+        assert_eq!(frames.map(|frame| String::from_utf8(frame.to_vec()).unwrap()), expected);
+    }
+}

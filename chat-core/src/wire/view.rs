@@ -1,0 +1,242 @@
+//! Rooms, members and messages as they look on the wire.
+
+use bytes::Bytes;
+use serde::{Serialize, Serializer};
+
+use crate::{
+    domain::{Change, Entry, Member, Role, Room},
+    id::UserId,
+    time::Timestamp,
+};
+
+/// A room on the wire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RoomView {
+    id: String,
+    kind: &'static str,
+    name: String,
+    description: String,
+    created_by: Option<String>,
+    #[serde(serialize_with = "time")]
+    created_at: Timestamp,
+    member_count: u32,
+    last_seq: u64,
+    slow_mode_seconds: u32,
+    history: &'static str,
+    archived: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
+}
+
+impl RoomView {
+    /// The room as everybody sees it.
+    #[must_use]
+    pub fn of(room: &Room) -> Self {
+        Self {
+            id: room.id.as_str().to_owned(),
+            kind: room.kind.as_str(),
+            name: room.name.as_str().to_owned(),
+            description: room.description.as_str().to_owned(),
+            created_by: (room.created_by != UserId::nobody()).then(|| room.created_by.as_str().to_owned()),
+            created_at: room.created_at,
+            member_count: room.members,
+            last_seq: room.head.get(),
+            slow_mode_seconds: 0,
+            history: room.history.as_str(),
+            archived: false,
+            role: None,
+        }
+    }
+
+    /// The room in a list of one's own rooms.
+    #[must_use]
+    pub fn own(room: &Room, role: Role) -> Self {
+        Self { role: Some(role.as_str()), ..Self::of(room) }
+    }
+
+    /// The room's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// A member on the wire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberView {
+    user_id: String,
+    username: String,
+    role: &'static str,
+    #[serde(serialize_with = "time")]
+    joined_at: Timestamp,
+}
+
+impl MemberView {
+    /// The member under this name.
+    #[must_use]
+    pub fn of(member: &Member, username: &str) -> Self {
+        Self {
+            user_id: member.user.as_str().to_owned(),
+            username: username.to_owned(),
+            role: member.role.as_str(),
+            joined_at: member.joined_at,
+        }
+    }
+}
+
+/// A message on the wire. Fields of features that this version lacks have the value that says so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageView {
+    id: String,
+    room_id: String,
+    seq: u64,
+    user_id: String,
+    username: String,
+    content: String,
+    message_type: &'static str,
+    #[serde(serialize_with = "time")]
+    created_at: Timestamp,
+    edited_at: (),
+    deleted_at: (),
+    reply_to: (),
+    thread_id: (),
+    thread_count: u32,
+    attachments: [(); 0],
+    mentions: [(); 0],
+    reactions: [(); 0],
+    pinned: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_message_id: Option<String>,
+}
+
+impl MessageView {
+    /// The message of an entry, if it is one. `own` adds what only its author sees.
+    #[must_use]
+    pub fn of(entry: &Entry, username: &str, own: bool) -> Option<Self> {
+        let message = entry.message()?;
+        let key = message.client_message_id.as_ref().filter(|_| own);
+        Some(Self {
+            id: entry.message_id()?.to_string(),
+            room_id: entry.room.as_str().to_owned(),
+            seq: entry.seq.get(),
+            user_id: entry.actor.as_str().to_owned(),
+            username: username.to_owned(),
+            content: message.content.as_str().to_owned(),
+            message_type: message.message_type.as_str(),
+            created_at: entry.at,
+            edited_at: (),
+            deleted_at: (),
+            reply_to: (),
+            thread_id: (),
+            thread_count: 0,
+            attachments: [],
+            mentions: [],
+            reactions: [],
+            pinned: false,
+            client_message_id: key.map(|key| key.as_str().to_owned()),
+        })
+    }
+}
+
+/// The one frame of an entry. `username` is the name of the user whom it is about; `own` adds what only the
+/// author's sessions see.
+#[must_use]
+pub fn entry_frame(entry: &Entry, username: &str, own: bool) -> Bytes {
+    let seq = entry.seq.get();
+    let room_id = entry.room.as_str();
+    let frame = match &entry.change {
+        Change::Describe(room) => EntryFrame::RoomUpdated { room: Box::new(RoomView::of(room)), seq },
+        Change::Join { user, member_count, .. } => EntryFrame::UserJoined {
+            room_id,
+            user: UserView { id: user.as_str(), username },
+            member_count: *member_count,
+            seq,
+        },
+        Change::Leave { user, reason, member_count, .. } => EntryFrame::UserLeft {
+            room_id,
+            user_id: user.as_str(),
+            member_count: *member_count,
+            reason: reason.as_str(),
+            seq,
+        },
+        Change::Send(_) => {
+            EntryFrame::NewMessage { message: MessageView::of(entry, username, own).map(Box::new) }
+        }
+    };
+    encode(&frame)
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
+enum EntryFrame<'a> {
+    NewMessage { message: Option<Box<MessageView>> },
+    UserJoined { room_id: &'a str, user: UserView<'a>, member_count: u32, seq: u64 },
+    UserLeft { room_id: &'a str, user_id: &'a str, member_count: u32, reason: &'static str, seq: u64 },
+    RoomUpdated { room: Box<RoomView>, seq: u64 },
+}
+
+#[derive(Serialize)]
+struct UserView<'a> {
+    id: &'a str,
+    username: &'a str,
+}
+
+/// Encodes a frame of ours.
+pub(super) fn encode(frame: &impl Serialize) -> Bytes {
+    // Strings, numbers and maps with string keys always have a JSON form; an empty object is what is left.
+    serde_json::to_vec(frame).unwrap_or_else(|_| b"{}".to_vec()).into()
+}
+
+/// An instant in the form of RFC 3339, UTC, with milliseconds. Instants outside the years 0000 to 9999 become
+/// the nearest one inside.
+#[must_use]
+pub fn rfc3339(at: Timestamp) -> String {
+    const FIRST_MS: i64 = -62_167_219_200_000;
+    const LAST_MS: i64 = 253_402_207_200_000;
+    let millis = at.as_millis().clamp(FIRST_MS, LAST_MS);
+    jiff::Timestamp::from_millisecond(millis).map_or_else(|_| String::new(), |at| format!("{at:.3}"))
+}
+
+pub(super) fn time<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&rfc3339(*at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{Content, Message, MessageType},
+        id::{ClientMessageId, RoomId, Seq},
+    };
+
+    #[test]
+    fn times_are_rfc_3339_in_utc_with_milliseconds() {
+        assert_eq!(rfc3339(Timestamp::from_millis(1_769_860_800_000)), "2026-01-31T12:00:00.000Z");
+        assert_eq!(rfc3339(Timestamp::from_millis(-1)), "1969-12-31T23:59:59.999Z");
+        assert_eq!(rfc3339(Timestamp::from_millis(i64::MAX)).len(), 24);
+    }
+
+    #[test]
+    fn a_message_travels_with_every_field_and_its_key_only_to_its_author() {
+        let entry = Entry {
+            room: RoomId::parse("lobby").unwrap(),
+            seq: Seq::new(42),
+            at: Timestamp::from_millis(1_769_860_800_000),
+            actor: UserId::parse("u1").unwrap(),
+            change: Change::Send(Message {
+                ordinal: 1,
+                content: Content::from_stored("Hello \"you\""),
+                message_type: MessageType::Text,
+                client_message_id: Some(ClientMessageId::parse("k1").unwrap()),
+            }),
+        };
+        let common = r#"{"type":"new_message","message":{"id":"TAG","roomId":"lobby","seq":42,"userId":"u1","username":"john_doe","content":"Hello \"you\"","messageType":"text","createdAt":"2026-01-31T12:00:00.000Z","editedAt":null,"deletedAt":null,"replyTo":null,"threadId":null,"threadCount":0,"attachments":[],"mentions":[],"reactions":[],"pinned":false}}"#
+            .replace("TAG", &entry.message_id().unwrap().to_string());
+        assert_eq!(entry_frame(&entry, "john_doe", false), common);
+        let own = common.replace("\"pinned\":false", "\"pinned\":false,\"clientMessageId\":\"k1\"");
+        assert_eq!(entry_frame(&entry, "john_doe", true), own);
+    }
+}
