@@ -14,8 +14,16 @@ pub mod bus;
 #[cfg(feature = "engine")]
 pub mod close;
 #[cfg(feature = "engine")]
+pub mod engine;
+#[cfg(feature = "engine")]
+pub mod hooks;
+#[cfg(feature = "engine")]
 pub mod limits;
 #[cfg(feature = "engine")]
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(feature = "engine")]
 pub mod transport;
+#[cfg(feature = "engine")]
+pub mod wire;

@@ -26,6 +26,10 @@ pub const PULL_BYTES_MAX: usize = 32 * 1024;
 /// Frames handed to a connection in one go: the vectors of one `writev` (Linux takes 1,024).
 pub const PULL_FRAMES_MAX: usize = 256;
 
+/// Messages that wait for [`crate::hooks::Hooks::after_send`]. Over it the newest are not passed on, which is
+/// logged: delivery never waits for a hook.
+pub const AFTER_SEND_MAX: usize = 4_096;
+
 /// Entries read from the store at a time by a session that is behind the ring.
 pub const CATCH_UP_ENTRIES: usize = 100;
 

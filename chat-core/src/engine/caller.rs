@@ -1,0 +1,279 @@
+//! What an authenticated user can ask for, whichever way they come.
+
+use std::{fmt, sync::Arc};
+
+use tokio::sync::oneshot;
+
+use super::{
+    cell::{Cell, Pending, Reply},
+    error::Error,
+    shared::{Readable, Shared},
+    writer,
+};
+use crate::{
+    auth::Identity,
+    domain::{Command, Draft, Entry, Member, Outcome, Rejection, Request, Room, RoomSpec, Sent, Username},
+    hooks::{HOOK_DEADLINE, Verdict},
+    id::{RoomId, Seq, UserId},
+    limits::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX, PAGE_MESSAGES_MAX},
+    store::{MessageQuery, Page, PageRequest, Place},
+};
+
+/// An authenticated user's hand on the engine: every operation, with every check. Cheap to clone.
+#[derive(Clone)]
+pub struct Caller(Arc<Parts>);
+
+struct Parts {
+    shared: Arc<Shared>,
+    identity: Identity,
+    username: Username,
+}
+
+/// Messages with the names of their authors, ascending.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Messages {
+    /// The messages.
+    pub items: Vec<(Entry, Username)>,
+    /// Whether there are visible ones before the first.
+    pub more_before: bool,
+    /// Whether there are ones after the last.
+    pub more_after: bool,
+}
+
+impl Caller {
+    /// Takes an identity in: its profile is created at first sight.
+    pub(crate) async fn enter(shared: Arc<Shared>, identity: Identity) -> Result<Self, Error> {
+        let username = shared.profiles.ensure(&identity, shared.now()).await?;
+        Ok(Self(Arc::new(Parts { shared, identity, username })))
+    }
+
+    /// The operator, who acts as nobody in particular and needs no profile.
+    pub(crate) fn operator(shared: Arc<Shared>) -> Self {
+        let identity = Identity::new(UserId::nobody(), "operator");
+        Self(Arc::new(Parts { shared, identity, username: Username::from_stored("operator") }))
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub fn user(&self) -> &UserId {
+        &self.0.identity.user
+    }
+
+    /// The name under which they appear.
+    #[must_use]
+    pub fn username(&self) -> &Username {
+        &self.0.username
+    }
+
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.0.identity
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.0.shared
+    }
+
+    /// Creates a room with an id of the engine's making.
+    ///
+    /// # Errors
+    /// `conflict` when another public room has the name, `forbidden` by policy or over the limit of rooms.
+    pub async fn create_room(&self, spec: RoomSpec) -> Result<Room, Error> {
+        let shared = self.shared();
+        let id = shared.ids.room(shared.now());
+        self.create_room_as(id, spec).await
+    }
+
+    /// Creates a room under the embedder's own id.
+    ///
+    /// # Errors
+    /// As [`Caller::create_room`], and `conflict` when the room exists.
+    pub async fn create_room_as(&self, id: RoomId, spec: RoomSpec) -> Result<Room, Error> {
+        let cell = match self.shared().open(&id).await {
+            Ok(cell) => cell,
+            Err(Error::Rejected(Rejection::NotFound(_))) => self.shared().rooms.open(Room::unborn(id)),
+            Err(error) => return Err(error),
+        };
+        self.ask(&cell, Command::Create(spec)).await?;
+        Ok(cell.room())
+    }
+
+    /// Becomes a member of a room; of one joined before, stays one.
+    ///
+    /// # Errors
+    /// `not_found` for a room that the caller may not know of, `forbidden` over the limit of rooms.
+    pub async fn join(&self, room: &RoomId) -> Result<Room, Error> {
+        let cell = self.shared().open(room).await?;
+        self.ask(&cell, Command::Join).await?;
+        Ok(cell.room())
+    }
+
+    /// Ceases to be a member of a room.
+    ///
+    /// # Errors
+    /// `conflict` for the last owner of a room that has other members.
+    pub async fn leave(&self, room: &RoomId) -> Result<(), Error> {
+        let cell = self.shared().open(room).await?;
+        self.ask(&cell, Command::Leave).await.map(drop)
+    }
+
+    /// Sends a message. With a `clientMessageId`, a repeat gets the first answer and sends nothing.
+    ///
+    /// # Errors
+    /// `forbidden` to who is no member, `rate_limited` over the rate, `unavailable` when it could not be
+    /// stored or its storing is uncertain: repeat it with the same `clientMessageId`.
+    pub async fn send(&self, room: &RoomId, draft: Draft) -> Result<Sent, Error> {
+        let (tell, told) = oneshot::channel();
+        // A receiver that is gone is a caller that does not wait any more.
+        self.submit(room, draft, Reply::new(move |outcome| drop(tell.send(outcome)))).await;
+        match told.await {
+            Ok(outcome) => sent(outcome?),
+            Err(_) => Err(Error::Unavailable),
+        }
+    }
+
+    /// A page of a room's messages.
+    ///
+    /// # Errors
+    /// `forbidden` or `not_found` to who may not read the room.
+    pub async fn messages(&self, room: &RoomId, place: Place, limit: usize) -> Result<Messages, Error> {
+        let shared = self.shared();
+        let cell = shared.open(room).await?;
+        let Readable { room, member, .. } = shared.readable(&cell, self.user()).await?;
+        let hidden_until = member.map_or(Seq::ZERO, |member| room.hidden_until(member.joined));
+        let limit = limit.clamp(1, PAGE_MESSAGES_MAX);
+        if let Some(page) = self.newest_from_ring(&cell, place, limit, hidden_until) {
+            return Ok(page);
+        }
+        let query = MessageQuery { place, limit, hidden_until, max_bytes: PAGE_BYTES_MAX };
+        let page = shared.store.messages(&room.id, query).await?;
+        let items = shared.profiles.name(page.messages).await?;
+        Ok(Messages { items, more_before: page.more_before, more_after: page.more_after })
+    }
+
+    /// The newest page, without asking the store: most reads of history are this one.
+    fn newest_from_ring(
+        &self,
+        cell: &Cell,
+        place: Place,
+        limit: usize,
+        hidden_until: Seq,
+    ) -> Option<Messages> {
+        if place != Place::Latest || self.shared().bus.has_other_nodes() {
+            return None;
+        }
+        let newest = cell.newest_messages(limit)?;
+        let mut bytes = 0;
+        let mut items: Vec<_> = newest
+            .iter()
+            .rev()
+            .take(limit)
+            .take_while(|posted| {
+                let fits = bytes <= PAGE_BYTES_MAX && posted.entry().seq > hidden_until;
+                bytes += posted.entry().message().map_or(0, |message| message.content.as_str().len());
+                fits
+            })
+            .map(|posted| (posted.entry().clone(), posted.username().clone()))
+            .collect();
+        items.reverse();
+        let before = newest.len() - items.len();
+        let more_before = newest[..before].iter().any(|posted| posted.entry().seq > hidden_until);
+        Some(Messages { items, more_before, more_after: false })
+    }
+
+    /// The caller's rooms, with their membership.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn rooms(&self, cursor: Option<String>) -> Result<Page<(Room, Member)>, Error> {
+        let page = PageRequest { cursor, limit: PAGE_ITEMS_MAX };
+        Ok(self.shared().store.rooms_of(self.user(), page).await?)
+    }
+
+    /// Public rooms, by name; with `query`, those whose name contains it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn public_rooms(
+        &self,
+        query: Option<&str>,
+        cursor: Option<String>,
+    ) -> Result<Page<Room>, Error> {
+        let page = PageRequest { cursor, limit: PAGE_ITEMS_MAX };
+        Ok(self.shared().store.public_rooms(query, page).await?)
+    }
+
+    /// The members of a room, with their names.
+    ///
+    /// # Errors
+    /// `forbidden` or `not_found` to who may not read the room.
+    pub async fn members(
+        &self,
+        room: &RoomId,
+        cursor: Option<String>,
+    ) -> Result<Page<(Member, Username)>, Error> {
+        let shared = self.shared();
+        let cell = shared.open(room).await?;
+        shared.readable(&cell, self.user()).await?;
+        let page = shared.store.members(room, PageRequest { cursor, limit: PAGE_ITEMS_MAX }).await?;
+        let users: Vec<_> = page.items.iter().map(|member| member.user.clone()).collect();
+        let names = shared.profiles.names(&users).await?;
+        Ok(Page { items: page.items.into_iter().zip(names).collect(), next: page.next })
+    }
+
+    /// Puts a message through everything that comes before planning, and queues it. Queued in the order of
+    /// calling, as long as each call is awaited before the next.
+    pub(crate) async fn submit(&self, room: &RoomId, draft: Draft, reply: Reply) {
+        match self.prepare(room, draft).await {
+            Ok((cell, draft)) => self.queue(&cell, Command::Send(draft), reply),
+            Err(error) => reply.tell(Err(error)),
+        }
+    }
+
+    async fn prepare(&self, room: &RoomId, mut draft: Draft) -> Result<(Arc<Cell>, Draft), Error> {
+        let shared = self.shared();
+        shared
+            .message_rates
+            .admit(self.user(), shared.now())
+            .map_err(|retry_after_ms| Rejection::RateLimited { retry_after_ms })?;
+        if shared.hooks.active() {
+            let verdict = shared.hooks.before_send(room, self.user(), &draft);
+            match tokio::time::timeout(HOOK_DEADLINE, verdict).await {
+                Ok(Verdict::Allow) => {}
+                Ok(Verdict::Rewrite(content)) => draft.content = content,
+                Ok(Verdict::Refuse(reason)) => return Err(Rejection::Forbidden(reason).into()),
+                Err(_) => {
+                    tracing::warn!("before_send missed its deadline");
+                    return Err(Error::Unavailable);
+                }
+            }
+        }
+        Ok((shared.open(room).await?, draft))
+    }
+
+    async fn ask(&self, cell: &Arc<Cell>, command: Command) -> Result<Outcome, Error> {
+        let (tell, told) = oneshot::channel();
+        self.queue(cell, command, Reply::new(move |outcome| drop(tell.send(outcome))));
+        told.await.unwrap_or(Err(Error::Unavailable))
+    }
+
+    fn queue(&self, cell: &Arc<Cell>, command: Command, reply: Reply) {
+        let shared = self.shared();
+        let request = Request { actor: shared.actor(self.user()), at: shared.now(), command };
+        writer::submit(shared, cell, Pending { request, username: self.username().clone(), reply });
+    }
+}
+
+/// The outcome of a send.
+pub(crate) fn sent(outcome: Outcome) -> Result<Sent, Error> {
+    match outcome {
+        Outcome::Sent(sent) => Ok(sent),
+        // The plan answers each command in its own kind.
+        _ => Err(Error::Unavailable),
+    }
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Caller").field(&self.0.identity.user).finish()
+    }
+}

@@ -1,0 +1,284 @@
+//! A live room: its state behind a lock that never leaves this file, its tail ring, and who follows it.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    sync::Arc,
+};
+
+use parking_lot::{Mutex, RwLock};
+
+use super::{
+    error::Error,
+    outbox::{Mark, Outbox},
+    tail::{After, PostedEntry, Tail},
+};
+use crate::{
+    domain::{Entry, Member, Needs, Outcome, Request, Room, Rows, Username},
+    id::{RoomId, Seq, UserId},
+    limits::{ROOM_MEMBERS_CACHED_MAX, ROOM_PENDING_MAX},
+};
+
+/// A room that somebody follows or writes to.
+pub(crate) struct Cell {
+    id: RoomId,
+    /// Guards the room and what waits to change it. Held only inside the closures of this file, never over an
+    /// await; the ring's lock is taken inside it, so that entries enter the ring in order.
+    state: Mutex<State>,
+    tail: RwLock<Tail>,
+    /// Apart from the state, so that waking ten thousand sessions does not hold up the writer.
+    followers: RwLock<Followers>,
+}
+
+struct State {
+    room: Room,
+    /// Members known at `room.head`; moved along by every entry.
+    rows: Rows,
+    pending: VecDeque<Pending>,
+    writing: bool,
+}
+
+#[derive(Default)]
+struct Followers {
+    marks: Vec<Option<Arc<Mark>>>,
+    free: Vec<u32>,
+}
+
+/// A request that waits for the writer.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) request: Request,
+    /// The actor's name, for the entry's frame.
+    pub(crate) username: Username,
+    pub(crate) reply: Reply,
+}
+
+/// How a request's caller hears of its outcome: exactly once, whatever happens.
+pub(crate) struct Reply(Option<Box<dyn FnOnce(Result<Outcome, Error>) + Send>>);
+
+impl Reply {
+    pub(crate) fn new(tell: impl FnOnce(Result<Outcome, Error>) + Send + 'static) -> Self {
+        Self(Some(Box::new(tell)))
+    }
+
+    pub(crate) fn tell(mut self, outcome: Result<Outcome, Error>) {
+        if let Some(tell) = self.0.take() {
+            tell(outcome);
+        }
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        if let Some(tell) = self.0.take() {
+            tell(Err(Error::Unavailable));
+        }
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reply")
+    }
+}
+
+impl Cell {
+    /// A room as it is stored (or unborn), without news.
+    pub(crate) fn new(room: Room) -> Self {
+        Self {
+            id: room.id.clone(),
+            tail: RwLock::new(Tail::at(room.head)),
+            state: Mutex::new(State {
+                rows: Rows { at: room.head, ..Rows::default() },
+                room,
+                pending: VecDeque::new(),
+                writing: false,
+            }),
+            followers: RwLock::default(),
+        }
+    }
+
+    pub(crate) fn id(&self) -> &RoomId {
+        &self.id
+    }
+
+    /// The newest entry that may be told.
+    pub(crate) fn head(&self) -> Seq {
+        self.tail.read().head()
+    }
+
+    /// The room as it stands.
+    pub(crate) fn room(&self) -> Room {
+        self.state.lock().room.clone()
+    }
+
+    /// The room and the user's membership, if it is known here, both true at one moment.
+    pub(crate) fn room_and_member(&self, user: &UserId) -> (Room, Option<Option<Member>>) {
+        let state = self.state.lock();
+        (state.room.clone(), state.rows.members.get(user).cloned())
+    }
+
+    /// Remembers a membership that was read when the head was `at`; it is kept only if that is still so.
+    pub(crate) fn remember_member(&self, user: &UserId, member: Option<Member>, at: Seq) {
+        let mut state = self.state.lock();
+        if state.room.head == at {
+            state.remember(user, member);
+        }
+    }
+
+    /// Adds a request. Returns whether the caller has to start a writer.
+    pub(crate) fn submit(&self, pending: Pending) -> bool {
+        let mut state = self.state.lock();
+        if state.pending.len() >= ROOM_PENDING_MAX {
+            drop(state);
+            // Dropped without the lock: its reply says `unavailable`.
+            drop(pending);
+            return false;
+        }
+        state.pending.push_back(pending);
+        !std::mem::replace(&mut state.writing, true)
+    }
+
+    /// Takes what waits, at most `most`. `None` when nothing does: the writer's turn is over.
+    pub(crate) fn take_pending(&self, most: usize) -> Option<Vec<Pending>> {
+        let mut state = self.state.lock();
+        if state.pending.is_empty() {
+            state.writing = false;
+            return None;
+        }
+        let count = state.pending.len().min(most);
+        Some(state.pending.drain(..count).collect())
+    }
+
+    /// Ends a writer's turn that was cut short; what waits is answered `unavailable`.
+    pub(crate) fn abandon(&self) {
+        let mut state = self.state.lock();
+        state.writing = false;
+        let pending = std::mem::take(&mut state.pending);
+        drop(state);
+        drop(pending);
+    }
+
+    /// The room with those of the needed rows that are known here, and the needs that remain.
+    pub(crate) fn known(&self, needs: Needs) -> (Room, Rows, Needs) {
+        let state = self.state.lock();
+        let mut rows = Rows { at: state.room.head, ..Rows::default() };
+        let mut remaining = Needs { members: Vec::new(), sent: needs.sent };
+        for user in needs.members {
+            match state.rows.members.get(&user) {
+                Some(member) => drop(rows.members.insert(user, member.clone())),
+                None => remaining.members.push(user),
+            }
+        }
+        (state.room.clone(), rows, remaining)
+    }
+
+    /// Takes in stored entries, in order; followers are still to be woken. Entries that are known already
+    /// change nothing, and one further ahead than the next is not taken: it will be read from the store.
+    /// Returns who became a member, and the first entry that they are told.
+    pub(crate) fn absorb(&self, posted: Vec<Arc<PostedEntry>>) -> Vec<(UserId, Seq)> {
+        let mut joined = Vec::new();
+        let mut state = self.state.lock();
+        for posted in posted {
+            let entry = posted.entry();
+            if state.room.apply(entry) {
+                state.rows.apply(entry);
+                // What was sent under which key is asked of the store; only members are kept here.
+                state.rows.sent.clear();
+                let live_from = |user: &UserId| (user.clone(), state.room.live_from(user, entry.seq));
+                joined.extend(entry.joins().map(live_from));
+                self.tail.write().push(posted);
+            }
+        }
+        joined
+    }
+
+    /// Jumps to a newer stored state without taking in the entries between: followers read them in the store.
+    pub(crate) fn jump(&self, room: Room) {
+        {
+            let mut state = self.state.lock();
+            if room.head <= state.room.head {
+                return;
+            }
+            state.rows = Rows { at: room.head, ..Rows::default() };
+            *self.tail.write() = Tail::at(room.head);
+            state.room = room;
+        }
+        self.wake_followers();
+    }
+
+    /// What lies after a cursor.
+    pub(crate) fn after(&self, cursor: Seq, most: usize, bytes: usize) -> After {
+        self.tail.read().after(cursor, most, bytes)
+    }
+
+    /// The newest messages, oldest first and one more than asked for, if the ring holds them.
+    pub(crate) fn newest_messages(&self, limit: usize) -> Option<Vec<Arc<PostedEntry>>> {
+        self.tail.read().newest_messages(limit)
+    }
+
+    /// Has a subscription woken by every later entry. Register first, then read the head: news in between
+    /// wakes once too often, never too seldom.
+    pub(crate) fn follow(&self, slot: u32, outbox: &Arc<Outbox>) -> (Arc<Mark>, u32) {
+        let mark = Arc::new(Mark::new(slot, outbox.clone()));
+        let mut followers = self.followers.write();
+        let key = match followers.free.pop() {
+            Some(key) => key,
+            None => {
+                followers.marks.push(None);
+                // One connection holds at most one place in a room, so there are far fewer than 2^32.
+                (followers.marks.len() - 1) as u32
+            }
+        };
+        followers.marks[key as usize] = Some(mark.clone());
+        (mark, key)
+    }
+
+    pub(crate) fn unfollow(&self, key: u32) {
+        let mut followers = self.followers.write();
+        if followers.marks.get_mut(key as usize).and_then(Option::take).is_some() {
+            followers.free.push(key);
+        }
+        if followers.free.len() == followers.marks.len() {
+            *followers = Followers::default();
+        }
+    }
+
+    pub(crate) fn followers(&self) -> usize {
+        let followers = self.followers.read();
+        followers.marks.len() - followers.free.len()
+    }
+
+    /// Whether nobody follows it and nothing waits.
+    pub(crate) fn is_idle(&self) -> bool {
+        let state = self.state.lock();
+        !state.writing && state.pending.is_empty() && self.followers() == 0
+    }
+
+    /// Has every follower look at the ring.
+    pub(crate) fn wake_followers(&self) {
+        for mark in self.followers.read().marks.iter().flatten() {
+            mark.set();
+        }
+    }
+}
+
+impl State {
+    fn remember(&mut self, user: &UserId, member: Option<Member>) {
+        if self.rows.members.len() >= ROOM_MEMBERS_CACHED_MAX {
+            self.rows.members = HashMap::new();
+        }
+        self.rows.members.insert(user.clone(), member);
+    }
+}
+
+impl fmt::Debug for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cell").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Encodes an entry for its followers.
+pub(crate) fn posted(entry: Entry, username: Username) -> Arc<PostedEntry> {
+    Arc::new(PostedEntry::new(entry, username))
+}

@@ -1,0 +1,136 @@
+//! Hearing of other nodes: hints from the bus, and a look at the store for those that were lost.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use super::{cell::Cell, shared::Shared};
+use crate::{
+    bus::{Hint, Inbox},
+    domain::Rejection,
+    id::{Seq, UserId},
+    limits::PAGE_ITEMS_MAX,
+    store::{PageRequest, StoreError},
+};
+
+/// How often heads are compared with the store: the last lost hint of a room leaves no hole for longer.
+const COMPARE_EVERY: Duration = Duration::from_secs(2);
+
+/// Rooms or users that are compared in one question to the store.
+const COMPARE_BATCH: usize = 500;
+
+/// Follows hints until the engine or the bus has ended.
+pub(crate) async fn listen(shared: Weak<Shared>, mut inbox: Box<dyn Inbox>) {
+    while let Some(hint) = inbox.next().await {
+        let Some(shared) = shared.upgrade() else { return };
+        if let Err(error) = follow(&shared, &hint).await {
+            tracing::warn!(%error, "can't follow a hint; the next comparison of heads will");
+        }
+    }
+}
+
+/// Compares heads and memberships with the store for ever.
+pub(crate) async fn compare(shared: Weak<Shared>) {
+    let mut versions = std::collections::HashMap::new();
+    loop {
+        tokio::time::sleep(COMPARE_EVERY).await;
+        let Some(shared) = shared.upgrade() else { return };
+        let outcome = async {
+            compare_heads(&shared).await?;
+            compare_memberships(&shared, &mut versions).await
+        };
+        if let Err(error) = outcome.await {
+            tracing::warn!(%error, "can't compare heads with the store");
+        }
+    }
+}
+
+async fn follow(shared: &Shared, hint: &Hint) -> Result<(), StoreError> {
+    let wanted = hint.joined.iter().any(|user| shared.users.has(user));
+    let cell = match shared.rooms.get(&hint.room) {
+        Some(cell) => cell,
+        // Nobody here follows the room; somebody here is to.
+        None if wanted => match shared.store.room(&hint.room).await? {
+            Some(room) => shared.rooms.open(room),
+            None => return Ok(()),
+        },
+        None => return Ok(()),
+    };
+    if cell.head() < hint.head {
+        shared.catch_up(&cell).await?;
+    }
+    if wanted {
+        for user in &hint.joined {
+            tell_joined(shared, &cell, user).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Tells a user's sessions of a room that they have joined elsewhere.
+async fn tell_joined(shared: &Shared, cell: &Arc<Cell>, user: &UserId) -> Result<(), StoreError> {
+    if !shared.users.has(user) {
+        return Ok(());
+    }
+    match shared.readable(cell, user).await {
+        Ok(readable) => {
+            if let Some(member) = readable.member {
+                shared.users.joined(user, cell, readable.room.live_from(user, member.joined));
+            }
+            Ok(())
+        }
+        Err(super::Error::Rejected(Rejection::NotFound(_) | Rejection::Forbidden(_))) => Ok(()),
+        Err(super::Error::Store(error)) => Err(error),
+        Err(_) => Ok(()),
+    }
+}
+
+async fn compare_heads(shared: &Shared) -> Result<(), StoreError> {
+    let followed: Vec<_> = shared.rooms.all().into_iter().filter(|cell| cell.followers() > 0).collect();
+    for cells in followed.chunks(COMPARE_BATCH) {
+        let ids: Vec<_> = cells.iter().map(|cell| cell.id().clone()).collect();
+        let heads: Vec<Seq> = shared.store.heads(&ids).await?;
+        for (cell, head) in cells.iter().zip(heads) {
+            if head > cell.head() {
+                shared.catch_up(cell).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Finds users who joined a room through another node while the hint was lost.
+async fn compare_memberships(
+    shared: &Shared,
+    versions: &mut std::collections::HashMap<UserId, u64>,
+) -> Result<(), StoreError> {
+    let present = shared.users.present();
+    versions.retain(|user, _| shared.users.has(user));
+    for users in present.chunks(COMPARE_BATCH) {
+        let newest = shared.store.membership_versions(users).await?;
+        for (user, version) in users.iter().zip(newest) {
+            if versions.get(user) != Some(&version) {
+                tell_all_rooms(shared, user).await?;
+                versions.insert(user.clone(), version);
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn tell_all_rooms(shared: &Shared, user: &UserId) -> Result<(), StoreError> {
+    let mut cursor = None;
+    loop {
+        let page = shared.store.rooms_of(user, PageRequest { cursor, limit: PAGE_ITEMS_MAX }).await?;
+        for (room, member) in page.items {
+            let first = room.live_from(user, member.joined);
+            let cell = shared.rooms.open(room);
+            shared.users.joined(user, &cell, first);
+        }
+        cursor = page.next;
+        if cursor.is_none() {
+            return Ok(());
+        }
+    }
+}

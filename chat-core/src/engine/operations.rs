@@ -1,0 +1,166 @@
+//! The table of operations: each command of the protocol and what it does, for every door alike.
+
+use super::{
+    caller::{Caller, Messages},
+    cell::Reply,
+    error::Error,
+};
+use crate::{
+    domain::{
+        Content, Description, Draft, History, MessageType, Rejection, RoomKind, RoomName, RoomSpec, Sent,
+    },
+    id::{ClientMessageId, MessageId, RoomId, Seq},
+    limits::PAGE_MESSAGES_MAX,
+    store::Place,
+    wire::{
+        Answer, ClientCommand, CreateRoom, FetchHistory, ListMembers, ListRooms, MemberView, MessageView,
+        RoomView, Scope, SendMessage,
+    },
+};
+
+/// Messages on a page when the client names no number.
+const PAGE_MESSAGES_DEFAULT: u64 = 50;
+
+impl Caller {
+    /// Carries out a command of the protocol that needs no session: the same checks and the same answers for
+    /// WebSocket, HTTP and in-process callers.
+    ///
+    /// # Errors
+    /// [`Error`], with the code that the client is told. `bad_request` for commands that only make sense on a
+    /// live connection.
+    pub async fn perform(&self, command: ClientCommand) -> Result<Answer, Error> {
+        match command {
+            ClientCommand::CreateRoom(fields) => self.perform_create(fields).await,
+            ClientCommand::ListRooms(fields) => self.perform_list_rooms(fields).await,
+            ClientCommand::JoinRoom(room) => {
+                Ok(Answer::Room { room: RoomView::of(&self.join(&room_id(&room)?).await?) })
+            }
+            ClientCommand::LeaveRoom(room) => self.leave(&room_id(&room)?).await.map(|()| Answer::Done {}),
+            ClientCommand::ListMembers(fields) => self.perform_list_members(fields).await,
+            ClientCommand::SendMessage(fields) => {
+                let (room, draft) = self.draft(fields)?;
+                Ok(sent_answer(&room, self.send(&room, draft).await?))
+            }
+            ClientCommand::FetchHistory(fields) => self.perform_history(&fields).await,
+            ClientCommand::Ping => Ok(Answer::Pong { server_time: self.shared().now() }),
+            ClientCommand::Authenticate(_)
+            | ClientCommand::Subscribe(_)
+            | ClientCommand::Unsubscribe(_)
+            | ClientCommand::Pong => Err(Rejection::BadRequest("only on a live connection").into()),
+        }
+    }
+
+    /// Carries out `send_message` up to its place in the room's queue; `reply` hears of the rest.
+    pub(crate) async fn perform_send(
+        &self,
+        fields: SendMessage,
+        reply: impl FnOnce(Result<Answer, Error>) + Send + 'static,
+    ) {
+        match self.draft(fields) {
+            Ok((room, draft)) => {
+                let place = room.clone();
+                let tell = move |outcome: Result<_, Error>| {
+                    reply(outcome.and_then(super::caller::sent).map(|sent| sent_answer(&place, sent)));
+                };
+                self.submit(&room, draft, Reply::new(tell)).await;
+            }
+            Err(error) => reply(Err(error)),
+        }
+    }
+
+    /// Reads the fields of a message.
+    fn draft(&self, fields: SendMessage) -> Result<(RoomId, Draft), Error> {
+        let room = room_id(&fields.room_id)?;
+        if fields.message_type.is_some_and(|kind| kind != MessageType::Text.as_str()) {
+            return Err(Rejection::BadRequest("this server knows messages of type text only").into());
+        }
+        let attached = fields.attachments.is_some_and(|attachments| !attachments.is_empty());
+        if attached || fields.reply_to.is_some() || fields.thread_id.is_some() {
+            return Err(Rejection::BadRequest("this server knows no replies, threads or attachments").into());
+        }
+        let client_message_id = match fields.client_message_id.as_deref().map(ClientMessageId::parse) {
+            Some(Err(_)) => return Err(Rejection::BadRequest(BAD_KEY).into()),
+            key => key.and_then(Result::ok),
+        };
+        let content = Content::parse(&fields.content, self.shared().limits.text())?;
+        Ok((room, Draft { content, message_type: MessageType::Text, client_message_id }))
+    }
+
+    async fn perform_create(&self, fields: CreateRoom) -> Result<Answer, Error> {
+        let spec = RoomSpec {
+            name: RoomName::parse(&fields.name)?,
+            description: Description::parse(&fields.description.unwrap_or_default())?,
+            kind: if fields.private { RoomKind::Private } else { RoomKind::Public },
+            history: History::All,
+            owned: true,
+        };
+        Ok(Answer::Room { room: RoomView::of(&self.create_room(spec).await?) })
+    }
+
+    async fn perform_list_rooms(&self, fields: ListRooms) -> Result<Answer, Error> {
+        let cursor = fields.cursor;
+        let (items, next_cursor) = match fields.scope {
+            Scope::Mine => {
+                let page = self.rooms(cursor).await?;
+                (
+                    page.items.iter().map(|(room, member)| RoomView::own(room, member.role)).collect(),
+                    page.next,
+                )
+            }
+            Scope::Public => {
+                let page = self.public_rooms(fields.query.as_deref(), cursor).await?;
+                (page.items.iter().map(RoomView::of).collect(), page.next)
+            }
+        };
+        Ok(Answer::Rooms { items, next_cursor })
+    }
+
+    async fn perform_list_members(&self, fields: ListMembers) -> Result<Answer, Error> {
+        let room = room_id(&fields.room_id)?;
+        let page = self.members(&room, fields.cursor).await?;
+        let items = page.items.iter().map(|(member, name)| MemberView::of(member, name.as_str())).collect();
+        Ok(Answer::Members { room_id: fields.room_id, items, next_cursor: page.next })
+    }
+
+    async fn perform_history(&self, fields: &FetchHistory) -> Result<Answer, Error> {
+        let room = room_id(&fields.room_id)?;
+        let place = match (fields.before, fields.after, fields.around) {
+            (None, None, None) => Place::Latest,
+            (Some(seq), None, None) => Place::Before(Seq::new(seq)),
+            (None, Some(seq), None) => Place::After(Seq::new(seq)),
+            (None, None, Some(seq)) => Place::Around(Seq::new(seq)),
+            _ => return Err(Rejection::BadRequest("give one of before, after and around").into()),
+        };
+        let limit = match fields.limit.unwrap_or(PAGE_MESSAGES_DEFAULT) {
+            0 => return Err(Rejection::BadRequest("limit is 1 to 200").into()),
+            limit => usize::try_from(limit).unwrap_or(PAGE_MESSAGES_MAX).min(PAGE_MESSAGES_MAX),
+        };
+        let Messages { items, more_before, more_after } = self.messages(&room, place, limit).await?;
+        let view = |(entry, name): &(crate::domain::Entry, crate::domain::Username)| {
+            MessageView::of(entry, name.as_str(), entry.actor == *self.user())
+        };
+        Ok(Answer::History {
+            room_id: fields.room_id.clone(),
+            messages: items.iter().filter_map(view).collect(),
+            has_more_before: more_before,
+            has_more_after: more_after,
+        })
+    }
+}
+
+const BAD_KEY: &str = "a clientMessageId has 1 to 64 characters and no control characters";
+
+/// A room's id as a client gave it. One that no room can have names a room that is not there.
+pub(crate) fn room_id(text: &str) -> Result<RoomId, Error> {
+    RoomId::parse(text).map_err(|_| Rejection::NO_ROOM.into())
+}
+
+fn sent_answer(room: &RoomId, sent: Sent) -> Answer {
+    Answer::Sent {
+        message_id: MessageId::of(room, sent.seq).to_string(),
+        room_id: room.as_str().to_owned(),
+        seq: sent.seq.get(),
+        created_at: sent.at,
+        duplicate: sent.duplicate,
+    }
+}

@@ -1,0 +1,173 @@
+//! The names of users: made at first sight, remembered for naming the authors of messages.
+
+use std::{collections::HashMap, sync::Arc};
+
+use parking_lot::Mutex;
+
+use super::error::Error;
+use crate::{
+    auth::{AuthError, Identity},
+    domain::{Entry, Username},
+    id::UserId,
+    limits::PROFILES_CACHED_MAX,
+    store::{CreateUserError, Store, StoreError, UserProfile},
+    time::Timestamp,
+};
+
+/// Names by user, in front of the store's profiles. Names do not change in this version, so that what is
+/// remembered stays true.
+pub(crate) struct Profiles {
+    store: Arc<dyn Store>,
+    known: Mutex<HashMap<UserId, UserProfile>>,
+}
+
+impl Profiles {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, known: Mutex::default() }
+    }
+
+    /// The name of an authenticated user; their profile is created if this is the first sight of them.
+    pub(crate) async fn ensure(&self, identity: &Identity, now: Timestamp) -> Result<Username, Error> {
+        let known = self.look_up(std::slice::from_ref(&identity.user)).await?;
+        if let Some(profile) = known.get(&identity.user) {
+            // Somebody else's issuer must not speak for an account of ours.
+            let impostor = identity.external && !profile.external;
+            return if impostor { Err(AuthError::Invalid.into()) } else { Ok(profile.username.clone()) };
+        }
+        for username in candidates(identity) {
+            let profile = UserProfile {
+                id: identity.user.clone(),
+                username,
+                created_at: now,
+                external: identity.external,
+            };
+            match self.store.create_user(profile.clone()).await {
+                Ok(()) => {
+                    let username = profile.username.clone();
+                    self.remember([profile]);
+                    return Ok(username);
+                }
+                Err(CreateUserError::NameTaken) => {}
+                // Another connection of theirs was first; it has made the same choice of names.
+                Err(CreateUserError::IdTaken) => return Box::pin(self.ensure(identity, now)).await,
+                Err(CreateUserError::Store(error)) => return Err(error.into()),
+            }
+        }
+        Err(Error::Unavailable)
+    }
+
+    /// The names that entries are shown under: the author's for a message, the member's for a membership.
+    pub(crate) async fn name(&self, entries: Vec<Entry>) -> Result<Vec<(Entry, Username)>, StoreError> {
+        let users: Vec<_> = entries.iter().map(|entry| subject(entry).clone()).collect();
+        let known = self.look_up(&users).await?;
+        let named = |(entry, user)| (entry, name_of(&known, &user));
+        Ok(entries.into_iter().zip(users).map(named).collect())
+    }
+
+    /// The names of these users, in the order given.
+    pub(crate) async fn names(&self, users: &[UserId]) -> Result<Vec<Username>, StoreError> {
+        let known = self.look_up(users).await?;
+        Ok(users.iter().map(|user| name_of(&known, user)).collect())
+    }
+
+    async fn look_up(&self, users: &[UserId]) -> Result<HashMap<UserId, UserProfile>, StoreError> {
+        let mut found = HashMap::new();
+        let mut missing = Vec::new();
+        {
+            let known = self.known.lock();
+            for user in users {
+                match known.get(user) {
+                    Some(profile) => drop(found.insert(user.clone(), profile.clone())),
+                    None if missing.contains(user) => {}
+                    None => missing.push(user.clone()),
+                }
+            }
+        }
+        if !missing.is_empty() {
+            let fetched: Vec<_> = self.store.users(&missing).await?.into_iter().flatten().collect();
+            self.remember(fetched.iter().cloned());
+            found.extend(fetched.into_iter().map(|profile| (profile.id.clone(), profile)));
+        }
+        Ok(found)
+    }
+
+    fn remember(&self, profiles: impl IntoIterator<Item = UserProfile>) {
+        let mut known = self.known.lock();
+        for profile in profiles {
+            if known.len() >= PROFILES_CACHED_MAX {
+                *known = HashMap::new();
+            }
+            known.insert(profile.id.clone(), profile);
+        }
+    }
+}
+
+impl std::fmt::Debug for Profiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Profiles")
+    }
+}
+
+/// Whose name an entry is shown with.
+pub(crate) fn subject(entry: &Entry) -> &UserId {
+    entry.joins().or_else(|| entry.leaves()).unwrap_or(&entry.actor)
+}
+
+fn name_of(known: &HashMap<UserId, UserProfile>, user: &UserId) -> Username {
+    // Everybody who ever acted has a profile; only an operator's own acts have none.
+    known.get(user).map_or_else(|| Username::from_stored("unknown"), |profile| profile.username.clone())
+}
+
+/// Names to try: the wished one, then that with a number, then one derived from the id.
+fn candidates(identity: &Identity) -> impl Iterator<Item = Username> {
+    let wished = identity.username.as_deref().unwrap_or_default();
+    let base = wordlike(wished).or_else(|| wordlike(identity.user.as_str())).unwrap_or_else(|| "user".into());
+    // FNV-1a spreads ids over names; what it gives is only tried, never trusted to be free.
+    let tag = identity.user.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    let numbered = base.clone();
+    let exact = Username::parse(wished).ok().or_else(|| Username::parse(&base).ok());
+    exact
+        .into_iter()
+        .chain((2..10).filter_map(move |number| Username::parse(&format!("{numbered}_{number}")).ok()))
+        .chain((0..8).filter_map(move |turn| {
+            let suffix = tag.wrapping_add(turn).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            Username::parse(&format!("{base}_{suffix:016x}")).ok()
+        }))
+}
+
+/// A text reduced to what usernames are made of, with room for a suffix of 17 characters.
+fn wordlike(text: &str) -> Option<String> {
+    let word: String =
+        text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(33).collect();
+    let word = word.trim_matches('_');
+    (!word.is_empty()).then(|| if word.len() < 3 { format!("user_{word}") } else { word.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tried(user: &str, name: Option<&str>) -> Vec<String> {
+        let user = UserId::parse(user).unwrap();
+        let identity = Identity { user, username: name.map(str::to_owned), expires_at: None, external: true };
+        candidates(&identity).map(|name| name.as_str().to_owned()).collect()
+    }
+
+    #[test]
+    fn the_wished_name_is_tried_first_and_then_ones_like_it() {
+        let names = tried("u1", Some("john_doe"));
+        assert_eq!(names[..2], ["john_doe", "john_doe_2"]);
+        assert_eq!(names.len(), 17);
+    }
+
+    #[test]
+    fn a_missing_or_impossible_name_is_derived() {
+        assert_eq!(tried("u1", Some("John Doe!"))[0], "John_Doe");
+        assert_eq!(tried("auth0|5f7c", None)[0], "auth0_5f7c");
+        assert_eq!(tried("-", Some("ü"))[0], "user");
+        assert_eq!(tried("u1", Some("x"))[0], "user_x");
+        assert!(tried(&"x".repeat(64), Some(&"y".repeat(500))).iter().all(|name| name.len() <= 50));
+    }
+}

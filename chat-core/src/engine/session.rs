@@ -1,0 +1,517 @@
+//! The engine's side of one authenticated connection: its subscriptions, and what to tell it next.
+
+use std::{
+    collections::VecDeque,
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use super::{
+    caller::Caller,
+    cell::Cell,
+    error::Error,
+    operations::room_id,
+    outbox::Outbox,
+    shared::{Readable, Registration, Shared},
+    subscription::Subscription,
+    tail::{After, PostedEntry},
+};
+use crate::{
+    auth::AuthError,
+    domain::{Draft, Rejection, Sent},
+    id::{RoomId, Seq, SessionId, UserId},
+    limits::{CATCH_UP_ENTRIES, PAGE_ITEMS_MAX, PULL_BYTES_MAX, PULL_FRAMES_MAX, RESUME_ROOMS_MAX},
+    store::PageRequest,
+    transport::Frame,
+    wire::{Notice, ResumeFrom, SubscribeTo},
+};
+
+/// A live connection of an authenticated user, in process. Give it up by dropping it.
+///
+/// ```no_run
+/// # async fn example(engine: chat_core::engine::Engine) -> Result<(), Box<dyn std::error::Error>> {
+/// use chat_core::{auth::Identity, domain::Draft, engine::Event, id::{RoomId, UserId}};
+///
+/// let mut bot = engine.connect(Identity::new(UserId::parse("bot")?, "bot")).await?;
+/// let lobby = RoomId::parse("lobby")?;
+/// bot.caller().join(&lobby).await?;
+/// bot.send(&lobby, Draft::text("at your service")?).await?;
+/// while let Some(event) = bot.recv().await {
+///     if let Event::Entry(posted) = event {
+///         println!("{} at {}", posted.username().as_str(), posted.entry().seq);
+///     }
+/// }
+/// # Ok(()) }
+/// ```
+pub struct Session {
+    id: SessionId,
+    caller: Caller,
+    outbox: Arc<Outbox>,
+    /// Whether rooms joined later are followed by themselves.
+    follows_joined: bool,
+    subscriptions: Vec<Option<Subscription>>,
+    /// Rooms to look at, in turn, so that a busy one does not starve the others.
+    turns: VecDeque<u32>,
+    notices: VecDeque<Notice>,
+    /// A read of the store for a cursor that is behind the ring; one at a time.
+    reading: Option<Box<Reading>>,
+    /// Events taken for `recv`.
+    events: VecDeque<Event>,
+    /// What keeps a session in process on the list of connections; that of others is held by their pump.
+    pub(crate) registration: Option<Registration>,
+}
+
+struct Reading {
+    slot: u32,
+    room: RoomId,
+    entries: Pin<Box<dyn Future<Output = Vec<Arc<PostedEntry>>> + Send>>,
+}
+
+/// What a session is told.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// An entry of a room that it follows; in `seq` order, without holes or repeats.
+    Entry(Arc<PostedEntry>),
+    /// Something that stands in no log.
+    Notice(Notice),
+}
+
+/// What a connection is to write next.
+pub(crate) enum Outgoing {
+    Answer(Bytes),
+    Event(Event),
+}
+
+impl Outgoing {
+    /// As a frame for a session of this user.
+    pub(crate) fn frame(self, user: &UserId) -> Frame {
+        match self {
+            Self::Answer(json) => Frame::new(json),
+            Self::Event(Event::Entry(posted)) => posted.frame_for(user).clone(),
+            Self::Event(Event::Notice(notice)) => Frame::new(notice.frame()),
+        }
+    }
+}
+
+impl Session {
+    /// Opens a session. When this returns, its subscriptions stand: nothing stored later is missed.
+    pub(crate) async fn open(
+        caller: Caller,
+        outbox: Arc<Outbox>,
+        subscribe: SubscribeTo,
+        resume: Vec<ResumeFrom>,
+        epoch: Option<String>,
+    ) -> Result<Self, Error> {
+        let shared = caller.shared().clone();
+        if resume.len() > RESUME_ROOMS_MAX {
+            return Err(Rejection::BadRequest("too many rooms to resume").into());
+        }
+        // Registered before rooms are listed: a joining in between is told, one before is listed.
+        if !shared.users.add(caller.user(), &outbox, shared.limits.connections_per_user) {
+            return Err(AuthError::RateLimited.into());
+        }
+        let mut session = Self {
+            id: shared.ids.session(shared.now()),
+            caller,
+            outbox,
+            follows_joined: subscribe == SubscribeTo::All,
+            subscriptions: Vec::new(),
+            turns: VecDeque::new(),
+            notices: VecDeque::new(),
+            reading: None,
+            events: VecDeque::new(),
+            registration: None,
+        };
+        let same_epoch = epoch.is_none_or(|epoch| epoch == shared.store.epoch());
+        for ResumeFrom { room_id: text, after } in resume {
+            match session.resume(&text, after, same_epoch).await {
+                Ok(()) => {}
+                Err(Error::Rejected(_)) => session.notices.push_back(Notice::ResumeFailed(text)),
+                Err(error) => return Err(error),
+            }
+        }
+        if session.follows_joined {
+            session.follow_own_rooms().await?;
+        }
+        Ok(session)
+    }
+
+    /// Names this session.
+    #[must_use]
+    pub fn id(&self) -> &SessionId {
+        &self.id
+    }
+
+    /// The user's hand on the engine, for everything that is no matter of this session alone.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Sends a message; see [`Caller::send`].
+    ///
+    /// # Errors
+    /// As [`Caller::send`].
+    pub async fn send(&self, room: &RoomId, draft: Draft) -> Result<Sent, Error> {
+        self.caller.send(room, draft).await
+    }
+
+    /// Starts following a room; with `after`, what came after it is told first. Following twice changes
+    /// nothing. Returns the head from which on everything will be told.
+    ///
+    /// # Errors
+    /// `forbidden` or `not_found` to who may not read the room.
+    pub async fn subscribe(&mut self, room: &RoomId, after: Option<Seq>) -> Result<Seq, Error> {
+        let prepared = Prepared::new(self.caller.shared().clone(), self.caller.user().clone(), room.clone());
+        Ok(self.follow(prepared.check().await?, after))
+    }
+
+    /// Stops following a room. Membership stays.
+    pub fn unsubscribe(&mut self, room: &RoomId) {
+        if let Some(slot) = self.slot_of(room) {
+            self.close_slot(slot);
+        }
+    }
+
+    /// The next event; `None` once the engine has ended the session. Cancel-safe.
+    pub async fn recv(&mut self) -> Option<Event> {
+        poll_fn(|cx| {
+            loop {
+                if let Some(event) = self.events.pop_front() {
+                    return Poll::Ready(Some(event));
+                }
+                // Registered before looking, so that an order given in between is not missed.
+                self.outbox.register(cx.waker());
+                if self.outbox.ordered().is_some() {
+                    return Poll::Ready(None);
+                }
+                let mut taken = VecDeque::new();
+                ready!(self.poll_pull(cx, &mut |outgoing| {
+                    if let Outgoing::Event(event) = outgoing {
+                        taken.push_back(event);
+                    }
+                }));
+                self.events = taken;
+            }
+        })
+        .await
+    }
+
+    /// Takes what is to be told next, a bounded amount. Ready when there was something.
+    pub(crate) fn poll_pull(&mut self, cx: &mut Context<'_>, tell: &mut dyn FnMut(Outgoing)) -> Poll<()> {
+        self.outbox.register(cx.waker());
+        let mut budget = Budget { frames: PULL_FRAMES_MAX, bytes: PULL_BYTES_MAX };
+        let mut told = false;
+        for answer in self.outbox.take_answers() {
+            budget.spend(answer.len());
+            told = true;
+            tell(Outgoing::Answer(answer));
+        }
+        self.follow_joined();
+        for slot in self.outbox.take_dirty() {
+            self.queue(slot);
+        }
+        loop {
+            while let Some(notice) = self.notices.pop_front() {
+                told = true;
+                tell(Outgoing::Event(Event::Notice(notice)));
+            }
+            if budget.is_spent() {
+                // More may be left: whoever asked will ask again once this is written.
+                return Poll::Ready(());
+            }
+            if self.poll_reading(cx, &mut budget, &mut told, tell) {
+                continue;
+            }
+            let Some(slot) = self.turns.pop_front() else { break };
+            self.take_turn(slot, &mut budget, &mut told, tell);
+        }
+        if told { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Lets one room say what is new, up to its share.
+    fn take_turn(&mut self, slot: u32, budget: &mut Budget, told: &mut bool, tell: &mut dyn FnMut(Outgoing)) {
+        let Some(subscription) = self.subscriptions.get_mut(slot as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        subscription.queued = false;
+        subscription.clear_mark();
+        match subscription.cell().after(subscription.cursor(), SHARE_ENTRIES, budget.bytes.min(SHARE_BYTES)) {
+            After::Nothing => self.settle(slot),
+            After::Entries(entries) => {
+                self.deliver(slot, entries, budget, told, tell);
+                self.queue(slot);
+            }
+            After::Older if self.reading.is_none() => {
+                let (room, cursor) = (subscription.cell().id().clone(), subscription.cursor());
+                let entries = Box::pin(read_entries(self.caller.shared().clone(), room.clone(), cursor));
+                self.reading = Some(Box::new(Reading { slot, room, entries }));
+            }
+            // Its turn comes again when the read that is under way is done.
+            After::Older => self.queue(slot),
+        }
+    }
+
+    /// Goes on with a read of the store. Tells whether it has brought anything.
+    fn poll_reading(
+        &mut self,
+        cx: &mut Context<'_>,
+        budget: &mut Budget,
+        told: &mut bool,
+        tell: &mut dyn FnMut(Outgoing),
+    ) -> bool {
+        let Some(reading) = &mut self.reading else { return false };
+        let Poll::Ready(entries) = reading.entries.as_mut().poll(cx) else {
+            // While it waits, rooms that need no read take their turns; those that do wait for this one.
+            self.turns.retain(|slot| {
+                let subscription = self.subscriptions.get_mut(*slot as usize).and_then(Option::as_mut);
+                subscription.is_some_and(|subscription| {
+                    let after = subscription.cell().after(subscription.cursor(), 1, 1);
+                    let waits = matches!(after, After::Older);
+                    subscription.queued = !waits;
+                    !waits
+                })
+            });
+            return false;
+        };
+        let (slot, room) = (reading.slot, reading.room.clone());
+        self.reading = None;
+        // The place may have been given to another room meanwhile.
+        if self.slot_of(&room) == Some(slot) {
+            self.deliver(slot, entries, budget, told, tell);
+        }
+        for slot in 0..self.subscriptions.len() {
+            self.queue(slot as u32);
+        }
+        true
+    }
+
+    fn deliver(
+        &mut self,
+        slot: u32,
+        entries: Vec<Arc<PostedEntry>>,
+        budget: &mut Budget,
+        told: &mut bool,
+        tell: &mut dyn FnMut(Outgoing),
+    ) {
+        let Some(subscription) = self.subscriptions.get_mut(slot as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        let user = self.caller.user();
+        for posted in entries {
+            if subscription.pass(&posted, user) {
+                budget.spend(posted.frame_for(user).json().len());
+                *told = true;
+                tell(Outgoing::Event(Event::Entry(posted)));
+            }
+        }
+        self.announce_caught_up(slot);
+    }
+
+    /// A room has nothing new: announces that, if it is awaited, and lets go of a room that was left.
+    fn settle(&mut self, slot: u32) {
+        self.announce_caught_up(slot);
+        let over = |subscription: &Subscription| subscription.is_over();
+        if self.subscriptions.get(slot as usize).and_then(Option::as_ref).is_some_and(over) {
+            self.close_slot(slot);
+        }
+    }
+
+    fn announce_caught_up(&mut self, slot: u32) {
+        let subscription = self.subscriptions.get_mut(slot as usize).and_then(Option::as_mut);
+        if let Some(subscription) = subscription
+            && let Some(seq) = subscription.caught_up()
+        {
+            self.notices.push_back(Notice::CaughtUp(subscription.cell().id().clone(), seq.get()));
+        }
+    }
+
+    /// Goes on in a room where an earlier connection stopped.
+    async fn resume(&mut self, room: &str, after: u64, same_epoch: bool) -> Result<(), Error> {
+        let room = room_id(room)?;
+        if self.slot_of(&room).is_some() {
+            return Ok(());
+        }
+        let shared = self.caller.shared().clone();
+        let followed = Prepared::new(shared, self.caller.user().clone(), room).check().await?;
+        // A cursor of another history means nothing in this one.
+        let after = if same_epoch { Seq::new(after) } else { Seq::MAX };
+        self.follow(followed, Some(after));
+        Ok(())
+    }
+
+    /// Starts following a room that was checked, and replays what came after `after`.
+    pub(crate) fn follow(&mut self, followed: Followed, after: Option<Seq>) -> Seq {
+        let Followed { cell, allowed_at, hidden_until } = followed;
+        if let Some(slot) = self.slot_of(cell.id()) {
+            let cursor = self.subscriptions[slot as usize].as_ref().map(Subscription::cursor);
+            return cursor.unwrap_or(allowed_at);
+        }
+        let slot = self.free_slot();
+        // What came since reading was allowed is passed entry by entry, a leaving included.
+        let mut subscription = Subscription::after(&cell, allowed_at, slot, &self.outbox);
+        if let Some(after) = after {
+            let from = after.max(hidden_until);
+            if after > allowed_at || allowed_at.since(from) > self.caller.shared().limits.resume_entries {
+                self.notices.push_back(Notice::ResyncRequired(cell.id().clone(), allowed_at.get()));
+            } else {
+                subscription.replay_from(from.min(allowed_at));
+            }
+        }
+        self.subscriptions[slot as usize] = Some(subscription);
+        self.queue(slot);
+        allowed_at
+    }
+
+    /// Follows every room that the user belongs to.
+    async fn follow_own_rooms(&mut self) -> Result<(), Error> {
+        let shared = self.caller.shared().clone();
+        let mut cursor = None;
+        loop {
+            let page = PageRequest { cursor, limit: PAGE_ITEMS_MAX };
+            let page = shared.store.rooms_of(self.caller.user(), page).await?;
+            for (room, member) in page.items {
+                if self.slot_of(&room.id).is_some() {
+                    continue;
+                }
+                let (head, hidden_until) = (room.head, room.hidden_until(member.joined));
+                let cell = shared.rooms.open(room);
+                // What was listed is true at the listed head. The log tells the rest.
+                self.follow(Followed { cell, allowed_at: head, hidden_until }, None);
+            }
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Follows rooms that the user has joined meanwhile, from their joining on.
+    fn follow_joined(&mut self) {
+        for (cell, first) in self.outbox.take_joined() {
+            if self.follows_joined && self.slot_of(cell.id()).is_none() {
+                let slot = self.free_slot();
+                let subscription = Subscription::after(&cell, first.previous(), slot, &self.outbox);
+                self.subscriptions[slot as usize] = Some(subscription);
+                self.queue(slot);
+            }
+        }
+    }
+
+    fn queue(&mut self, slot: u32) {
+        let subscription = self.subscriptions.get_mut(slot as usize).and_then(Option::as_mut);
+        if let Some(subscription) = subscription
+            && !std::mem::replace(&mut subscription.queued, true)
+        {
+            self.turns.push_back(slot);
+        }
+    }
+
+    fn slot_of(&self, room: &RoomId) -> Option<u32> {
+        let is_it = |place: &Option<Subscription>| place.as_ref().is_some_and(|it| it.cell().id() == room);
+        self.subscriptions.iter().position(is_it).map(|slot| slot as u32)
+    }
+
+    fn free_slot(&mut self) -> u32 {
+        if let Some(slot) = self.subscriptions.iter().position(Option::is_none) {
+            return slot as u32;
+        }
+        self.subscriptions.push(None);
+        (self.subscriptions.len() - 1) as u32
+    }
+
+    fn close_slot(&mut self, slot: u32) {
+        if let Some(place) = self.subscriptions.get_mut(slot as usize) {
+            *place = None;
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.caller.shared().users.remove(self.caller.user(), &self.outbox);
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("id", &self.id).field("caller", &self.caller).finish_non_exhaustive()
+    }
+}
+
+/// Entries of one room in a row before the next room's turn.
+const SHARE_ENTRIES: usize = 64;
+
+/// Bytes of one room in a row before the next room's turn.
+const SHARE_BYTES: usize = 16 * 1024;
+
+/// What may still be told in one pull.
+struct Budget {
+    frames: usize,
+    bytes: usize,
+}
+
+impl Budget {
+    fn spend(&mut self, bytes: usize) {
+        self.frames = self.frames.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    fn is_spent(&self) -> bool {
+        self.frames == 0 || self.bytes == 0
+    }
+}
+
+/// A room that is about to be followed, and by whom.
+pub(crate) struct Prepared {
+    shared: Arc<Shared>,
+    user: UserId,
+    room: RoomId,
+}
+
+/// A room that may be followed.
+pub(crate) struct Followed {
+    cell: Arc<Cell>,
+    /// The head at which the user was allowed to read.
+    allowed_at: Seq,
+    hidden_until: Seq,
+}
+
+impl Prepared {
+    pub(crate) fn new(shared: Arc<Shared>, user: UserId, room: RoomId) -> Self {
+        Self { shared, user, room }
+    }
+
+    /// Whether the user may follow the room, and from where.
+    pub(crate) async fn check(self) -> Result<Followed, Error> {
+        let cell = self.shared.open(&self.room).await?;
+        let Readable { room, member, at } = self.shared.readable(&cell, &self.user).await?;
+        let hidden_until = member.map_or(Seq::ZERO, |member| room.hidden_until(member.joined));
+        Ok(Followed { cell, allowed_at: at, hidden_until })
+    }
+}
+
+/// Reads on after a cursor, for as long as it takes: a store that fails is asked again, ever more slowly.
+async fn read_entries(shared: Arc<Shared>, room: RoomId, cursor: Seq) -> Vec<Arc<PostedEntry>> {
+    let mut pause = Duration::from_millis(50);
+    loop {
+        let read = shared.store.entries(&room, cursor, CATCH_UP_ENTRIES, PULL_BYTES_MAX).await;
+        let named = match read {
+            Ok(entries) => shared.named(entries).await,
+            Err(error) => Err(error),
+        };
+        match named {
+            // There is something after the cursor, or nobody would ask; a store that does not show it yet will.
+            Ok(posted) if posted.is_empty() => {}
+            Ok(posted) => return posted,
+            Err(error) => tracing::warn!(%error, "can't read on for a session that is behind"),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(5));
+    }
+}

@@ -1,0 +1,214 @@
+//! The newest entries of a live room, ready encoded: what cursors read first.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use crate::{
+    domain::{Entry, Username},
+    id::{Seq, UserId},
+    limits::{TAIL_BYTES_MAX, TAIL_ENTRIES_MAX},
+    transport::Frame,
+    wire::entry_frame,
+};
+
+/// An entry of a room's log as sessions are told of it: once encoded, shared by all.
+pub struct PostedEntry {
+    entry: Entry,
+    username: Username,
+    frame: Frame,
+    /// What the author's own sessions get instead; made when the first of them asks.
+    own: OnceLock<Frame>,
+}
+
+impl PostedEntry {
+    pub(crate) fn new(entry: Entry, username: Username) -> Self {
+        let frame = Frame::new(entry_frame(&entry, username.as_str(), false));
+        Self { entry, username, frame, own: OnceLock::new() }
+    }
+
+    /// The entry.
+    #[must_use]
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// The name of the user whom the entry is about.
+    #[must_use]
+    pub fn username(&self) -> &Username {
+        &self.username
+    }
+
+    /// The frame for a session of this user.
+    #[must_use]
+    pub fn frame_for(&self, user: &UserId) -> &Frame {
+        let keyed = self.entry.message().is_some_and(|message| message.client_message_id.is_some());
+        if keyed && self.entry.actor == *user {
+            self.own.get_or_init(|| Frame::new(entry_frame(&self.entry, self.username.as_str(), true)))
+        } else {
+            &self.frame
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.frame.json().len()
+    }
+}
+
+impl fmt::Debug for PostedEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PostedEntry").field(&self.entry).finish()
+    }
+}
+
+/// A ring over the newest entries of one room: dense, up to the head, bounded by count and bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Tail {
+    head: Seq,
+    entries: VecDeque<Arc<PostedEntry>>,
+    bytes: usize,
+}
+
+/// What lies after a cursor.
+#[derive(Debug)]
+pub(crate) enum After {
+    /// Nothing: the cursor is at the head.
+    Nothing,
+    /// These, the first of them right after the cursor.
+    Entries(Vec<Arc<PostedEntry>>),
+    /// More than the ring holds: ask the store.
+    Older,
+}
+
+impl Tail {
+    /// An empty ring at the end of a log.
+    pub(crate) fn at(head: Seq) -> Self {
+        Self { head, ..Self::default() }
+    }
+
+    pub(crate) fn head(&self) -> Seq {
+        self.head
+    }
+
+    /// Adds the next entry; the oldest make room.
+    pub(crate) fn push(&mut self, posted: Arc<PostedEntry>) {
+        self.head = posted.entry.seq;
+        self.bytes += posted.bytes();
+        self.entries.push_back(posted);
+        while self.entries.len() > TAIL_ENTRIES_MAX || (self.bytes > TAIL_BYTES_MAX && self.entries.len() > 1)
+        {
+            if let Some(oldest) = self.entries.pop_front() {
+                self.bytes -= oldest.bytes();
+            }
+        }
+    }
+
+    /// Entries right after `cursor`, at most `most` of them, and no more once their frames pass `bytes`.
+    pub(crate) fn after(&self, cursor: Seq, most: usize, bytes: usize) -> After {
+        if cursor >= self.head {
+            return After::Nothing;
+        }
+        let missing = self.head.since(cursor);
+        let held = self.entries.len() as u64;
+        if missing > held {
+            return After::Older;
+        }
+        let start = (held - missing) as usize;
+        let mut budget = bytes;
+        let taken = self.entries.iter().skip(start).take(most).take_while(|posted| {
+            let fits = budget > 0;
+            budget = budget.saturating_sub(posted.bytes());
+            fits
+        });
+        After::Entries(taken.cloned().collect())
+    }
+
+    /// The newest `limit` messages, if the ring is sure to hold them all.
+    pub(crate) fn newest_messages(&self, limit: usize) -> Option<Vec<Arc<PostedEntry>>> {
+        let is_message = |posted: &&Arc<PostedEntry>| posted.entry.message().is_some();
+        // One more than asked for tells whether there are older ones.
+        let mut newest: Vec<_> =
+            self.entries.iter().rev().filter(is_message).take(limit + 1).cloned().collect();
+        newest.reverse();
+        (newest.len() > limit).then_some(newest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{Change, Content, Message, MessageType},
+        id::{ClientMessageId, RoomId},
+        time::Timestamp,
+    };
+
+    fn posted(seq: u64, text: &str) -> Arc<PostedEntry> {
+        let message = Message {
+            ordinal: seq,
+            content: Content::from_stored(text),
+            message_type: MessageType::Text,
+            client_message_id: Some(ClientMessageId::parse("key").unwrap()),
+        };
+        let entry = Entry {
+            room: RoomId::parse("r").unwrap(),
+            seq: Seq::new(seq),
+            at: Timestamp::default(),
+            actor: UserId::parse("alice").unwrap(),
+            change: Change::Send(message),
+        };
+        Arc::new(PostedEntry::new(entry, Username::parse("alice").unwrap()))
+    }
+
+    fn seqs(after: After) -> Option<Vec<u64>> {
+        match after {
+            After::Nothing => Some(Vec::new()),
+            After::Entries(entries) => Some(entries.iter().map(|posted| posted.entry.seq.get()).collect()),
+            After::Older => None,
+        }
+    }
+
+    #[test]
+    fn a_cursor_gets_everything_after_it_or_is_sent_to_the_store() {
+        let mut tail = Tail::at(Seq::new(10));
+        for seq in 11..=14 {
+            tail.push(posted(seq, "x"));
+        }
+        let from = |cursor| seqs(tail.after(Seq::new(cursor), 100, usize::MAX));
+        assert_eq!(from(9), None);
+        assert_eq!(from(10), Some(vec![11, 12, 13, 14]));
+        assert_eq!(from(13), Some(vec![14]));
+        assert_eq!(from(14), Some(vec![]));
+        assert_eq!(from(99), Some(vec![]));
+        assert_eq!(seqs(tail.after(Seq::new(10), 2, usize::MAX)), Some(vec![11, 12]));
+        assert_eq!(seqs(tail.after(Seq::new(10), 100, 1)), Some(vec![11]), "never nothing for want of bytes");
+    }
+
+    #[test]
+    fn the_ring_is_bounded_by_count_and_by_bytes() {
+        let mut tail = Tail::default();
+        for seq in 1..=TAIL_ENTRIES_MAX as u64 + 10 {
+            tail.push(posted(seq, "x"));
+        }
+        assert_eq!(tail.entries.len(), TAIL_ENTRIES_MAX);
+        let large = "x".repeat(TAIL_BYTES_MAX / 4);
+        for seq in 1..=10 {
+            tail.push(posted(TAIL_ENTRIES_MAX as u64 + 10 + seq, &large));
+        }
+        assert!(tail.bytes <= TAIL_BYTES_MAX);
+        assert_eq!(tail.bytes, tail.entries.iter().map(|posted| posted.bytes()).sum::<usize>());
+    }
+
+    #[test]
+    fn only_its_author_gets_the_frame_with_the_key() {
+        let posted = posted(1, "x");
+        let text = |user: &str| {
+            let frame = posted.frame_for(&UserId::parse(user).unwrap());
+            String::from_utf8(frame.json().to_vec()).unwrap()
+        };
+        assert!(text("alice").contains(r#""clientMessageId":"key""#));
+        assert!(!text("bob").contains("clientMessageId"));
+    }
+}

@@ -1,0 +1,37 @@
+//! What has to be done now and then: letting go of idle rooms and rates, deleting what is out of date.
+
+use std::{sync::Weak, time::Duration};
+
+use super::shared::Shared;
+
+/// How often idle rooms and rates are let go of.
+const EVERY: Duration = Duration::from_secs(30);
+
+/// How many of those rounds lie between two sweeps of the store: an hour.
+const STORE_EVERY: u32 = 120;
+
+/// Steps that one sweep of the store takes at most; what is left waits for the next.
+const STORE_STEPS_MAX: usize = 1_000;
+
+/// Runs until the engine has ended.
+pub(crate) async fn run(shared: Weak<Shared>) {
+    for round in 1.. {
+        tokio::time::sleep(EVERY).await;
+        let Some(shared) = shared.upgrade() else { return };
+        shared.rooms.sweep();
+        shared.message_rates.sweep(shared.now());
+        if round % STORE_EVERY == 0 {
+            sweep_store(&shared).await;
+        }
+    }
+}
+
+async fn sweep_store(shared: &Shared) {
+    for _ in 0..STORE_STEPS_MAX {
+        match shared.store.sweep(shared.now()).await {
+            Ok(true) => tokio::task::yield_now().await,
+            Ok(false) => return,
+            Err(error) => return tracing::warn!(%error, "can't sweep the store"),
+        }
+    }
+}

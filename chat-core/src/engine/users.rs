@@ -1,0 +1,53 @@
+//! Which sessions a user has on this node.
+
+use std::{collections::HashMap, sync::Arc};
+
+use parking_lot::Mutex;
+
+use super::{cell::Cell, outbox::Outbox};
+use crate::id::{Seq, UserId};
+
+/// Sessions by user.
+#[derive(Debug, Default)]
+pub(crate) struct Users {
+    sessions: Mutex<HashMap<UserId, Vec<Arc<Outbox>>>>,
+}
+
+impl Users {
+    /// Adds a session, unless the user has `most` already (0: no bound). Returns whether it was added.
+    pub(crate) fn add(&self, user: &UserId, outbox: &Arc<Outbox>, most: usize) -> bool {
+        let mut sessions = self.sessions.lock();
+        let own = sessions.entry(user.clone()).or_default();
+        let fits = most == 0 || own.len() < most;
+        if fits {
+            own.push(outbox.clone());
+        }
+        fits
+    }
+
+    pub(crate) fn remove(&self, user: &UserId, outbox: &Arc<Outbox>) {
+        let mut sessions = self.sessions.lock();
+        if let Some(own) = sessions.get_mut(user) {
+            own.retain(|known| !Arc::ptr_eq(known, outbox));
+            if own.is_empty() {
+                sessions.remove(user);
+            }
+        }
+    }
+
+    /// Tells all sessions of a user that they have joined a room.
+    pub(crate) fn joined(&self, user: &UserId, cell: &Arc<Cell>, seq: Seq) {
+        let own = self.sessions.lock().get(user).cloned().unwrap_or_default();
+        own.iter().for_each(|outbox| outbox.joined(cell, seq));
+    }
+
+    /// Everybody who has a session here.
+    pub(crate) fn present(&self) -> Vec<UserId> {
+        self.sessions.lock().keys().cloned().collect()
+    }
+
+    /// Whether the user has a session here.
+    pub(crate) fn has(&self, user: &UserId) -> bool {
+        self.sessions.lock().contains_key(user)
+    }
+}

@@ -1,0 +1,198 @@
+//! Drains a room's pending requests: gather, plan, commit, apply, answer, fan out. Exists only while there are
+//! some.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    cell::{Cell, Pending, posted},
+    error::Error,
+    profiles::subject,
+    shared::Shared,
+};
+use crate::{
+    bus::Hint,
+    domain::{Command, Entry, Guard, Needs, Outcome, Plan, Rejection, Room, Rows, Username},
+    id::UserId,
+    limits::{COMMIT_ENTRIES_MAX, CONFLICT_RETRIES_MAX},
+    store::{CommitError, StoreError},
+};
+
+/// Queues a request and sees to it that somebody writes.
+pub(crate) fn submit(shared: &Arc<Shared>, cell: &Arc<Cell>, pending: Pending) {
+    if shared.connections.is_draining() && shared.connections.count() == 0 {
+        // Nobody is left to be answered; what comes now came too late.
+        return pending.reply.tell(Err(Error::Unavailable));
+    }
+    if cell.submit(pending) {
+        tokio::spawn(run(shared.clone(), cell.clone()));
+    }
+}
+
+async fn run(shared: Arc<Shared>, cell: Arc<Cell>) {
+    let mut turn = Turn { cell: cell.clone(), finished: false };
+    // A creation makes two entries and comes first, so that one less always fits.
+    while let Some(batch) = cell.take_pending(COMMIT_ENTRIES_MAX - 1) {
+        write(&shared, &cell, batch).await;
+    }
+    turn.finished = true;
+}
+
+/// A writer's turn. If it is cut short, by a panic or by the end of the runtime, the room is not stuck: what
+/// waits is answered, and the next request starts a new writer.
+struct Turn {
+    cell: Arc<Cell>,
+    finished: bool,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.cell.abandon();
+        }
+    }
+}
+
+/// Commits one batch, planning again when another node was first.
+async fn write(shared: &Arc<Shared>, cell: &Arc<Cell>, batch: Vec<Pending>) {
+    let mut refused: Vec<Option<Rejection>> = vec![None; batch.len()];
+    let mut needs = Needs::default();
+    batch.iter().for_each(|pending| needs.add(&pending.request));
+    for attempt in 0..CONFLICT_RETRIES_MAX {
+        let (room, rows) = match gather(shared, cell, &needs).await {
+            Ok(gathered) => gathered,
+            Err(error) => return fail(batch, &error.into()),
+        };
+        let mut plan = Plan::on(&room, rows, &*shared.policy, shared.limits.text());
+        let outcomes: Vec<_> = batch
+            .iter()
+            .zip(&refused)
+            .map(|(pending, refusal)| refusal.map_or_else(|| plan.decide(&pending.request), Err))
+            .collect();
+        let Some(commit) = plan.into_commit() else { return answer(batch, outcomes) };
+        let entries = commit.entries.clone();
+        #[cfg(feature = "testing")]
+        if shared.sabotage.publishes_before_append() {
+            tell(shared, cell, &entries, &names(&batch));
+        }
+        match shared.store.commit(commit).await {
+            Ok(()) => {
+                take_in(shared, cell, &entries, &names(&batch));
+                answer(batch, outcomes);
+                cell.wake_followers();
+                return announce(shared, cell, entries).await;
+            }
+            Err(CommitError::Conflict { .. }) => {
+                if let Err(error) = catch_up(shared, cell, attempt).await {
+                    return fail(batch, &error.into());
+                }
+            }
+            Err(CommitError::Guard(guard)) => refuse_guarded(&guard, &batch, &mut refused),
+            Err(CommitError::Store(error)) => {
+                let error = Error::from(error);
+                let outcomes =
+                    outcomes.into_iter().map(|outcome| outcome.map_err(Error::from).and(Err(error.clone())));
+                return batch
+                    .into_iter()
+                    .zip(outcomes)
+                    .for_each(|(pending, outcome)| pending.reply.tell(outcome));
+            }
+        }
+    }
+    fail(batch, &Error::Unavailable);
+}
+
+/// The room and the needed rows, all true at one head.
+async fn gather(shared: &Shared, cell: &Arc<Cell>, needs: &Needs) -> Result<(Room, Rows), StoreError> {
+    loop {
+        let (room, mut rows, remaining) = cell.known(needs.clone());
+        if remaining.members.is_empty() && remaining.sent.is_empty() {
+            return Ok((room, rows));
+        }
+        let read = shared.store.gather(cell.id(), &remaining).await?;
+        if read.at == room.head {
+            for (user, member) in &read.members {
+                cell.remember_member(user, member.clone(), read.at);
+            }
+            rows.members.extend(read.members);
+            rows.sent = read.sent;
+            return Ok((room, rows));
+        }
+        if read.at > cell.head() {
+            shared.catch_up(cell).await?;
+        }
+    }
+}
+
+/// Reads what another node has committed first. It may take that node's fsync until it can be read.
+async fn catch_up(shared: &Shared, cell: &Arc<Cell>, attempt: usize) -> Result<(), StoreError> {
+    let before = cell.head();
+    shared.catch_up(cell).await?;
+    if cell.head() == before {
+        let pause_ms = 1 << attempt.min(6);
+        tokio::time::sleep(std::time::Duration::from_millis(pause_ms)).await;
+    }
+    Ok(())
+}
+
+/// Finds the requests that broke a guard, so that the others go on without them.
+fn refuse_guarded(guard: &Guard, batch: &[Pending], refused: &mut [Option<Rejection>]) {
+    for (pending, refusal) in batch.iter().zip(refused) {
+        let request = &pending.request;
+        match (guard, &request.command) {
+            (Guard::NameFree, Command::Create(_)) => {
+                *refusal = Some(Rejection::Conflict("a public room has this name already"));
+            }
+            (Guard::RoomsBelow(user, _), Command::Create(_) | Command::Join)
+                if request.actor.user == *user =>
+            {
+                *refusal = Some(Rejection::Forbidden("you belong to too many rooms"));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn names(batch: &[Pending]) -> HashMap<UserId, Username> {
+    batch.iter().map(|pending| (pending.request.actor.user.clone(), pending.username.clone())).collect()
+}
+
+/// Applies what is stored and puts it on the ring.
+fn take_in(shared: &Shared, cell: &Arc<Cell>, entries: &[Entry], names: &HashMap<UserId, Username>) {
+    let name = |entry| names.get(subject(entry)).cloned().unwrap_or_else(|| Username::from_stored("unknown"));
+    #[allow(unused_mut, reason = "the simulator's sabotage reorders it")]
+    let mut ready: Vec<_> = entries.iter().map(|entry| posted(entry.clone(), name(entry))).collect();
+    #[cfg(feature = "testing")]
+    shared.sabotage.disorder(&mut ready);
+    shared.take_in(cell, ready);
+}
+
+#[cfg(feature = "testing")]
+fn tell(shared: &Shared, cell: &Arc<Cell>, entries: &[Entry], names: &HashMap<UserId, Username>) {
+    take_in(shared, cell, entries, names);
+    cell.wake_followers();
+}
+
+fn answer(batch: Vec<Pending>, outcomes: Vec<Result<Outcome, Rejection>>) {
+    for (pending, outcome) in batch.into_iter().zip(outcomes) {
+        pending.reply.tell(outcome.map_err(Error::from));
+    }
+}
+
+fn fail(batch: Vec<Pending>, error: &Error) {
+    batch.into_iter().for_each(|pending| pending.reply.tell(Err(error.clone())));
+}
+
+/// Tells other nodes and the embedder, once everybody here is served.
+async fn announce(shared: &Shared, cell: &Arc<Cell>, entries: Vec<Entry>) {
+    if shared.bus.has_other_nodes() {
+        let joined = entries.iter().filter_map(|entry| entry.joins().cloned()).collect();
+        shared.bus.publish(Hint { room: cell.id().clone(), head: cell.head(), joined }).await;
+    }
+    if let Some(sent) = &shared.sent {
+        for entry in entries.into_iter().filter(|entry| entry.message().is_some()) {
+            if sent.try_send(entry).is_err() {
+                tracing::warn!("after_send is too slow: a message was not passed to it");
+            }
+        }
+    }
+}

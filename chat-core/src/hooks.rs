@@ -1,0 +1,73 @@
+//! And what happens around a send.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::{
+    domain::{Draft, Entry},
+    id::{RoomId, UserId},
+};
+
+/// How long a hook may take before the message that it holds up is answered `unavailable`.
+pub const HOOK_DEADLINE: Duration = Duration::from_secs(2);
+
+/// The embedder's code around sending.
+///
+/// ```
+/// use chat_core::{domain::{Content, Draft, TextRules}, hooks::{Hooks, Verdict}, id::{RoomId, UserId}};
+///
+/// struct NoShouting;
+/// #[async_trait::async_trait]
+/// impl Hooks for NoShouting {
+///     async fn before_send(&self, _room: &RoomId, _author: &UserId, draft: &Draft) -> Verdict {
+///         let calm = draft.content.as_str().to_lowercase();
+///         match Content::parse(&calm, TextRules::default()) {
+///             Ok(content) => Verdict::Rewrite(content),
+///             Err(_) => Verdict::Refuse("please don't shout"),
+///         }
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait Hooks: Send + Sync + 'static {
+    /// Looks at a message before it is planned. A repeat of a `clientMessageId` passes here again and then gets
+    /// the first answer, whatever the verdict makes of its text. Has [`HOOK_DEADLINE`]; holds up only the
+    /// connection that sent the message.
+    async fn before_send(&self, room: &RoomId, author: &UserId, draft: &Draft) -> Verdict {
+        let _ = (room, author, draft);
+        Verdict::Allow
+    }
+
+    /// Hears of a message that is stored. Runs beside delivery and never delays it. At most once: not called
+    /// for a message that was stored just before a crash.
+    async fn after_send(&self, entry: &Entry) {
+        let _ = entry;
+    }
+
+    /// Whether [`Hooks::before_send`] and [`Hooks::after_send`] do anything; without, sending skips them.
+    fn active(&self) -> bool {
+        true
+    }
+}
+
+/// What is to become of a message.
+#[derive(Debug, Clone)]
+pub enum Verdict {
+    /// It is sent as it is.
+    Allow,
+    /// It is sent with this text instead.
+    Rewrite(crate::domain::Content),
+    /// Its author is told `forbidden`, with this reason.
+    Refuse(&'static str),
+}
+
+/// No hooks, the default.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoHooks;
+
+impl Hooks for NoHooks {
+    fn active(&self) -> bool {
+        false
+    }
+}
