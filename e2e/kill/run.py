@@ -145,7 +145,7 @@ def kill_scenario(binary, python, node, folder, options, deadline, checks):
         for name, command in {"python": [python, HERE / "client.py"], "node": ["node", node / "client.mjs"]}.items():
             seed = chance.randrange(2**31)
             clients.append(Client(name, command, folder, told, seed, options.messages, server.port, room))
-            room = await_from(told, "ready", deadline)["roomId"]
+            room = await_from(told, "ready", server, deadline)["roomId"]
 
         total = 2 * options.messages
         acked, ends, violations = collections.Counter(), {}, []
@@ -155,7 +155,7 @@ def kill_scenario(binary, python, node, folder, options, deadline, checks):
         for client in clients:
             client.order(go=True)
         while len(ends) < len(clients):
-            name, what = take(told, deadline)
+            name, what = take(told, server, deadline)
             acked[name] = what.get("acked", acked[name])
             if "violation" in what:
                 violations.append(what["violation"])
@@ -283,16 +283,19 @@ def bad_input_scenario(binary, python, folder, options, deadline, checks):
         checks.check("SIGTERM ends it with 0", server.terminate() == 0)
 
 
-def take(told, deadline):
-    try:
-        return told.get(timeout=max(0.0, deadline - time.monotonic()))
-    except queue.Empty:
-        raise SystemExit("the deadline has passed") from None
+def take(told, server, deadline):
+    """What a client tells next; an error when it can't any more because the server ended by itself."""
+    while time.monotonic() < deadline:
+        with contextlib.suppress(queue.Empty):
+            return told.get(timeout=1)
+        if not server.alive():
+            raise SystemExit(f"the server ended by itself with {server.child.poll()}: see {server.folder}/server.log")
+    raise SystemExit("the deadline has passed")
 
 
-def await_from(told, word, deadline):
+def await_from(told, word, server, deadline):
     while True:
-        name, what = take(told, deadline)
+        name, what = take(told, server, deadline)
         if word in what:
             return what
         if "gone" in what:
