@@ -1,0 +1,296 @@
+//! The proof of a store: one named test for each obligation of the traits in [`crate::store`].
+
+pub mod logs;
+pub mod model;
+pub mod reopening;
+pub mod rooms;
+pub mod upkeep;
+pub mod users;
+
+use std::sync::Arc;
+
+use crate::{
+    domain::{
+        Actor, Command, Content, Draft, Entry, MembersOnly, MessageType, Needs, Outcome, Plan, Rejection,
+        Request, Room, RoomSpec, TextRules,
+    },
+    id::{ClientMessageId, RoomId, Seq, UserId},
+    store::{CommitError, MessagePage, MessageQuery, Place, Store, StoreError, UserProfile},
+    time::Timestamp,
+};
+
+/// Makes the tests of a store, one for each obligation.
+///
+/// The first argument opens an empty store; the second, for stores that outlive the process, closes the store it
+/// is given and opens it again. Tests run on a multi-threaded tokio runtime, so the crate needs tokio with
+/// `macros` and `rt-multi-thread`.
+///
+/// ```ignore
+/// chat_core::store_conformance!(async { MyStore::temporary().await });
+/// chat_core::store_conformance!(async { MyStore::temporary().await }, reopen = |store| async {
+///     let path = store.path().to_owned();
+///     store.close().await.unwrap();
+///     drop(store);
+///     MyStore::open(path).await
+/// });
+/// ```
+#[macro_export]
+macro_rules! store_conformance {
+    (async $open:block) => {
+        $crate::store_conformance! { @cases rooms (async || $open):
+            a_commit_is_saved_whole
+            a_commit_that_does_not_follow_its_head_saves_nothing
+            a_commit_of_too_many_entries_saves_nothing
+            a_conflict_reports_the_stored_head_and_saves_nothing
+            a_guard_that_does_not_hold_is_named_and_saves_nothing
+            of_commits_racing_for_one_head_exactly_one_is_saved
+            logs_stay_dense_under_many_writers_in_many_rooms
+            after_the_answer_every_read_sees_the_commit
+            a_commit_whose_future_is_dropped_is_saved_whole_or_not_at_all
+            one_bad_commit_does_not_fail_those_beside_it
+            a_name_goes_to_one_public_room_however_many_race
+            private_rooms_may_share_a_name
+            a_user_joins_no_more_rooms_than_allowed_however_many_race
+            rows_are_gathered_as_they_are_at_the_head
+            what_was_sent_under_a_key_is_found_by_user_room_and_key
+            keys_of_any_length_and_alphabet_are_kept_apart
+            members_come_in_pages_each_once
+            rooms_of_a_user_come_in_pages_each_once
+            public_rooms_come_by_name_in_pages
+            public_rooms_are_searched_without_regard_to_case
+            a_cursor_that_was_never_handed_out_starts_from_the_beginning
+            membership_versions_grow_with_every_joining_and_leaving
+            leaving_ends_membership_everywhere
+            heads_come_in_the_order_asked_and_are_zero_for_unknown_rooms
+            ids_of_every_form_come_back_as_they_were
+        }
+        $crate::store_conformance! { @cases logs (async || $open):
+            entries_come_dense_and_in_order_right_after_the_one_given
+            entries_end_early_at_the_byte_limit_but_never_empty
+            a_reader_that_sees_an_entry_can_read_all_before_it
+            every_page_of_messages_is_the_one_of_a_plain_list
+            a_room_without_messages_has_an_empty_page
+            nothing_hidden_is_shown_or_counted_as_more
+            a_page_ends_early_at_the_byte_limit_but_never_empty
+            long_texts_come_back_whole
+            texts_of_every_script_come_back_unchanged
+            times_may_go_backwards
+        }
+        $crate::store_conformance! { @cases users (async || $open):
+            a_profile_is_found_by_id_and_by_name_without_regard_to_case
+            of_users_racing_for_one_name_exactly_one_is_created
+            of_users_racing_for_one_id_exactly_one_is_created
+            a_refused_user_leaves_nothing_behind
+        }
+        $crate::store_conformance! { @cases upkeep (async || $open):
+            an_empty_store_is_writable_and_verifies
+            sweeping_ends_and_deletes_only_keys_older_than_a_week
+            a_closed_store_refuses_everything
+            closing_twice_is_fine
+            the_epoch_stays_the_same_while_the_store_is_open
+        }
+        $crate::store_conformance! { @cases model (async || $open):
+            random_commands_leave_what_a_plain_model_has
+            random_commands_of_many_tasks_leave_a_store_that_verifies
+        }
+    };
+    (async $open:block, reopen = |$store:ident| async $reopen:block) => {
+        $crate::store_conformance!(async $open);
+        $crate::store_reopening_conformance!(async $open, reopen = |$store| async $reopen);
+    };
+    (@cases $part:ident $open:tt: $($case:ident)*) => {
+        $(
+            #[::tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                $crate::testing::store_suite::$part::$case($open).await;
+            }
+        )*
+    };
+}
+
+/// Makes the tests that a store owes besides when it outlives the process: the second part of
+/// [`store_conformance!`](crate::store_conformance), for when the two open their stores differently.
+#[macro_export]
+macro_rules! store_reopening_conformance {
+    (async $open:block, reopen = |$store:ident| async $reopen:block) => {
+        $crate::store_reopening_conformance! { @cases (async || $open), (async |$store| $reopen):
+            everything_is_there_after_reopening
+            a_log_goes_on_where_it_ended
+            keys_of_sent_messages_are_known_after_reopening
+            the_epoch_stays_the_same_over_a_clean_close
+        }
+    };
+    (@cases $open:tt, $reopen:tt: $($case:ident)*) => {
+        $(
+            #[::tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                $crate::testing::store_suite::reopening::$case($open, $reopen).await;
+            }
+        )*
+    };
+}
+
+/// What a request came to, on top of a store and nothing else.
+#[derive(Debug)]
+pub enum Trouble {
+    /// The rules refuse it.
+    Rejected(Rejection),
+    /// The store did not save it, for another reason than a conflict.
+    Commit(CommitError),
+}
+
+/// A user of that id.
+pub(crate) fn user(id: &str) -> UserId {
+    UserId::parse(id).unwrap()
+}
+
+/// A room of that id.
+pub(crate) fn room_id(id: &str) -> RoomId {
+    RoomId::parse(id).unwrap()
+}
+
+/// A client's key.
+pub(crate) fn key(text: &str) -> ClientMessageId {
+    ClientMessageId::parse(text).unwrap()
+}
+
+/// An instant in the year 2026.
+pub(crate) const fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(1_790_000_000_000 + millis)
+}
+
+/// A profile.
+pub(crate) fn profile(id: &str, username: &str) -> UserProfile {
+    let username = crate::domain::Username::parse(username).unwrap();
+    UserProfile { id: user(id), username, created_at: at(0), external: false }
+}
+
+/// A message that is to be sent.
+pub(crate) fn draft(text: &str, client_message_id: Option<&str>) -> Command {
+    let rules = TextRules { content_chars: 100_000 };
+    Command::Send(Draft {
+        content: Content::parse(text, rules).unwrap(),
+        message_type: MessageType::Text,
+        client_message_id: client_message_id.map(key),
+    })
+}
+
+/// A request of a user.
+pub(crate) fn request(actor: &str, millis: i64, command: Command) -> Request {
+    Request { actor: Actor::new(user(actor)), at: at(millis), command }
+}
+
+/// Plans requests on top of the stored room; `None` when they change nothing.
+pub(crate) async fn planned<S: Store>(
+    store: &S,
+    room: &RoomId,
+    requests: &[Request],
+) -> Result<(Vec<Outcome>, Option<crate::domain::Commit>), Rejection> {
+    let mut needs = Needs::default();
+    requests.iter().for_each(|request| needs.add(request));
+    // The room first: what changes the rows until they are read moves the head, and the commit is a conflict.
+    let stored = store.room(room).await.unwrap().unwrap_or_else(|| Room::unborn(room.clone()));
+    let rows = store.gather(room, &needs).await.unwrap();
+    let mut plan = Plan::on(&stored, rows, &MembersOnly, TextRules { content_chars: 100_000 });
+    let outcomes = requests.iter().map(|request| plan.decide(request)).collect::<Result<_, _>>()?;
+    Ok((outcomes, plan.into_commit()))
+}
+
+/// Does a request, again and again while other writers are first.
+pub(crate) async fn done<S: Store>(store: &S, room: &RoomId, request: &Request) -> Result<Outcome, Trouble> {
+    loop {
+        let (mut outcomes, commit) =
+            planned(store, room, std::slice::from_ref(request)).await.map_err(Trouble::Rejected)?;
+        let outcome = outcomes.remove(0);
+        let Some(commit) = commit else { return Ok(outcome) };
+        match store.commit(commit).await {
+            Ok(()) => return Ok(outcome),
+            Err(CommitError::Conflict { .. } | CommitError::Store(StoreError::Overloaded)) => {
+                tokio::task::yield_now().await;
+            }
+            Err(error) => return Err(Trouble::Commit(error)),
+        }
+    }
+}
+
+/// Creates a public room of that name and id, owned by `owner`.
+pub(crate) async fn public_room<S: Store>(store: &S, id: &str, owner: &str) -> RoomId {
+    let room = room_id(id);
+    let spec = RoomSpec::public(id).unwrap();
+    done(store, &room, &request(owner, 0, Command::Create(spec))).await.unwrap();
+    room
+}
+
+/// Sends a text and returns its place.
+pub(crate) async fn send<S: Store>(store: &S, room: &RoomId, author: &str, text: &str) -> Seq {
+    match done(store, room, &request(author, 1, draft(text, None))).await.unwrap() {
+        Outcome::Sent(sent) => sent.seq,
+        other => panic!("sending came to {other:?}"),
+    }
+}
+
+/// The whole log of a room.
+pub(crate) async fn log<S: Store>(store: &S, room: &RoomId) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    loop {
+        let after = entries.last().map_or(Seq::ZERO, |entry| entry.seq);
+        let more = store.entries(room, after, 100, usize::MAX).await.unwrap();
+        if more.is_empty() {
+            return entries;
+        }
+        entries.extend(more);
+    }
+}
+
+/// A page without hidden messages or a bound on bytes.
+pub(crate) async fn page<S: Store>(store: &S, room: &RoomId, place: Place, limit: usize) -> MessagePage {
+    let query = MessageQuery { place, limit, hidden_until: Seq::ZERO, max_bytes: usize::MAX };
+    store.messages(room, query).await.unwrap()
+}
+
+/// The texts of messages.
+pub(crate) fn texts(entries: &[Entry]) -> Vec<&str> {
+    entries.iter().filter_map(Entry::message).map(|message| message.content.as_str()).collect()
+}
+
+/// Checks that nothing that is kept twice differs.
+pub(crate) async fn verifies<S: Store>(store: &S) {
+    assert_eq!(store.verify().await.unwrap(), Vec::<String>::new());
+}
+
+/// Runs `task` for each number below `count`, all at once, and collects the results in order.
+pub(crate) async fn all_at_once<S: Store, T: Send + 'static, F>(
+    store: &Arc<S>,
+    count: usize,
+    task: impl Fn(Arc<S>, usize) -> F,
+) -> Vec<T>
+where
+    F: Future<Output = T> + Send + 'static,
+{
+    let tasks: Vec<_> = (0..count).map(|number| tokio::spawn(task(store.clone(), number))).collect();
+    let mut results = Vec::with_capacity(count);
+    for task in tasks {
+        results.push(task.await.unwrap());
+    }
+    results
+}
+
+/// Numbers that look random and are the same for the same seed (SplitMix64).
+#[derive(Debug, Clone)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    /// Starts from a seed.
+    pub(crate) const fn seeded(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number below `bound`, which is not 0.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+}

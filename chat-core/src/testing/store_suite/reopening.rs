@@ -1,0 +1,82 @@
+//! What a store that outlives the process owes besides.
+#![allow(missing_docs, reason = "the names are the sentences")]
+
+use super::{
+    Random, at, done, draft, key, log, model, page, profile, public_room, request, room_id, send, user,
+    verifies,
+};
+use crate::{
+    domain::{Needs, Outcome, Sent},
+    id::Seq,
+    store::{PageRequest, Place, Store},
+};
+
+/// Everything that can be asked about the rooms and users of [`model::grow`].
+async fn dump<S: Store>(store: &S) -> Vec<String> {
+    let mut dump = Vec::new();
+    for room in model::ROOMS.map(room_id) {
+        dump.push(format!("{:?}", store.room(&room).await.unwrap()));
+        dump.push(format!("{:?}", log(store, &room).await));
+        dump.push(format!("{:?}", page(store, &room, Place::Latest, 200).await));
+        dump.push(format!("{:?}", store.members(&room, PageRequest::first(200)).await.unwrap()));
+    }
+    for user in model::USERS.map(user) {
+        dump.push(format!("{:?}", store.rooms_of(&user, PageRequest::first(200)).await.unwrap()));
+    }
+    dump.push(format!("{:?}", store.membership_versions(&model::USERS.map(user)).await.unwrap()));
+    dump.push(format!("{:?}", store.public_rooms(None, PageRequest::first(200)).await.unwrap()));
+    dump.push(format!("{:?}", store.users(&model::USERS.map(user)).await.unwrap()));
+    dump
+}
+
+pub async fn everything_is_there_after_reopening<S: Store>(
+    open: impl AsyncFn() -> S,
+    reopen: impl AsyncFn(S) -> S,
+) {
+    let mut store = open().await;
+    store.create_user(profile(model::USERS[0], "first_user")).await.unwrap();
+    let mut random = Random::seeded(3);
+    for _ in 0..3 {
+        model::grow(&store, &mut random, 60).await;
+        let before = dump(&store).await;
+        store = reopen(store).await;
+        assert_eq!(dump(&store).await, before);
+        verifies(&store).await;
+    }
+}
+
+pub async fn a_log_goes_on_where_it_ended<S: Store>(open: impl AsyncFn() -> S, reopen: impl AsyncFn(S) -> S) {
+    let mut store = open().await;
+    let room = public_room(&store, "lobby", "alice").await;
+    for round in 3..8 {
+        assert_eq!(send(&store, &room, "alice", &format!("{round}")).await, Seq::new(round));
+        store = reopen(store).await;
+    }
+    verifies(&store).await;
+}
+
+pub async fn keys_of_sent_messages_are_known_after_reopening<S: Store>(
+    open: impl AsyncFn() -> S,
+    reopen: impl AsyncFn(S) -> S,
+) {
+    let store = open().await;
+    let room = public_room(&store, "lobby", "alice").await;
+    let first = done(&store, &room, &request("alice", 7, draft("once", Some("k")))).await.unwrap();
+    let Outcome::Sent(first) = first else { panic!("{first:?}") };
+    let store = reopen(store).await;
+    let needs = Needs { members: vec![], sent: vec![(user("alice"), key("k"))] };
+    let rows = store.gather(&room, &needs).await.unwrap();
+    assert_eq!(rows.sent(&user("alice"), &key("k")), Some(Sent { duplicate: true, ..first }));
+    while store.sweep(at(0)).await.unwrap() {}
+    let again = done(&store, &room, &request("alice", 9, draft("twice", Some("k")))).await.unwrap();
+    assert_eq!(again, Outcome::Sent(Sent { duplicate: true, ..first }));
+}
+
+pub async fn the_epoch_stays_the_same_over_a_clean_close<S: Store>(
+    open: impl AsyncFn() -> S,
+    reopen: impl AsyncFn(S) -> S,
+) {
+    let store = open().await;
+    let epoch = store.epoch();
+    assert_eq!(reopen(store).await.epoch(), epoch);
+}

@@ -1,0 +1,567 @@
+//! Obligations of [`crate::store::RoomStore`].
+#![allow(missing_docs, reason = "the names are the sentences")]
+
+use std::sync::Arc;
+
+use super::{
+    Random, Trouble, all_at_once, at, done, draft, key, log, planned, public_room, request, room_id, send,
+    user, verifies,
+};
+use crate::{
+    domain::{Actor, Command, Commit, Guard, Needs, Outcome, Request, Role, Room, RoomSpec, Sent},
+    id::{RoomId, Seq},
+    limits::COMMIT_ENTRIES_MAX,
+    store::{CommitError, Page, PageRequest, Store, StoreError},
+};
+
+/// A commit on top of what is stored.
+async fn commit_of<S: Store>(store: &S, room: &RoomId, requests: &[Request]) -> Commit {
+    planned(store, room, requests).await.unwrap().1.unwrap()
+}
+
+pub async fn a_commit_is_saved_whole<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    let room = room_id("lobby");
+    let requests = [
+        request("alice", 1, Command::Create(RoomSpec::public("Lobby").unwrap())),
+        request("alice", 2, draft("hello", Some("k"))),
+        request("bob", 3, Command::Join),
+        request("bob", 4, draft("hi", None)),
+    ];
+    let commit = commit_of(&store, &room, &requests).await;
+    store.commit(commit.clone()).await.unwrap();
+
+    assert_eq!(log(&store, &room).await, commit.entries);
+    assert_eq!(store.room(&room).await.unwrap(), Some(commit.room.clone()));
+    assert_eq!(store.heads(std::slice::from_ref(&room)).await.unwrap(), [Seq::new(5)]);
+    let needs = Needs { members: vec![user("alice")], sent: vec![(user("alice"), key("k"))] };
+    let rows = store.gather(&room, &needs).await.unwrap();
+    assert_eq!(rows.at, Seq::new(5));
+    assert_eq!(rows.member(&user("alice")).map(|member| member.role), Some(Role::Owner));
+    let sent = Sent { seq: Seq::new(3), at: at(2), duplicate: true };
+    assert_eq!(rows.sent(&user("alice"), &key("k")), Some(sent));
+    let rooms = store.rooms_of(&user("bob"), PageRequest::first(10)).await.unwrap();
+    assert_eq!(rooms.items.into_iter().map(|(room, _)| room).collect::<Vec<_>>(), [commit.room]);
+    verifies(&store).await;
+}
+
+pub async fn a_commit_that_does_not_follow_its_head_saves_nothing<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    let room = public_room(&store, "lobby", "alice").await;
+    let before = store.room(&room).await.unwrap();
+    let requests = [request("alice", 1, draft("a", None)), request("alice", 2, draft("b", None))];
+    let good = commit_of(&store, &room, &requests).await;
+
+    let mut with_hole = good.clone();
+    with_hole.entries.remove(0);
+    let mut wrong_head = good.clone();
+    wrong_head.room.head = wrong_head.room.head.next();
+    let mut of_another_room = good.clone();
+    of_another_room.entries[1].room = room_id("attic");
+    for bad in [with_hole, wrong_head, of_another_room] {
+        assert!(matches!(store.commit(bad).await, Err(CommitError::Store(_))));
+        assert_eq!(store.room(&room).await.unwrap(), before);
+    }
+    store.commit(good).await.unwrap();
+    verifies(&store).await;
+}
+
+pub async fn a_commit_of_too_many_entries_saves_nothing<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    let room = public_room(&store, "lobby", "alice").await;
+    let sends = |count| vec![request("alice", 1, draft("again", None)); count];
+    let large = commit_of(&store, &room, &sends(COMMIT_ENTRIES_MAX + 1)).await;
+    assert_eq!(store.commit(large).await, Err(CommitError::Store(StoreError::TooLarge)));
+    assert_eq!(store.heads(std::slice::from_ref(&room)).await.unwrap(), [Seq::new(2)]);
+
+    let largest = commit_of(&store, &room, &sends(COMMIT_ENTRIES_MAX)).await;
+    store.commit(largest).await.unwrap();
+    assert_eq!(log(&store, &room).await.len(), 2 + COMMIT_ENTRIES_MAX);
+    verifies(&store).await;
+}
+
+pub async fn a_conflict_reports_the_stored_head_and_saves_nothing<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    let room = public_room(&store, "lobby", "alice").await;
+    let late = commit_of(&store, &room, &[request("alice", 1, draft("late", Some("late")))]).await;
+    let head = send(&store, &room, "alice", "first").await;
+    let stored = log(&store, &room).await;
+
+    assert_eq!(store.commit(late).await, Err(CommitError::Conflict { head }));
+    assert_eq!(log(&store, &room).await, stored);
+    let needs = Needs { members: vec![], sent: vec![(user("alice"), key("late"))] };
+    assert!(store.gather(&room, &needs).await.unwrap().sent.is_empty());
+
+    let elsewhere = room_id("elsewhere");
+    let mut ahead = commit_of(&store, &room, &[request("alice", 1, draft("ahead", None))]).await;
+    ahead.room.id = elsewhere.clone();
+    ahead.entries.iter_mut().for_each(|entry| entry.room = elsewhere.clone());
+    assert_eq!(store.commit(ahead).await, Err(CommitError::Conflict { head: Seq::ZERO }));
+    assert_eq!(store.room(&elsewhere).await.unwrap(), None);
+    verifies(&store).await;
+}
+
+pub async fn a_guard_that_does_not_hold_is_named_and_saves_nothing<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    public_room(&store, "lobby", "alice").await;
+    let second = room_id("second");
+    let create = request("bob", 0, Command::Create(RoomSpec::public("LOBBY").unwrap()));
+    let commit = commit_of(&store, &second, &[create]).await;
+    assert_eq!(store.commit(commit).await, Err(CommitError::Guard(Guard::NameFree)));
+    assert_eq!(store.room(&second).await.unwrap(), None);
+    assert_eq!(store.rooms_of(&user("bob"), PageRequest::first(1)).await.unwrap().items, []);
+
+    let attic = room_id("attic");
+    let actor = Actor { user: user("alice"), rooms_max: Some(1) };
+    let create = Command::Create(RoomSpec::private("Attic").unwrap());
+    let commit = commit_of(&store, &attic, &[Request { actor, at: at(0), command: create }]).await;
+    let guard = Guard::RoomsBelow(user("alice"), 1);
+    assert_eq!(store.commit(commit).await, Err(CommitError::Guard(guard)));
+    assert_eq!(store.room(&attic).await.unwrap(), None);
+    verifies(&store).await;
+}
+
+pub async fn of_commits_racing_for_one_head_exactly_one_is_saved<S: Store>(open: impl AsyncFn() -> S) {
+    let store = Arc::new(open().await);
+    let room = public_room(&*store, "lobby", "alice").await;
+    for round in 1..=10 {
+        let mut commits = Vec::new();
+        for number in 0..16 {
+            let text = format!("{round}.{number}");
+            commits.push(commit_of(&*store, &room, &[request("alice", 1, draft(&text, None))]).await);
+        }
+        let results = all_at_once(&store, commits.len(), |store, number| {
+            let commit = commits[number].clone();
+            async move { store.commit(commit).await }
+        })
+        .await;
+        let head = Seq::new(2 + round);
+        let saved: Vec<_> = (0..commits.len()).filter(|number| results[*number].is_ok()).collect();
+        assert_eq!(saved.len(), 1, "{results:?}");
+        let lost = results.iter().filter(|result| **result == Err(CommitError::Conflict { head })).count();
+        assert_eq!(lost, commits.len() - 1, "{results:?}");
+        assert_eq!(log(&*store, &room).await.pop().as_ref(), commits[saved[0]].entries.last());
+    }
+    verifies(&*store).await;
+}
+
+pub async fn logs_stay_dense_under_many_writers_in_many_rooms<S: Store>(open: impl AsyncFn() -> S) {
+    const WRITERS: usize = 64;
+    const ROOMS: usize = 16;
+    const SENDS: usize = 5;
+    let store = Arc::new(open().await);
+    let mut rooms = Vec::new();
+    for number in 0..ROOMS {
+        rooms.push(public_room(&*store, &format!("room-{number}"), "alice").await);
+    }
+    let sent = all_at_once(&store, WRITERS, |store, writer| {
+        let room = rooms[writer % ROOMS].clone();
+        async move {
+            let mut seqs = Vec::new();
+            for number in 0..SENDS {
+                seqs.push(send(&*store, &room, "alice", &format!("{writer}.{number}")).await);
+            }
+            (writer, seqs)
+        }
+    })
+    .await;
+    for (number, room) in rooms.iter().enumerate() {
+        let entries = log(&*store, room).await;
+        let seqs: Vec<_> = entries.iter().map(|entry| entry.seq.get()).collect();
+        assert_eq!(seqs, (1..=(2 + WRITERS / ROOMS * SENDS) as u64).collect::<Vec<_>>());
+        for (writer, seqs) in sent.iter().filter(|(writer, _)| writer % ROOMS == number) {
+            for (number, seq) in seqs.iter().enumerate() {
+                let message = entries[seq.get() as usize - 1].message().unwrap();
+                assert_eq!(message.content.as_str(), format!("{writer}.{number}"));
+            }
+        }
+    }
+    verifies(&*store).await;
+}
+
+pub async fn after_the_answer_every_read_sees_the_commit<S: Store>(open: impl AsyncFn() -> S) {
+    let store = Arc::new(open().await);
+    let rooms = all_at_once(&store, 8, |store, number| async move {
+        let owner = format!("owner-{number}");
+        let room = public_room(&*store, &format!("room-{number}"), &owner).await;
+        for round in 1..=10_u64 {
+            let seq = send(&*store, &room, &owner, "x").await;
+            assert_eq!(seq, Seq::new(2 + round));
+            assert_eq!(store.room(&room).await.unwrap().map(|room| room.head), Some(seq));
+            assert_eq!(store.heads(std::slice::from_ref(&room)).await.unwrap(), [seq]);
+            let entries = store.entries(&room, seq.previous(), 10, usize::MAX).await.unwrap();
+            assert_eq!(entries.len(), 1);
+            let newest = super::page(&*store, &room, crate::store::Place::Latest, 1).await.messages;
+            assert_eq!(newest, entries);
+        }
+        room
+    })
+    .await;
+    assert_eq!(store.heads(&rooms).await.unwrap(), vec![Seq::new(12); 8]);
+}
+
+pub async fn a_commit_whose_future_is_dropped_is_saved_whole_or_not_at_all<S: Store>(
+    open: impl AsyncFn() -> S,
+) {
+    let store = open().await;
+    let room = public_room(&store, "lobby", "alice").await;
+    for round in 0..50 {
+        let requests = [
+            request("alice", 1, draft("one", Some(&format!("{round}")))),
+            request("alice", 1, draft("two", None)),
+        ];
+        let commit = commit_of(&store, &room, &requests).await;
+        let head = commit.after;
+        let saving = store.commit(commit.clone());
+        // Polled once, then dropped: some stores have begun by then, some have ended.
+        let _ = futures::FutureExt::now_or_never(saving);
+        // What comes after it shows what became of it.
+        let again = store.commit(commit.clone()).await;
+        match again {
+            Ok(()) => {}
+            Err(CommitError::Conflict { head: stored }) => assert_eq!(stored, commit.room.head),
+            Err(error) => panic!("{error}"),
+        }
+        assert_eq!(store.entries(&room, head, 10, usize::MAX).await.unwrap(), commit.entries);
+    }
+    verifies(&store).await;
+}
+
+pub async fn one_bad_commit_does_not_fail_those_beside_it<S: Store>(open: impl AsyncFn() -> S) {
+    let store = Arc::new(open().await);
+    let mut commits = Vec::new();
+    for number in 0..40 {
+        let room = public_room(&*store, &format!("room-{number}"), "alice").await;
+        let mut commit = commit_of(&*store, &room, &[request("alice", 1, draft("x", None))]).await;
+        match number % 4 {
+            1 => commit.guards.push(Guard::RoomsBelow(user("alice"), 1)),
+            2 => commit.entries.clear(),
+            3 => commit.guards.push(Guard::NameFree),
+            _ => {}
+        }
+        commits.push(commit);
+    }
+    let results = all_at_once(&store, commits.len(), |store, number| {
+        let commit = commits[number].clone();
+        async move { store.commit(commit).await }
+    })
+    .await;
+    for (number, result) in results.iter().enumerate() {
+        match number % 4 {
+            // A room's own name does not stand in its way.
+            0 | 3 => assert_eq!(*result, Ok(()), "{number}"),
+            1 => {
+                assert_eq!(*result, Err(CommitError::Guard(Guard::RoomsBelow(user("alice"), 1))), "{number}")
+            }
+            _ => assert!(matches!(result, Err(CommitError::Store(_))), "{number}: {result:?}"),
+        }
+    }
+    verifies(&*store).await;
+}
+
+pub async fn a_name_goes_to_one_public_room_however_many_race<S: Store>(open: impl AsyncFn() -> S) {
+    let store = Arc::new(open().await);
+    let results = all_at_once(&store, 100, |store, number| async move {
+        let name = if number % 2 == 0 { "The Lobby" } else { "THE LOBBY" };
+        let create = Command::Create(RoomSpec::public(name).unwrap());
+        done(&*store, &room_id(&format!("room-{number}")), &request("alice", 0, create)).await
+    })
+    .await;
+    let created = results.iter().filter(|result| result.is_ok()).count();
+    let refused =
+        |result: &&Result<_, _>| matches!(result, Err(Trouble::Commit(CommitError::Guard(Guard::NameFree))));
+    assert_eq!((created, results.iter().filter(refused).count()), (1, 99));
+    assert_eq!(store.public_rooms(None, PageRequest::first(10)).await.unwrap().items.len(), 1);
+    verifies(&*store).await;
+}
+
+pub async fn private_rooms_may_share_a_name<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    public_room(&store, "lobby", "alice").await;
+    for id in ["one", "two"] {
+        let create = Command::Create(RoomSpec::private("lobby").unwrap());
+        done(&store, &room_id(id), &request("alice", 0, create)).await.unwrap();
+    }
+    let public = store.public_rooms(None, PageRequest::first(10)).await.unwrap();
+    assert_eq!(public.items.iter().map(|room| room.id.as_str()).collect::<Vec<_>>(), ["lobby"]);
+    verifies(&store).await;
+}
+
+pub async fn a_user_joins_no_more_rooms_than_allowed_however_many_race<S: Store>(open: impl AsyncFn() -> S) {
+    let store = Arc::new(open().await);
+    for number in 0..100 {
+        public_room(&*store, &format!("room-{number}"), "alice").await;
+    }
+    let results = all_at_once(&store, 100, |store, number| async move {
+        let actor = Actor { user: user("bob"), rooms_max: Some(7) };
+        let join = Request { actor, at: at(1), command: Command::Join };
+        done(&*store, &room_id(&format!("room-{number}")), &join).await
+    })
+    .await;
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 7);
+    let rooms = store.rooms_of(&user("bob"), PageRequest::first(100)).await.unwrap();
+    assert_eq!(rooms.items.len(), 7);
+    verifies(&*store).await;
+}
+
+pub async fn rows_are_gathered_as_they_are_at_the_head<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    let room = public_room(&store, "lobby", "alice").await;
+    done(&store, &room, &request("bob", 5, Command::Join)).await.unwrap();
+    let needs =
+        Needs { members: vec![user("bob"), user("carol")], sent: vec![(user("bob"), key("nothing"))] };
+    let rows = store.gather(&room, &needs).await.unwrap();
+    assert_eq!(rows.at, Seq::new(3));
+    assert_eq!(rows.members.len(), 2);
+    let bob = rows.member(&user("bob")).unwrap();
+    assert_eq!((bob.role, bob.joined, bob.joined_at), (Role::Member, Seq::new(3), at(5)));
+    assert_eq!(rows.member(&user("carol")), None);
+    assert!(rows.sent.is_empty());
+
+    done(&store, &room, &request("bob", 6, Command::Leave)).await.unwrap();
+    let rows = store.gather(&room, &needs).await.unwrap();
+    assert_eq!((rows.at, rows.member(&user("bob"))), (Seq::new(4), None));
+
+    let nowhere = store.gather(&room_id("nowhere"), &needs).await.unwrap();
+    assert_eq!((nowhere.at, nowhere.member(&user("bob"))), (Seq::ZERO, None));
+}
+
+pub async fn what_was_sent_under_a_key_is_found_by_user_room_and_key<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    let lobby = public_room(&store, "lobby", "alice").await;
+    let attic = public_room(&store, "attic", "alice").await;
+    done(&store, &lobby, &request("bob", 0, Command::Join)).await.unwrap();
+    let first = done(&store, &lobby, &request("alice", 7, draft("first", Some("k")))).await.unwrap();
+    let Outcome::Sent(first) = first else { panic!("{first:?}") };
+
+    let again = done(&store, &lobby, &request("alice", 9, draft("other text", Some("k")))).await.unwrap();
+    assert_eq!(again, Outcome::Sent(Sent { duplicate: true, ..first }));
+    for (room, author, client) in [(&lobby, "bob", "k"), (&attic, "alice", "k"), (&lobby, "alice", "K")] {
+        let other = done(&store, room, &request(author, 9, draft("x", Some(client)))).await.unwrap();
+        assert!(matches!(other, Outcome::Sent(Sent { duplicate: false, .. })), "{author} {client}");
+    }
+    verifies(&store).await;
+}
+
+pub async fn keys_of_any_length_and_alphabet_are_kept_apart<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    let room = public_room(&store, "lobby", "alice").await;
+    let longest = "\u{1F980}".repeat(63);
+    let keys: Vec<String> = ["x".to_owned(), "x ".to_owned(), "ä".to_owned(), "a\u{308}".to_owned()]
+        .into_iter()
+        .chain(["a", "b", "\u{1F980}"].map(|end| format!("{longest}{end}")))
+        .chain(["a", "b"].map(|end| format!("{}{end}", "k".repeat(63))))
+        .collect();
+    let mut sent = Vec::new();
+    for client in &keys {
+        sent.push(done(&store, &room, &request("alice", 1, draft(client, Some(client)))).await.unwrap());
+    }
+    for (client, first) in keys.iter().zip(sent) {
+        let Outcome::Sent(first) = first else { panic!("{first:?}") };
+        let needs = Needs { members: vec![], sent: vec![(user("alice"), key(client))] };
+        let rows = store.gather(&room, &needs).await.unwrap();
+        assert_eq!(rows.sent.get(&(user("alice"), key(client))), Some(&first), "{client}");
+    }
+    verifies(&store).await;
+}
+
+/// All items of a list that comes in pages of `limit`.
+async fn all_pages<T>(limit: usize, read: impl AsyncFn(PageRequest) -> Page<T>) -> Vec<T> {
+    let (mut items, mut request) = (Vec::new(), PageRequest::first(limit));
+    loop {
+        let page = read(request).await;
+        assert!(page.items.len() <= limit);
+        items.extend(page.items);
+        match page.next {
+            Some(cursor) => request = PageRequest { cursor: Some(cursor), limit },
+            None => return items,
+        }
+    }
+}
+
+pub async fn members_come_in_pages_each_once<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    let room = public_room(&store, "lobby", "user-0").await;
+    let another = public_room(&store, "attic", "somebody").await;
+    for number in 1..23 {
+        let join = request(&format!("user-{number}"), 1, Command::Join);
+        done(&store, &room, &join).await.unwrap();
+    }
+    let whole = store.members(&room, PageRequest::first(200)).await.unwrap();
+    assert_eq!(whole.next, None);
+    let mut names: Vec<_> = whole.items.iter().map(|member| member.user.clone()).collect();
+    names.sort_by_key(|name| name.as_str()["user-".len()..].parse::<u32>().unwrap());
+    assert_eq!(names, (0..23).map(|number| user(&format!("user-{number}"))).collect::<Vec<_>>());
+    for limit in [1, 2, 22, 23, 24] {
+        let paged = all_pages(limit, async |page| store.members(&room, page).await.unwrap()).await;
+        assert_eq!(paged, whole.items, "pages of {limit}");
+    }
+    let others = store.members(&another, PageRequest::first(200)).await.unwrap().items;
+    assert_eq!(others.into_iter().map(|member| member.user).collect::<Vec<_>>(), [user("somebody")]);
+    let nobody = store.members(&room_id("nowhere"), PageRequest::first(200)).await.unwrap();
+    assert_eq!((nobody.items, nobody.next), (vec![], None));
+}
+
+pub async fn rooms_of_a_user_come_in_pages_each_once<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    for number in 0..13 {
+        let room = public_room(&store, &format!("room-{number}"), "alice").await;
+        if number % 2 == 0 {
+            done(&store, &room, &request("bob", 1, Command::Join)).await.unwrap();
+        }
+    }
+    let whole = store.rooms_of(&user("bob"), PageRequest::first(200)).await.unwrap();
+    assert_eq!((whole.items.len(), whole.next), (7, None));
+    for (room, member) in &whole.items {
+        assert_eq!(store.room(&room.id).await.unwrap().as_ref(), Some(room));
+        assert_eq!((member.user.clone(), member.role, member.joined), (user("bob"), Role::Member, room.head));
+    }
+    for limit in [1, 3, 6, 7, 8] {
+        let paged = all_pages(limit, async |page| store.rooms_of(&user("bob"), page).await.unwrap()).await;
+        assert_eq!(paged, whole.items, "pages of {limit}");
+    }
+}
+
+fn names(rooms: &[Room]) -> Vec<&str> {
+    rooms.iter().map(|room| room.name.as_str()).collect()
+}
+
+async fn named_rooms<S: Store>(store: &S, names: &[&str]) {
+    for (number, name) in names.iter().enumerate() {
+        let create = Command::Create(RoomSpec::public(name).unwrap());
+        done(store, &room_id(&format!("room-{number}")), &request("alice", 0, create)).await.unwrap();
+    }
+}
+
+pub async fn public_rooms_come_by_name_in_pages<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    named_rooms(&store, &["delta", "Alpha", "charlie", "Bravo", "echo", "älpha"]).await;
+    let secret = Command::Create(RoomSpec::private("aardvark").unwrap());
+    done(&store, &room_id("secret"), &request("alice", 0, secret)).await.unwrap();
+    for limit in [1, 2, 5, 6, 7] {
+        let rooms = all_pages(limit, async |page| store.public_rooms(None, page).await.unwrap()).await;
+        assert_eq!(
+            names(&rooms),
+            ["Alpha", "Bravo", "charlie", "delta", "echo", "älpha"],
+            "pages of {limit}"
+        );
+    }
+}
+
+pub async fn public_rooms_are_searched_without_regard_to_case<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    let long = "\u{fdfa}".repeat(100);
+    named_rooms(&store, &["Rust beginners", "Cooking", "TRUST", "Ünicode", "100%", &long]).await;
+    let found = async |query: &str| {
+        let rooms = all_pages(1, async |page| store.public_rooms(Some(query), page).await.unwrap()).await;
+        rooms.iter().map(|room| room.name.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(found("rust").await, ["Rust beginners", "TRUST"]);
+    assert_eq!(found("üNI").await, ["Ünicode"]);
+    assert_eq!(found("%").await, ["100%"]);
+    assert_eq!(found("\u{fdfa}").await, [long]);
+    assert_eq!(found("haskell").await, Vec::<String>::new());
+    assert_eq!(found("").await.len(), 6);
+}
+
+pub async fn a_cursor_that_was_never_handed_out_starts_from_the_beginning<S: Store>(
+    open: impl AsyncFn() -> S,
+) {
+    let store = open().await;
+    let room = public_room(&store, "lobby", "alice").await;
+    for cursor in ["", "never handed out", "ü", "€x"] {
+        let page = PageRequest { cursor: Some(cursor.to_owned()), limit: 10 };
+        assert_eq!(store.members(&room, page.clone()).await.unwrap().items.len(), 1, "{cursor}");
+        assert_eq!(store.public_rooms(None, page).await.unwrap().items.len(), 1, "{cursor}");
+    }
+}
+
+pub async fn membership_versions_grow_with_every_joining_and_leaving<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    let users = [user("bob"), user("nobody-knows"), user("alice")];
+    let room = public_room(&store, "lobby", "alice").await;
+    let mut last = store.membership_versions(&users).await.unwrap()[0];
+    for (millis, command) in [(1, Command::Join), (2, Command::Leave), (3, Command::Join)] {
+        done(&store, &room, &request("bob", millis, command)).await.unwrap();
+        let versions = store.membership_versions(&users).await.unwrap();
+        assert!(versions[0] > last, "{versions:?} after {last}");
+        assert_eq!(versions[1], 0);
+        last = versions[0];
+    }
+    send(&store, &room, "bob", "no change").await;
+    assert_eq!(store.membership_versions(&users).await.unwrap()[0], last);
+}
+
+pub async fn leaving_ends_membership_everywhere<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    let room = public_room(&store, "lobby", "alice").await;
+    done(&store, &room, &request("bob", 1, Command::Join)).await.unwrap();
+    send(&store, &room, "bob", "hello").await;
+    done(&store, &room, &request("bob", 2, Command::Leave)).await.unwrap();
+
+    let members = store.members(&room, PageRequest::first(10)).await.unwrap().items;
+    assert_eq!(members.into_iter().map(|member| member.user).collect::<Vec<_>>(), [user("alice")]);
+    assert_eq!(store.rooms_of(&user("bob"), PageRequest::first(10)).await.unwrap().items, []);
+    assert_eq!(store.room(&room).await.unwrap().map(|room| room.members), Some(1));
+    verifies(&store).await;
+
+    // In and out within one commit.
+    let requests = [request("bob", 3, Command::Join), request("bob", 4, Command::Leave)];
+    let commit = commit_of(&store, &room, &requests).await;
+    store.commit(commit).await.unwrap();
+    assert_eq!(store.rooms_of(&user("bob"), PageRequest::first(10)).await.unwrap().items, []);
+    verifies(&store).await;
+}
+
+pub async fn heads_come_in_the_order_asked_and_are_zero_for_unknown_rooms<S: Store>(
+    open: impl AsyncFn() -> S,
+) {
+    let store = open().await;
+    let mut random = Random::seeded(1);
+    let mut expected = Vec::new();
+    for number in 0..10 {
+        let room = public_room(&store, &format!("room-{number}"), "alice").await;
+        let sends = random.below(4);
+        for _ in 0..sends {
+            send(&store, &room, "alice", "x").await;
+        }
+        expected.push((room, Seq::new(2 + sends)));
+        expected.push((room_id(&format!("unknown-{number}")), Seq::ZERO));
+    }
+    expected.reverse();
+    let (rooms, heads): (Vec<_>, Vec<_>) = expected.into_iter().unzip();
+    assert_eq!(store.heads(&rooms).await.unwrap(), heads);
+    assert_eq!(store.heads(&[]).await.unwrap(), []);
+}
+
+pub async fn ids_of_every_form_come_back_as_they_were<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    let longest = "x".repeat(64);
+    let ids = [
+        "0190b5a2-7a39-7c3e-8f00-000000000001",
+        "0190B5A2-7A39-7C3E-8F00-000000000001",
+        "0190b5a27a397c3e8f00000000000001",
+        "0190b5a2-7a39-8c3e-8f00-000000000001",
+        "auth0|5f7c",
+        "a@b.c",
+        "1",
+        &longest,
+    ];
+    for (number, id) in ids.iter().enumerate() {
+        let room = room_id(id);
+        let create = Command::Create(RoomSpec::public(&format!("Room {number}")).unwrap());
+        done(&store, &room, &request(id, 0, create)).await.unwrap();
+        send(&store, &room, id, "mine").await;
+    }
+    for id in ids {
+        let stored = store.room(&room_id(id)).await.unwrap().unwrap();
+        assert_eq!((stored.id, stored.created_by), (room_id(id), user(id)));
+        let mine = store.rooms_of(&user(id), PageRequest::first(10)).await.unwrap().items;
+        assert_eq!(
+            mine.into_iter().map(|(room, member)| (room.id, member.user)).collect::<Vec<_>>(),
+            [(room_id(id), user(id))]
+        );
+        assert!(log(&store, &room_id(id)).await.iter().all(|entry| entry.actor == user(id)));
+    }
+    verifies(&store).await;
+}

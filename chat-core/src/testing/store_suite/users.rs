@@ -1,0 +1,71 @@
+//! Obligations of [`crate::store::UserStore`].
+#![allow(missing_docs, reason = "the names are the sentences")]
+
+use std::sync::Arc;
+
+use super::{all_at_once, profile, user, verifies};
+use crate::{
+    domain::Username,
+    store::{CreateUserError, Store, UserProfile},
+};
+
+fn named(name: &str) -> Username {
+    Username::parse(name).unwrap()
+}
+
+pub async fn a_profile_is_found_by_id_and_by_name_without_regard_to_case<S: Store>(
+    open: impl AsyncFn() -> S,
+) {
+    let store = open().await;
+    let alice = profile("auth0|alice", "Alice_1");
+    let bob = UserProfile { external: true, ..profile("0190b5a2-7a39-7c3e-8f00-000000000001", "bob") };
+    store.create_user(alice.clone()).await.unwrap();
+    store.create_user(bob.clone()).await.unwrap();
+    let asked = [bob.id.clone(), user("unknown"), alice.id.clone()];
+    assert_eq!(store.users(&asked).await.unwrap(), [Some(bob.clone()), None, Some(alice.clone())]);
+    for name in ["Alice_1", "alice_1", "ALICE_1"] {
+        assert_eq!(store.user_named(&named(name)).await.unwrap(), Some(alice.id.clone()), "{name}");
+    }
+    assert_eq!(store.user_named(&named("BOB")).await.unwrap(), Some(bob.id));
+    assert_eq!(store.user_named(&named("alice")).await.unwrap(), None);
+    verifies(&store).await;
+}
+
+pub async fn of_users_racing_for_one_name_exactly_one_is_created<S: Store>(open: impl AsyncFn() -> S) {
+    let store = Arc::new(open().await);
+    let results = all_at_once(&store, 100, |store, number| async move {
+        let name = if number % 2 == 0 { "same_name" } else { "SAME_NAME" };
+        store.create_user(profile(&format!("user-{number}"), name)).await
+    })
+    .await;
+    let created: Vec<_> = (0..100).filter(|number| results[*number].is_ok()).collect();
+    assert_eq!(created.len(), 1);
+    let refused = results.iter().filter(|result| matches!(result, Err(CreateUserError::NameTaken))).count();
+    assert_eq!(refused, 99);
+    let holder = store.user_named(&named("same_name")).await.unwrap();
+    assert_eq!(holder, Some(user(&format!("user-{}", created[0]))));
+    verifies(&*store).await;
+}
+
+pub async fn of_users_racing_for_one_id_exactly_one_is_created<S: Store>(open: impl AsyncFn() -> S) {
+    let store = Arc::new(open().await);
+    let results = all_at_once(&store, 100, |store, number| async move {
+        store.create_user(profile("same-id", &format!("name_{number}"))).await
+    })
+    .await;
+    let refused = results.iter().filter(|result| matches!(result, Err(CreateUserError::IdTaken))).count();
+    assert_eq!((results.iter().filter(|result| result.is_ok()).count(), refused), (1, 99));
+    verifies(&*store).await;
+}
+
+pub async fn a_refused_user_leaves_nothing_behind<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    store.create_user(profile("alice", "alice")).await.unwrap();
+    let id_taken = store.create_user(profile("alice", "other")).await;
+    assert!(matches!(id_taken, Err(CreateUserError::IdTaken)), "{id_taken:?}");
+    let name_taken = store.create_user(profile("other", "ALICE")).await;
+    assert!(matches!(name_taken, Err(CreateUserError::NameTaken)), "{name_taken:?}");
+    store.create_user(profile("other", "other")).await.unwrap();
+    assert_eq!(store.users(&[user("alice")]).await.unwrap(), [Some(profile("alice", "alice"))]);
+    verifies(&store).await;
+}
