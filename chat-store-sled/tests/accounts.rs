@@ -7,5 +7,13 @@ use chat_store_sled::SledStore;
 
 account_store_conformance!(async {
     let dir = tempfile::tempdir().unwrap();
-    (SledStore::builder().ballast_bytes(0).open(dir.path().join("chat.db")).unwrap(), dir)
+    (
+        SledStore::builder()
+            .reserve_bytes(0)
+            .reserve_percent(0)
+            .ballast_bytes(0)
+            .open(dir.path().join("chat.db"))
+            .unwrap(),
+        dir,
+    )
 });

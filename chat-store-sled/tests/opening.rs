@@ -1,4 +1,5 @@
 //! What a store refuses to open, and what it opens in spite of.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{fs, ops::ControlFlow, path::Path};
 

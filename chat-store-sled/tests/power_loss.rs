@@ -4,7 +4,12 @@
 
 mod support;
 
-use std::{collections::BTreeMap, ops::ControlFlow, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use chat_core::store::kv::{Direction, KvBatch, OrderedKv};
 use chat_store_sled::{Faults, SledKv};
@@ -13,6 +18,7 @@ use support::{
     options,
     random::Random,
     recording::{self, Event, Recording},
+    senders::{Acks, send_for_ever},
 };
 
 /// Slots that are written over and over, five keys each.
@@ -68,104 +74,151 @@ fn ring(kv: &SledKv) -> Result<BTreeMap<u64, u64>, String> {
     found.into_iter().map(whole).collect()
 }
 
-/// Opens what the power cut left and looks for everything up to `acked`. Returns what is wrong.
-fn check_ring(dir: &Path, acked: u64) -> Result<(), String> {
+/// Opens what the power cut left and looks for everything up to the last ack. Returns what is wrong.
+fn check_ring(dir: &Path, acks: &[String]) -> Result<(), String> {
     let kv = options().open_kv(dir).map_err(|error| error.to_string())?;
     let ring = ring(&kv)?;
+    let acked: u64 = acks.last().map_or(0, |last| last.parse().unwrap());
     let oldest = acked.saturating_sub(SLOTS - 1).max(1);
     let lost = (oldest..=acked).filter(|n| ring.get(&(n % SLOTS)).is_none_or(|found| found < n)).count();
     if lost > 0 {
-        return Err(format!("{lost} of the last {} acked are lost", acked + 1 - oldest));
+        return Err(format!("{lost} of the last {} acked batches are lost", acked + 1 - oldest));
     }
     Ok(())
+}
+
+/// Sends for ever.
+#[test]
+#[ignore = "another process, which the tests here start and kill"]
+fn sender_process() {
+    let orders = Orders::read();
+    let faults = Faults { skip_sync: orders.orders == "without sync", ..Faults::default() };
+    let store = options().faults(faults).open(&orders.store).unwrap();
+    send_for_ever(orders, store);
+}
+
+/// Opens what the power cut left and compares it with the acks. Returns what is wrong.
+fn check_messages(dir: &Path, acks: &[String]) -> Result<(), String> {
+    let acks = Acks::parse(acks.iter().map(String::as_str));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let store = options().open(dir).map_err(|error| error.to_string())?;
+    match &*runtime.block_on(acks.check(&store)) {
+        [] => Ok(()),
+        wrong => Err(wrong.join("; ")),
+    }
+}
+
+/// Something that writes, and how to tell whether everything acked is there.
+struct Load {
+    writer: &'static str,
+    check: fn(&Path, &[String]) -> Result<(), String>,
+}
+
+const APPENDS: Load = Load { writer: "sender_process", check: check_messages };
+const OVERWRITES: Load = Load { writer: "ring_writer", check: check_ring };
+
+/// A store and what was acked of it.
+struct State {
+    files: Option<PathBuf>,
+    acks: Vec<String>,
 }
 
 /// What the rounds of one load came to.
 #[derive(Debug, Default)]
 struct Outcome {
     rounds: usize,
-    acked: u64,
+    acked: usize,
     bad: Vec<String>,
 }
 
-/// Cuts the power while the ring is being written: with each chance for what was not synced, `rounds` times, each
-/// on top of what the one before left, or from nothing when that did not open.
-fn cut_power_on_the_ring(orders: &str, seed: u64, from_nothing: bool) -> Outcome {
+/// Cuts the power three times while the load runs, with a different chance for what was not synced: each time
+/// on a new store, or on what the time before left, beginning with a store that has been used for a while.
+fn cut_power(load: &Load, orders: &str, seed: u64, established: bool) -> Outcome {
     println!("seed {seed}");
     let work = tempfile::tempdir().unwrap();
     let shim = recording::build_shim(work.path());
     let mut random = Random::seeded(seed);
     let mut outcome = Outcome::default();
-    let mut state = work.path().join("nothing");
-    if !from_nothing {
-        state = work.path().join("established");
-        establish(&state);
+    let mut state = State { files: None, acks: Vec::new() };
+    if established {
+        state = establish(load, &work.path().join("established"));
     }
     for keep in [0, 50, 90] {
         let round = work.path().join(format!("round-{keep}"));
         let (store, cut) = (round.join("store"), round.join("cut"));
         let (acks, log) = (round.join("acks"), round.join("log"));
         std::fs::create_dir_all(&store).unwrap();
-        let before = state.exists().then_some(&*state);
-        if let Some(before) = before {
-            recording::copy(before, &store);
+        if let Some(files) = &state.files {
+            recording::copy(files, &store);
         }
-        let mut command = child::prepare("ring_writer", orders, &store, &acks);
+        std::fs::write(&acks, state.acks.iter().map(|ack| format!("{ack}\n")).collect::<String>()).unwrap();
+        let mut command = child::prepare(load.writer, orders, &store, &acks);
         recording::record(&mut command, &shim, &store, &acks, &log);
         let mut process = child::start(command, &round.join("errors"));
-        process.wait_for_acks(&acks, 1);
+        process.wait_for_acks(&acks, state.acks.len() + 1);
         std::thread::sleep(Duration::from_millis(random.between(300, 900)));
         process.kill();
 
         let recording = Recording::read(&log);
-        recording.cut_power(&store, before, &cut, keep, &mut random);
-        let acked = recording.acks().last().map_or(0, |last| last.parse().unwrap());
+        recording.cut_power(&store, state.files.as_deref(), &cut, keep, &mut random);
+        let news = recording.acks();
         outcome.rounds += 1;
-        outcome.acked += acked;
-        match check_ring(&cut, acked) {
-            Ok(()) if !from_nothing => state = cut,
+        outcome.acked += news.len();
+        let acks = [&state.acks[..], &news].concat();
+        match (load.check)(&cut, &acks) {
+            Ok(()) if established => state = State { files: Some(cut), acks },
             Ok(()) => {}
             Err(error) => outcome.bad.push(format!("keeping {keep} %: {error}")),
         }
     }
-    println!("{orders}: {outcome:?}");
+    println!("{} {orders}, established: {established}: {outcome:?}", load.writer);
     outcome
 }
 
-/// A store that has been used and closed.
-fn establish(dir: &Path) {
-    let kv = options().open_kv(dir).unwrap();
-    for turn in 0..20 {
-        for first in (0..SLOTS).step_by(100) {
-            let numbers = (first..first + 100).map(|slot| turn * SLOTS + slot);
-            let changes = numbers.flat_map(|number| {
-                (0..KEYS).map(move |key| {
-                    let value = [&number.to_be_bytes()[..], &[7; 300]].concat();
-                    (ring_key(number % SLOTS, key), Some(value))
-                })
-            });
-            kv.apply(KvBatch { changes: changes.collect() }).unwrap();
-            kv.sync().unwrap();
-        }
+/// A store that was written to for a while, closed, and opened again.
+fn establish(load: &Load, dir: &Path) -> State {
+    let (store, acks, errors) = (dir.join("store"), dir.join("acks"), dir.join("errors"));
+    std::fs::create_dir_all(&store).unwrap();
+    for turn in 1..=2 {
+        let mut process = child::start(child::prepare(load.writer, "with sync", &store, &acks), &errors);
+        process.wait_for_acks(&acks, turn * 1_500);
+        process.kill();
     }
-    kv.close().unwrap();
+    options().open_kv(&store).unwrap().close().unwrap();
+    let acks = std::fs::read_to_string(acks).unwrap();
+    let whole = acks.rfind('\n').map_or("", |end| &acks[..end]);
+    State { files: Some(store), acks: whole.lines().map(str::to_owned).collect() }
 }
 
 #[test]
-fn acked_overwrites_of_a_new_store_survive_the_loss_of_power() {
-    let outcome = cut_power_on_the_ring("with sync", 1, true);
-    assert_eq!(outcome.bad, [""; 0]);
+fn acked_messages_in_a_new_store_survive_the_loss_of_power() {
+    assert_eq!(cut_power(&APPENDS, "with sync", 1, false).bad, [""; 0]);
 }
 
 #[test]
-fn acked_overwrites_of_an_established_store_survive_the_loss_of_power() {
-    let outcome = cut_power_on_the_ring("with sync", 2, false);
-    assert_eq!(outcome.bad, [""; 0]);
+fn acked_messages_in_an_established_store_survive_the_loss_of_power() {
+    assert_eq!(cut_power(&APPENDS, "with sync", 2, true).bad, [""; 0]);
 }
 
 #[test]
-fn without_the_sync_of_the_data_file_the_model_shows_loss() {
-    let outcome = cut_power_on_the_ring("without sync", 3, false);
+fn acked_overwrites_in_a_new_store_survive_the_loss_of_power() {
+    assert_eq!(cut_power(&OVERWRITES, "with sync", 3, false).bad, [""; 0]);
+}
+
+#[test]
+fn acked_overwrites_in_an_established_store_survive_the_loss_of_power() {
+    assert_eq!(cut_power(&OVERWRITES, "with sync", 4, true).bad, [""; 0]);
+}
+
+#[test]
+fn without_the_sync_of_the_data_file_acked_messages_are_lost() {
+    let outcome = cut_power(&APPENDS, "without sync", 5, true);
+    assert!(!outcome.bad.is_empty(), "the model does not notice that nothing is synced");
+}
+
+#[test]
+fn without_the_sync_of_the_data_file_acked_overwrites_are_lost() {
+    let outcome = cut_power(&OVERWRITES, "without sync", 6, true);
     assert!(!outcome.bad.is_empty(), "the model does not notice that nothing is synced");
 }
 

@@ -23,9 +23,9 @@ pub struct Child {
     errors: PathBuf,
 }
 
-/// Prepares `function` to run in a process of its own on the store in `store`, writing acks to `acks`.
+/// Prepares `function` to run in a process of its own on the store in `store`, adding its acks to `acks`.
 pub fn prepare(function: &str, orders: &str, store: &Path, acks: &Path) -> Command {
-    File::create(acks).unwrap();
+    OpenOptions::new().create(true).append(true).open(acks).unwrap();
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args([function, "--exact", "--ignored", "--nocapture", "--test-threads=1"])
@@ -68,7 +68,7 @@ impl Child {
             if let Some(status) = self.process.try_wait().unwrap() {
                 panic!("the other process ended by itself, {status}: {}", self.errors());
             }
-            std::thread::yield_now();
+            std::thread::sleep(std::time::Duration::from_millis(2));
         }
     }
 
@@ -82,6 +82,7 @@ pub struct Orders {
     pub store: PathBuf,
     /// What exactly is to be done.
     pub orders: String,
+    pub acks_path: PathBuf,
     acks: Mutex<File>,
 }
 
@@ -89,8 +90,9 @@ impl Orders {
     /// What the process was started for.
     pub fn read() -> Self {
         let path = |name| PathBuf::from(std::env::var_os(name).expect("only another test starts this one"));
-        let acks = OpenOptions::new().append(true).open(path(ACKS)).unwrap();
-        Self { store: path(STORE), orders: std::env::var(ORDERS).unwrap(), acks: Mutex::new(acks) }
+        let acks_path = path(ACKS);
+        let acks = Mutex::new(OpenOptions::new().append(true).open(&acks_path).unwrap());
+        Self { store: path(STORE), orders: std::env::var(ORDERS).unwrap(), acks_path, acks }
     }
 
     /// Tells the world; call it after the durable reply.

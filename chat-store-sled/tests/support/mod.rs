@@ -10,6 +10,7 @@
 pub mod child;
 pub mod random;
 pub mod recording;
+pub mod senders;
 
 use chat_store_sled::SledOptions;
 

@@ -155,11 +155,7 @@ fn happen(file: &mut Vec<u8>, event: &Event, reaches: &mut dyn FnMut() -> bool) 
                 at += size;
             }
         }
-        Event::Truncated { length } => {
-            if reaches() {
-                file.resize(*length, 0);
-            }
-        }
+        Event::Truncated { length } if reaches() => file.resize(*length, 0),
         _ => {}
     }
 }
