@@ -104,6 +104,12 @@ impl SendQueue {
         slices.extend(self.frames.iter().take(most).map(|bytes| IoSlice::new(bytes)));
     }
 
+    /// What is still to write of the first frame.
+    #[must_use]
+    pub fn first(&self) -> Option<&Bytes> {
+        self.frames.front()
+    }
+
     /// Takes the next whole frame; for transports that do not write bytes.
     pub fn pop(&mut self) -> Option<Bytes> {
         let frame = self.frames.pop_front()?;
