@@ -1,8 +1,10 @@
 //! A transport within the process: the reference implementation, for tests and for clients in the same program.
 
 use std::{
+    future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -10,6 +12,7 @@ use futures::{
     Stream, StreamExt,
     channel::mpsc::{Receiver, Sender, channel},
 };
+use tokio::time::{Sleep, sleep};
 
 use super::{Connection, Framing, Gone, Received, SendQueue, Transport};
 use crate::{auth::Hello, close::CloseReason};
@@ -32,7 +35,8 @@ pub struct MemoryConnection {
     incoming: Receiver<FromPeer>,
     outgoing: Sender<ToPeer>,
     ping: bool,
-    closing: bool,
+    said_goodbye: bool,
+    closing: Option<Pin<Box<Sleep>>>,
 }
 
 /// The client's end of a link in memory. It reads only when asked to, so that a slow reader is one that is not
@@ -100,8 +104,13 @@ impl MemoryDialer {
 pub fn memory_link(window: usize) -> (MemoryConnection, MemoryPeer) {
     let (to_server, from_client) = channel(window);
     let (to_client, from_server) = channel(window);
-    let connection =
-        MemoryConnection { incoming: from_client, outgoing: to_client, ping: false, closing: false };
+    let connection = MemoryConnection {
+        incoming: from_client,
+        outgoing: to_client,
+        ping: false,
+        said_goodbye: false,
+        closing: None,
+    };
     (connection, MemoryPeer { outgoing: to_server, incoming: from_server })
 }
 
@@ -138,18 +147,25 @@ impl Connection for MemoryConnection {
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>, reason: CloseReason) -> Poll<()> {
-        if !self.closing {
+        let deadline = self.closing.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        if deadline.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        if !self.said_goodbye {
             if ready!(self.outgoing.poll_ready(cx)).is_ok() {
                 // The peer may be gone between the two calls; then it does not care about the reason.
                 drop(self.outgoing.start_send(ToPeer::Close(reason)));
             }
             self.outgoing.disconnect();
-            self.closing = true;
+            self.said_goodbye = true;
         }
         while ready!(Pin::new(&mut self.incoming).poll_next(cx)).is_some() {}
         Poll::Ready(())
     }
 }
+
+/// How long a closed link waits for the peer to close too.
+const LINGER: Duration = Duration::from_secs(2);
 
 impl MemoryPeer {
     /// Sends; waits while the link is full.
