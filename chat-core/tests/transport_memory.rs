@@ -1,5 +1,6 @@
 //! The transport within the process keeps the contract.
 #![cfg(feature = "testing")]
+#![allow(clippy::expect_used, reason = "a failed expectation is a failed test")]
 
 use chat_core::{
     auth::Hello,

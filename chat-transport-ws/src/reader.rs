@@ -290,7 +290,7 @@ mod tests {
             frame(0x88, b""),
         ]
         .concat();
-        let expected = vec![
+        let expected = [
             Came::Text(b"one".into()),
             Came::Ping(b"ping within".into()),
             Came::Text("fr\u{e4}gments".into()),

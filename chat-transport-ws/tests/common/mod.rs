@@ -1,4 +1,5 @@
 //! A client that is driven by hand, and raw bytes where it is too polite.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 #![allow(unreachable_pub, reason = "a module of several test programs")]
 #![allow(dead_code, reason = "every test file uses its part")]
 
