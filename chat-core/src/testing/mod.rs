@@ -2,10 +2,14 @@
 
 mod client;
 mod clock;
+mod faults;
+mod random;
 #[allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is a failed test")]
 pub mod store_suite;
 pub mod transport_suite;
 
 pub use client::TestClient;
 pub use clock::ManualClock;
+pub use faults::{Around, Decorated, Delays, Faults, FaultyKv, FaultyStore, KvFaults, SlowStore, WriteFault};
+pub use random::Random;
 pub use transport_suite::{TestPeer, TransportFixture};

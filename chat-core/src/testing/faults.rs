@@ -1,0 +1,462 @@
+//! Stores that fail, stores that are slow, and an engine below a store that does both on command.
+//!
+//! All are decorators: they change nothing about what they wrap but when, and whether, it is reached.
+
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use parking_lot::{Condvar, Mutex};
+
+use super::random::Random;
+use crate::{
+    domain::{Commit, Entry, Member, Needs, Room, Rows, Username},
+    id::{RoomId, Seq, UserId},
+    store::{
+        CommitError, CreateUserError, LogStore, Maintenance, MessagePage, MessageQuery, Page, PageRequest,
+        RoomStore, Store, StoreError, UserProfile, UserStore,
+        kv::{Direction, KvBatch, KvError, OrderedKv},
+    },
+    time::Timestamp,
+};
+
+/// A store that fails when it is told to. Made by [`FaultyStore::new`].
+///
+/// ```
+/// use chat_core::store::{Maintenance, MemoryStore, StoreError};
+/// use chat_core::testing::{FaultyStore, WriteFault};
+/// use chat_core::time::Timestamp;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let store = FaultyStore::new(MemoryStore::new());
+/// store.fail_write(2, WriteFault::Before(StoreError::Full));
+/// assert!(store.sweep(Timestamp::default()).await.is_ok());
+/// assert_eq!(store.sweep(Timestamp::default()).await, Err(StoreError::Full));
+/// assert!(store.sweep(Timestamp::default()).await.is_ok());
+/// # }
+/// ```
+pub type FaultyStore<S> = Decorated<S, Faults>;
+
+/// A store whose every operation takes a while, in tokio's time: with that paused, no test waits for it. Made by
+/// [`SlowStore::new`].
+pub type SlowStore<S> = Decorated<S, Delays>;
+
+/// How a write fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WriteFault {
+    /// It is not done, and answered with this error.
+    Before(StoreError),
+    /// It is done, and answered with [`StoreError::Unknown`].
+    After,
+}
+
+/// What a [`FaultyStore`] has been told.
+#[derive(Debug)]
+pub struct Faults {
+    state: Mutex<FaultState>,
+}
+
+#[derive(Debug)]
+struct FaultState {
+    random: Random,
+    /// Faults of single writes, by how many writes come before them.
+    writes: Vec<(u64, WriteFault)>,
+    /// One of so many writes fails, before or after it took effect; 0 for none.
+    writes_one_in: u64,
+    /// One of so many reads fails; 0 for none.
+    reads_one_in: u64,
+}
+
+impl<S: Store> FaultyStore<S> {
+    /// A store that does not fail yet.
+    pub fn new(inner: S) -> Self {
+        let state =
+            FaultState { random: Random::seeded(0), writes: Vec::new(), writes_one_in: 0, reads_one_in: 0 };
+        Self { inner, around: Faults { state: Mutex::new(state) } }
+    }
+
+    /// The `nth` write from now fails (1 is the next). A refusal by the store itself counts as a write.
+    pub fn fail_write(&self, nth: u64, fault: WriteFault) {
+        self.around.state.lock().writes.push((nth.saturating_sub(1), fault));
+    }
+
+    /// From now on one of so many writes and one of so many reads fail (0 for none), chosen by `seed`.
+    pub fn fail_at_random(&self, seed: u64, writes_one_in: u64, reads_one_in: u64) {
+        let mut state = self.around.state.lock();
+        state.random = Random::seeded(seed);
+        (state.writes_one_in, state.reads_one_in) = (writes_one_in, reads_one_in);
+    }
+
+    /// Nothing fails from now on.
+    pub fn heal(&self) {
+        let mut state = self.around.state.lock();
+        state.writes.clear();
+        (state.writes_one_in, state.reads_one_in) = (0, 0);
+    }
+}
+
+/// How long a [`SlowStore`] takes.
+#[derive(Debug)]
+pub struct Delays {
+    random: Mutex<Random>,
+    least: Duration,
+    most: Duration,
+}
+
+impl<S: Store> SlowStore<S> {
+    /// A store whose operations are delayed by `least` to `most`, chosen by `seed`.
+    pub fn new(inner: S, seed: u64, least: Duration, most: Duration) -> Self {
+        Self { inner, around: Delays { random: Mutex::new(Random::seeded(seed)), least, most } }
+    }
+}
+
+/// What happens around the operations of a store. An implementation detail of the decorators.
+#[async_trait]
+pub trait Around: Send + Sync + 'static {
+    /// Before a write; the error is its answer. `true` when its success is to be answered with
+    /// [`StoreError::Unknown`].
+    async fn before_write(&self) -> Result<bool, StoreError>;
+
+    /// Before a read; the error is its answer.
+    async fn before_read(&self) -> Result<(), StoreError>;
+}
+
+#[async_trait]
+impl Around for Faults {
+    async fn before_write(&self) -> Result<bool, StoreError> {
+        let mut state = self.state.lock();
+        let mut due = None;
+        state.writes.retain_mut(|(left, fault)| {
+            if *left == 0 {
+                due = Some(fault.clone());
+                return false;
+            }
+            *left -= 1;
+            true
+        });
+        if due.is_none() && state.writes_one_in > 0 {
+            let one_in = state.writes_one_in;
+            if state.random.below(one_in) == 0 {
+                let before = state.random.below(2) == 0;
+                due = Some(match before {
+                    true => WriteFault::Before(StoreError::Backend("a fault was asked for".to_owned())),
+                    false => WriteFault::After,
+                });
+            }
+        }
+        match due {
+            Some(WriteFault::Before(error)) => Err(error),
+            Some(WriteFault::After) => Ok(true),
+            None => Ok(false),
+        }
+    }
+
+    async fn before_read(&self) -> Result<(), StoreError> {
+        let mut state = self.state.lock();
+        let one_in = state.reads_one_in;
+        if one_in > 0 && state.random.below(one_in) == 0 {
+            return Err(StoreError::Backend("a fault was asked for".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+impl Delays {
+    async fn pass(&self) {
+        let span = u64::try_from((self.most.saturating_sub(self.least)).as_micros()).unwrap_or(u64::MAX - 1);
+        let more = self.random.lock().below(span + 1);
+        tokio::time::sleep(self.least + Duration::from_micros(more)).await;
+    }
+}
+
+#[async_trait]
+impl Around for Delays {
+    async fn before_write(&self) -> Result<bool, StoreError> {
+        self.pass().await;
+        Ok(false)
+    }
+
+    async fn before_read(&self) -> Result<(), StoreError> {
+        self.pass().await;
+        Ok(())
+    }
+}
+
+/// A store with something around its operations: a [`FaultyStore`] or a [`SlowStore`].
+#[derive(Debug)]
+pub struct Decorated<S, A> {
+    inner: S,
+    around: A,
+}
+
+impl<S, A> Decorated<S, A> {
+    /// The store itself, to look at without faults and delays.
+    pub const fn inner(&self) -> &S {
+        &self.inner
+    }
+}
+
+#[async_trait]
+impl<S: Store, A: Around> RoomStore for Decorated<S, A> {
+    async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
+        let forget = self.around.before_write().await?;
+        self.inner.commit(commit).await?;
+        if forget { Err(StoreError::Unknown.into()) } else { Ok(()) }
+    }
+
+    async fn room(&self, room: &RoomId) -> Result<Option<Room>, StoreError> {
+        self.around.before_read().await?;
+        self.inner.room(room).await
+    }
+
+    async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<Seq>, StoreError> {
+        self.around.before_read().await?;
+        self.inner.heads(rooms).await
+    }
+
+    async fn gather(&self, room: &RoomId, needs: &Needs) -> Result<Rows, StoreError> {
+        self.around.before_read().await?;
+        self.inner.gather(room, needs).await
+    }
+
+    async fn members(&self, room: &RoomId, page: PageRequest) -> Result<Page<Member>, StoreError> {
+        self.around.before_read().await?;
+        self.inner.members(room, page).await
+    }
+
+    async fn rooms_of(&self, user: &UserId, page: PageRequest) -> Result<Page<(Room, Member)>, StoreError> {
+        self.around.before_read().await?;
+        self.inner.rooms_of(user, page).await
+    }
+
+    async fn public_rooms(&self, query: Option<&str>, page: PageRequest) -> Result<Page<Room>, StoreError> {
+        self.around.before_read().await?;
+        self.inner.public_rooms(query, page).await
+    }
+
+    async fn membership_versions(&self, users: &[UserId]) -> Result<Vec<u64>, StoreError> {
+        self.around.before_read().await?;
+        self.inner.membership_versions(users).await
+    }
+}
+
+#[async_trait]
+impl<S: Store, A: Around> LogStore for Decorated<S, A> {
+    async fn entries(
+        &self,
+        room: &RoomId,
+        after: Seq,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.around.before_read().await?;
+        self.inner.entries(room, after, limit, max_bytes).await
+    }
+
+    async fn messages(&self, room: &RoomId, query: MessageQuery) -> Result<MessagePage, StoreError> {
+        self.around.before_read().await?;
+        self.inner.messages(room, query).await
+    }
+}
+
+#[async_trait]
+impl<S: Store, A: Around> UserStore for Decorated<S, A> {
+    async fn create_user(&self, user: UserProfile) -> Result<(), CreateUserError> {
+        let forget = self.around.before_write().await?;
+        self.inner.create_user(user).await?;
+        if forget { Err(StoreError::Unknown.into()) } else { Ok(()) }
+    }
+
+    async fn users(&self, users: &[UserId]) -> Result<Vec<Option<UserProfile>>, StoreError> {
+        self.around.before_read().await?;
+        self.inner.users(users).await
+    }
+
+    async fn user_named(&self, name: &Username) -> Result<Option<UserId>, StoreError> {
+        self.around.before_read().await?;
+        self.inner.user_named(name).await
+    }
+}
+
+#[async_trait]
+impl<S: Store, A: Around> Maintenance for Decorated<S, A> {
+    fn epoch(&self) -> String {
+        self.inner.epoch()
+    }
+
+    fn writable(&self) -> Result<(), StoreError> {
+        self.inner.writable()
+    }
+
+    async fn sweep(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let forget = self.around.before_write().await?;
+        let more = self.inner.sweep(now).await?;
+        if forget { Err(StoreError::Unknown) } else { Ok(more) }
+    }
+
+    async fn verify(&self) -> Result<Vec<String>, StoreError> {
+        self.around.before_read().await?;
+        self.inner.verify().await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.inner.close().await
+    }
+}
+
+/// An engine below a store that fails, blocks or breaks off when its [`KvFaults`] say so.
+#[derive(Debug)]
+pub struct FaultyKv<K> {
+    inner: K,
+    faults: KvFaults,
+}
+
+/// What a [`FaultyKv`] is told, and what it has seen. Clones are one.
+#[derive(Debug, Clone, Default)]
+pub struct KvFaults {
+    shared: Arc<(Mutex<KvState>, Condvar)>,
+}
+
+#[derive(Debug, Default)]
+struct KvState {
+    full: bool,
+    next_apply: Option<KvError>,
+    sync_fails: bool,
+    sync_blocks: bool,
+    breaks_off: bool,
+    blocked: usize,
+    syncs: usize,
+    flushes: usize,
+    largest_batch: usize,
+}
+
+impl<K: OrderedKv> FaultyKv<K> {
+    /// An engine that does not fail yet, and the handle to change that.
+    pub fn new(inner: K) -> (Self, KvFaults) {
+        let faults = KvFaults::default();
+        (Self { inner, faults: faults.clone() }, faults)
+    }
+}
+
+impl KvFaults {
+    /// Whether the disk is full: batches fail with [`KvError::Full`], and it says that it has no space.
+    pub fn fill_disk(&self, full: bool) {
+        self.shared.0.lock().full = full;
+    }
+
+    /// The next batch is not applied and fails so.
+    pub fn fail_apply(&self, error: KvError) {
+        self.shared.0.lock().next_apply = Some(error);
+    }
+
+    /// Every sync fails from now on.
+    pub fn fail_sync(&self) {
+        self.shared.0.lock().sync_fails = true;
+    }
+
+    /// The next batch panics before it is applied.
+    pub fn break_off(&self) {
+        self.shared.0.lock().breaks_off = true;
+    }
+
+    /// Whether a sync waits until it is told otherwise.
+    pub fn block_sync(&self, block: bool) {
+        self.shared.0.lock().sync_blocks = block;
+        self.shared.1.notify_all();
+    }
+
+    /// Waits until a sync is waiting. Blocks the thread.
+    pub fn wait_for_blocked_sync(&self) {
+        let mut state = self.shared.0.lock();
+        self.shared.1.wait_while(&mut state, |state| state.blocked == 0);
+    }
+
+    /// Waits until there have been so many syncs. Blocks the thread.
+    pub fn wait_for_syncs(&self, count: usize) {
+        let mut state = self.shared.0.lock();
+        self.shared.1.wait_while(&mut state, |state| state.syncs < count);
+    }
+
+    /// How many syncs there have been.
+    #[must_use]
+    pub fn syncs(&self) -> usize {
+        self.shared.0.lock().syncs
+    }
+
+    /// How many flushes there have been.
+    #[must_use]
+    pub fn flushes(&self) -> usize {
+        self.shared.0.lock().flushes
+    }
+
+    /// How many keys the largest batch has changed.
+    #[must_use]
+    pub fn largest_batch(&self) -> usize {
+        self.shared.0.lock().largest_batch
+    }
+
+    fn pass(&self) -> Result<(), KvError> {
+        let (state, changed) = &*self.shared;
+        let mut state = state.lock();
+        state.blocked += 1;
+        changed.notify_all();
+        changed.wait_while(&mut state, |state| state.sync_blocks);
+        state.blocked -= 1;
+        if state.sync_fails { Err(KvError::Io("a fault was asked for".to_owned())) } else { Ok(()) }
+    }
+}
+
+impl<K: OrderedKv> OrderedKv for FaultyKv<K> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
+        self.inner.get(key)
+    }
+
+    fn scan(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        direction: Direction,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), KvError> {
+        self.inner.scan(from, to, direction, visit)
+    }
+
+    #[allow(clippy::panic, reason = "it is asked for")]
+    fn apply(&self, batch: KvBatch) -> Result<(), KvError> {
+        let mut state = self.faults.shared.0.lock();
+        state.largest_batch = state.largest_batch.max(batch.changes.len());
+        let breaks_off = std::mem::take(&mut state.breaks_off);
+        let failure = state.next_apply.take().or_else(|| state.full.then_some(KvError::Full));
+        drop(state);
+        if breaks_off {
+            panic!("a fault was asked for");
+        }
+        match failure {
+            Some(error) => Err(error),
+            None => self.inner.apply(batch),
+        }
+    }
+
+    fn sync(&self) -> Result<(), KvError> {
+        self.faults.pass()?;
+        self.inner.sync()?;
+        self.faults.shared.0.lock().syncs += 1;
+        self.faults.shared.1.notify_all();
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<(), KvError> {
+        self.faults.pass()?;
+        self.inner.flush()?;
+        self.faults.shared.0.lock().flushes += 1;
+        Ok(())
+    }
+
+    fn has_space(&self) -> bool {
+        !self.faults.shared.0.lock().full && self.inner.has_space()
+    }
+
+    fn close(&self) -> Result<(), KvError> {
+        self.inner.close()
+    }
+}
