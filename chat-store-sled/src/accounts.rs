@@ -13,27 +13,27 @@ use crate::SledStore;
 #[async_trait]
 impl AccountStore for SledStore {
     async fn create_account(&self, new: NewAccount) -> Result<(), CreateAccountError> {
-        self.0.create_account(new).await
+        self.kv.create_account(new).await
     }
 
     async fn account(&self, user: &UserId) -> Result<Option<Account>, StoreError> {
-        self.0.account(user).await
+        self.kv.account(user).await
     }
 
     async fn account_with_email(&self, email: &Email) -> Result<Option<UserId>, StoreError> {
-        self.0.account_with_email(email).await
+        self.kv.account_with_email(email).await
     }
 
     async fn create_family(&self, family: Family) -> Result<(), StoreError> {
-        self.0.create_family(family).await
+        self.kv.create_family(family).await
     }
 
     async fn family(&self, id: FamilyId) -> Result<Option<Family>, StoreError> {
-        self.0.family(id).await
+        self.kv.family(id).await
     }
 
     async fn replace_family(&self, current: &Family, next: Option<Family>) -> Result<bool, StoreError> {
-        self.0.replace_family(current, next).await
+        self.kv.replace_family(current, next).await
     }
 
     async fn forget_families(
@@ -41,6 +41,6 @@ impl AccountStore for SledStore {
         now: Timestamp,
         cursor: Option<FamilyId>,
     ) -> Result<Option<FamilyId>, StoreError> {
-        self.0.forget_families(now, cursor).await
+        self.kv.forget_families(now, cursor).await
     }
 }

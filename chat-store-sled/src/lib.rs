@@ -11,7 +11,7 @@
 //! | a sync of the data file through a descriptor of our own, after each `flush` and before each ack | `flush` is `sync_file_range` on Linux: acked data is lost with the power, often the whole store | `kv.rs` |
 //! | one thread writes; the asynchronous flush is never used | its asynchronous flush deadlocks with eight callers | `kv.rs`, [`KvStore`](chat_core::store::kv::KvStore) |
 //! | values up to 7,000 bytes, keys up to 256 | larger pages go to files that are never synced | `limits.rs`, `kv.rs` |
-//! | at most 2,000 changes a batch | all reads stand still while a batch is applied | `limits.rs`, `kv.rs` |
+//! | small batches | all reads stand still while a batch is applied | [`KvStore`](chat_core::store::kv::KvStore), `limits.rs` |
 //! | `FORMAT`, and the name of the store in the data as well | opens lost data, and that of other versions, as a new empty store | `format.rs` |
 //! | every batch has a number, and `SYNCED` knows the last one that was synced | takes a damaged place in its log for the end, and cuts off the rest | `mark.rs` |
 //! | unfinished snapshots are deleted; with damage, all snapshots go to `quarantine/` for a second try | a kill while opening can leave a snapshot that stops every later open | `quarantine.rs` |

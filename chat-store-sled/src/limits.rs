@@ -9,9 +9,10 @@ pub const VALUE_BYTES_MAX: usize = 7_000;
 /// Bytes of one key: the longest key of the layout with room to spare. Over it: the batch is refused.
 pub const KEY_BYTES_MAX: usize = 256;
 
-/// Changes in one batch. A batch stops all reads while it is applied, some 17 µs a change: this bounds the stall
-/// to about 30 ms. Over it: the batch is refused.
-pub const BATCH_CHANGES_MAX: usize = 2_000;
+/// Changes in one batch. A batch stops all reads while it is applied, some 17 µs a change. The group commit keeps to
+/// [`chat_core::limits::STORE_GROUP_OPS_MAX`]; one commit of many very long texts may need more. Over it: the batch
+/// is refused.
+pub const BATCH_CHANGES_MAX: usize = 10_000;
 
 /// Default size of sled's page cache. Expect about three times as much resident memory.
 pub const CACHE_BYTES: u64 = 64 * 1024 * 1024;

@@ -78,9 +78,12 @@ impl SpaceGuard {
     }
 
     fn put_ballast(&self) {
+        // Remembered as done before it is, and even when it failed: one thread tries, once; the store works without,
+        // and the next open tries again.
+        if self.has_ballast.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let path = self.dir.join(BALLAST);
-        // Remembered as done even when it failed: the store works without, and the next open tries again.
-        self.has_ballast.store(true, Ordering::Relaxed);
         if let Err(error) = write_ballast(&path, self.reserve.ballast_bytes) {
             tracing::warn!(%error, "no ballast could be laid");
             drop(fs::remove_file(&path));

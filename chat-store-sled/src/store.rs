@@ -1,6 +1,6 @@
 //! The store: chat-core's layout on a fenced sled.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use chat_core::{
@@ -36,7 +36,10 @@ use crate::{OpenError, SledKv, SledOptions, open};
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct SledStore(pub(crate) KvStore<SledKv>);
+pub struct SledStore {
+    pub(crate) kv: KvStore<SledKv>,
+    path: PathBuf,
+}
 
 impl SledStore {
     /// Opens the store in the directory `path`, with the defaults of [`SledOptions`]; creates it if need be.
@@ -48,6 +51,11 @@ impl SledStore {
         SledOptions::new().open(path)
     }
 
+    /// The directory of the store, as it was given.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Opens a store otherwise than by the defaults.
     pub fn builder() -> SledOptions {
         SledOptions::new()
@@ -57,42 +65,42 @@ impl SledStore {
         let (kv, found) = open::open(dir, options)?;
         let options =
             KvOptions { durability: options.durability, may_have_lost: found == open::Found::PartlyLost };
-        Ok(Self(KvStore::threaded(kv, options)?))
+        Ok(Self { kv: KvStore::threaded(kv, options)?, path: dir.to_path_buf() })
     }
 }
 
 #[async_trait]
 impl RoomStore for SledStore {
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
-        self.0.commit(commit).await
+        self.kv.commit(commit).await
     }
 
     async fn room(&self, room: &RoomId) -> Result<Option<Room>, StoreError> {
-        self.0.room(room).await
+        self.kv.room(room).await
     }
 
     async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<Seq>, StoreError> {
-        self.0.heads(rooms).await
+        self.kv.heads(rooms).await
     }
 
     async fn gather(&self, room: &RoomId, needs: &Needs) -> Result<Rows, StoreError> {
-        self.0.gather(room, needs).await
+        self.kv.gather(room, needs).await
     }
 
     async fn members(&self, room: &RoomId, page: PageRequest) -> Result<Page<Member>, StoreError> {
-        self.0.members(room, page).await
+        self.kv.members(room, page).await
     }
 
     async fn rooms_of(&self, user: &UserId, page: PageRequest) -> Result<Page<(Room, Member)>, StoreError> {
-        self.0.rooms_of(user, page).await
+        self.kv.rooms_of(user, page).await
     }
 
     async fn public_rooms(&self, query: Option<&str>, page: PageRequest) -> Result<Page<Room>, StoreError> {
-        self.0.public_rooms(query, page).await
+        self.kv.public_rooms(query, page).await
     }
 
     async fn membership_versions(&self, users: &[UserId]) -> Result<Vec<u64>, StoreError> {
-        self.0.membership_versions(users).await
+        self.kv.membership_versions(users).await
     }
 }
 
@@ -105,48 +113,48 @@ impl LogStore for SledStore {
         limit: usize,
         max_bytes: usize,
     ) -> Result<Vec<Entry>, StoreError> {
-        self.0.entries(room, after, limit, max_bytes).await
+        self.kv.entries(room, after, limit, max_bytes).await
     }
 
     async fn messages(&self, room: &RoomId, query: MessageQuery) -> Result<MessagePage, StoreError> {
-        self.0.messages(room, query).await
+        self.kv.messages(room, query).await
     }
 }
 
 #[async_trait]
 impl UserStore for SledStore {
     async fn create_user(&self, user: UserProfile) -> Result<(), CreateUserError> {
-        self.0.create_user(user).await
+        self.kv.create_user(user).await
     }
 
     async fn users(&self, users: &[UserId]) -> Result<Vec<Option<UserProfile>>, StoreError> {
-        self.0.users(users).await
+        self.kv.users(users).await
     }
 
     async fn user_named(&self, name: &Username) -> Result<Option<UserId>, StoreError> {
-        self.0.user_named(name).await
+        self.kv.user_named(name).await
     }
 }
 
 #[async_trait]
 impl Maintenance for SledStore {
     fn epoch(&self) -> String {
-        self.0.epoch()
+        self.kv.epoch()
     }
 
     fn writable(&self) -> Result<(), StoreError> {
-        self.0.writable()
+        self.kv.writable()
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<bool, StoreError> {
-        self.0.sweep(now).await
+        self.kv.sweep(now).await
     }
 
     async fn verify(&self) -> Result<Vec<String>, StoreError> {
-        self.0.verify().await
+        self.kv.verify().await
     }
 
     async fn close(&self) -> Result<(), StoreError> {
-        self.0.close().await
+        self.kv.close().await
     }
 }

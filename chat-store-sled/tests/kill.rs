@@ -10,13 +10,14 @@ use chat_core::store::{Durability, Maintenance};
 use chat_store_sled::SledStore;
 use support::{
     child::{self, Orders},
-    options,
+    kills, options,
     random::Random,
+    seed,
     senders::{Acks, send_for_ever},
 };
 
 /// Kills in a row, on one store.
-const KILLS: usize = 10;
+const KILLS: u64 = 10;
 
 #[test]
 #[ignore = "another process, which the tests here start and kill"]
@@ -52,13 +53,11 @@ async fn check(store: &Path, acks: &Acks) {
 
 #[tokio::test]
 async fn every_acked_message_survives_kills_while_sixteen_senders_write() {
-    let seed = 6;
-    println!("seed {seed}");
-    let mut random = Random::seeded(seed);
+    let mut random = Random::seeded(seed(6));
     let work = tempfile::tempdir().unwrap();
     let (store, acks, errors) =
         (work.path().join("store"), work.path().join("acks"), work.path().join("errors"));
-    for kill in 1..=KILLS {
+    for kill in 1..=kills(KILLS) {
         let known = std::fs::read_to_string(&acks).map_or(0, |acks| acks.lines().count());
         let mut process = child::start(child::prepare("sender_process", "", &store, &acks), &errors);
         process.wait_for_acks(&acks, known + 1);
@@ -72,9 +71,7 @@ async fn every_acked_message_survives_kills_while_sixteen_senders_write() {
 
 #[tokio::test]
 async fn a_store_opens_whole_after_kills_while_it_was_being_opened() {
-    let seed = 7;
-    println!("seed {seed}");
-    let mut random = Random::seeded(seed);
+    let mut random = Random::seeded(seed(7));
     let work = tempfile::tempdir().unwrap();
     let (store, acks, errors) =
         (work.path().join("store"), work.path().join("acks"), work.path().join("errors"));
@@ -84,15 +81,16 @@ async fn a_store_opens_whole_after_kills_while_it_was_being_opened() {
     let acks = Acks::read(&acks);
 
     let opened = work.path().join("opened");
-    for _ in 0..KILLS {
+    for _ in 0..kills(KILLS) {
         let process = child::start(child::prepare("opener_process", "", &store, &opened), &errors);
         std::thread::sleep(Duration::from_micros(random.between(5_000, 150_000)));
         process.kill();
         check(&store, &acks).await;
     }
     println!(
-        "{} acked, {KILLS} kills, opened {} times",
+        "{} acked, {} kills, opened {} times",
         acks.count(),
+        kills(KILLS),
         std::fs::read_to_string(&opened).unwrap().lines().count()
     );
 }

@@ -134,7 +134,7 @@ struct Outcome {
 /// Cuts the power three times while the load runs, with a different chance for what was not synced: each time
 /// on a new store, or on what the time before left, beginning with a store that has been used for a while.
 fn cut_power(load: &Load, orders: &str, seed: u64, established: bool) -> Outcome {
-    println!("seed {seed}");
+    let seed = support::seed(seed);
     let work = tempfile::tempdir().unwrap();
     let shim = recording::build_shim(work.path());
     let mut random = Random::seeded(seed);
