@@ -26,6 +26,9 @@ pub const PULL_BYTES_MAX: usize = 32 * 1024;
 /// Frames handed to a connection in one go: the vectors of one `writev` (Linux takes 1,024).
 pub const PULL_FRAMES_MAX: usize = 256;
 
+/// Hints that wait in one inbox of a bus in memory. Over it the oldest are lost: comparing heads makes up for it.
+pub const BUS_HINTS_WAITING_MAX: usize = 1_024;
+
 /// Messages that wait for [`crate::hooks::Hooks::after_send`]. Over it the newest are not passed on, which is
 /// logged: delivery never waits for a hook.
 pub const AFTER_SEND_MAX: usize = 4_096;

@@ -5,10 +5,12 @@
 //! the store every few seconds besides.
 
 mod local;
+mod memory;
 
 use async_trait::async_trait;
 
 pub use local::LocalBus;
+pub use memory::MemoryBus;
 
 use crate::id::{RoomId, Seq, UserId};
 
