@@ -251,7 +251,7 @@ fn wait_until_unlocked(data: &File) -> Result<(), KvError> {
 
 /// Runs `task` on a thread of its own, for one of sled's threads that died leaves others waiting for ever.
 fn within_close_wait(task: impl FnOnce() -> Result<(), KvError> + Send + 'static) -> Result<(), KvError> {
-    let (done, ended) = mpsc::channel();
+    let (done, ended) = mpsc::sync_channel(1);
     let run = move || {
         // Nobody listens any more when it took too long.
         let _ = done.send(task());
