@@ -1,2 +1,189 @@
-//! placeholder
-fn main() {}
+//! The chat engine as one binary.
+//!
+//! Starting is a list of steps, [`run`]; each has a file of its own:
+//!
+//! * [`args`], [`config`]: what the operator wants;
+//! * [`data`]: the data folder and the signing key;
+//! * [`tokens`]: whose tokens are accepted;
+//! * [`http`]: what is answered;
+//! * [`accept`]: connections, and what a stranger may hold;
+//! * [`signals`]: when to stop;
+//! * [`limits`]: every bound of the server itself.
+
+mod accept;
+mod args;
+mod config;
+mod data;
+mod http;
+mod limits;
+mod signals;
+mod tokens;
+
+use std::{
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use chat_core::{
+    accounts::{AccountError, Accounts, HashingCost, TokenKeys},
+    domain::RoomSpec,
+    engine::{Engine, RateTable},
+    store::Maintenance,
+    time::{Clock, SystemClock},
+};
+use chat_store_sled::SledStore;
+use chat_transport_ws::{Gate, Origins, WsConfig};
+use clap::Parser;
+use tokio::{net::TcpListener, sync::watch};
+
+use crate::{
+    accept::Front,
+    args::Args,
+    config::{Config, ConfigError, Loaded},
+    data::DataDir,
+    http::{App, Inner},
+    limits::{DRAIN_GRACE, PLAIN_CONNECTIONS_PER_IP, REQUEST_GRACE, SWEEP_EVERY},
+    signals::Stop,
+    tokens::Tokens,
+};
+
+/// What the process says to its parent when the configuration can't be used.
+const EXIT_CONFIG: u8 = 2;
+
+fn main() -> ExitCode {
+    // Before anything makes or checks a token. It fails only if it was done before.
+    let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+    let args = Args::parse();
+    let Loaded { config, warnings } = match Config::load(&args, std::env::vars_os()) {
+        Ok(loaded) => loaded,
+        Err(ConfigError(error)) => return fail(EXIT_CONFIG, &error),
+    };
+    start_log(config.log);
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(1, &format!("can't start: {error}")),
+    };
+    match runtime.block_on(run(config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(1, &error.to_string()),
+    }
+}
+
+/// Starts, serves until told to stop, drains.
+async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
+    // First of all, so that a stop that is asked for while starting is not an abrupt one.
+    let mut stop_signal = Stop::listen()?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let data = DataDir::open(&config.data_dir)?;
+    let keys = TokenKeys::new(data.signing_key()?)?;
+    let store = Arc::new(open_store(&config, &data).await?);
+    let accounts = Accounts::new(store.clone(), keys, HashingCost::default(), Arc::clone(&clock))?;
+    let tokens = Tokens::new(accounts.authenticator(), config.external.as_ref(), &clock);
+    let engine = Engine::builder()
+        .shared_store(store.clone())
+        .authenticator(tokens.clone())
+        .limits(config.limits.clone())
+        .build()
+        .await?;
+    for room in &config.default_rooms {
+        let spec = RoomSpec { owned: false, ..RoomSpec::public(room.as_str())? };
+        engine.ensure_room(room.clone(), spec).await?;
+    }
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(|error| format!("can't listen on {}: {error}", config.listen))?;
+    let front = Front::new(listener, tcp_connections(&config), config.trusted_proxies.clone());
+    let address = front.address()?;
+    let app = App::new(Inner {
+        engine: engine.clone(),
+        store: store.clone(),
+        accounts: accounts.clone(),
+        tokens: tokens.clone(),
+        registrations: RateTable::new(config.registrations),
+        logins: RateTable::new(config.logins),
+        gate: Gate::new(0, config.connections_per_ip),
+        ws_config: ws_config(&config, tokens)?,
+        default_rooms: config.default_rooms,
+        trusted_proxies: config.trusted_proxies,
+        draining: AtomicBool::new(false),
+    });
+    let (stop, stopped) = watch::channel(false);
+    let router = http::router(app.clone(), config.limits.frame_bytes);
+    let mut front = tokio::spawn(front.serve(router, stopped));
+    let sweeping = tokio::spawn(sweep(store, accounts, app.clone()));
+    announce(&format!("http://{address}"));
+
+    stop_signal.requested().await;
+    tracing::info!("draining");
+    stop_signal.exit_at_once_on_another();
+    app.drain();
+    let _ = stop.send(true);
+    sweeping.abort();
+    // Running requests come first, since the engine closes the store; but sessions do not wait for a slow one.
+    let _ = tokio::time::timeout(REQUEST_GRACE, &mut front).await;
+    engine.shutdown(DRAIN_GRACE).await?;
+    front.abort();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn open_store(config: &Config, data: &DataDir) -> Result<SledStore, Box<dyn std::error::Error>> {
+    let (path, durability) = (data.store(), config.durability);
+    let opening = tokio::task::spawn_blocking(move || SledStore::builder().durability(durability).open(path));
+    Ok(opening.await?.map_err(|error| format!("the store can't be opened: {error}"))?)
+}
+
+/// TCP connections that one address may have: its WebSockets, and some to spare for plain requests, so that a
+/// refusal can be told.
+const fn tcp_connections(config: &Config) -> usize {
+    match config.connections_per_ip {
+        0 => 0,
+        most => most + PLAIN_CONNECTIONS_PER_IP,
+    }
+}
+
+fn ws_config(config: &Config, tokens: Tokens) -> Result<WsConfig, Box<dyn std::error::Error>> {
+    let origins = config.allowed_origins.iter().try_fold(Origins::same_host(), |all, one| all.allow(one))?;
+    Ok(WsConfig::new().origins(origins).frame_bytes(config.limits.frame_bytes).authenticator(tokens))
+}
+
+/// Deletes what is out of date, now and then.
+async fn sweep(store: Arc<SledStore>, accounts: Accounts, app: App) {
+    let mut often = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        often.tick().await;
+        app.sweep_rates();
+        loop {
+            match store.sweep(SystemClock.now()).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => break tracing::warn!(%error, "old rows could not be deleted"),
+            }
+        }
+        match accounts.sweep().await {
+            Ok(()) | Err(AccountError::Unavailable) => {}
+            Err(error) => tracing::warn!(%error, "old logins could not be deleted"),
+        }
+    }
+}
+
+/// One line for whoever started the process, and one for the log.
+fn announce(url: &str) {
+    tracing::info!(%url, "listening");
+    let mut out = io::stdout();
+    // Nobody may be reading; that is no reason not to serve.
+    let _ = writeln!(out, "listening on {url}").and_then(|()| out.flush());
+}
+
+fn start_log(level: tracing::Level) {
+    let ansi = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_ansi(ansi).init();
+}
+
+fn fail(code: u8, error: &str) -> ExitCode {
+    // Nobody may be reading.
+    let _ = writeln!(io::stderr(), "chat-server: {error}");
+    ExitCode::from(code)
+}

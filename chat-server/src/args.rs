@@ -1,0 +1,28 @@
+//! The command line.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::Parser;
+
+/// The chat engine as one binary.
+///
+/// Without any argument it creates ./chat-data, listens on 127.0.0.1:8080 and says so.
+#[derive(Debug, Clone, Parser)]
+#[command(version, after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+
+    /// Folder that holds everything the server keeps
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+const AFTER_HELP: &str = "Every key of the configuration file can be set by an environment variable, which wins \
+over the file: CHAT_LISTEN for `listen`, CHAT_LIMITS__MESSAGES_PER_MINUTE for `limits.messages_per_minute`, \
+CHAT_DEFAULT_ROOMS=lobby,help for a list. Flags win over both.";

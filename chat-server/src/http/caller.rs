@@ -1,0 +1,61 @@
+//! Who makes a request, proven by its bearer token.
+
+use axum::extract::FromRequestParts;
+use chat_core::{
+    auth::{AuthError, Authenticator, Hello, Secret},
+    engine::Caller,
+};
+use http::{HeaderMap, header, request::Parts};
+
+use super::{App, client::ClientAddress, problem::Problem};
+
+/// The user behind a request. Whatever takes this answers 401 to everybody else.
+#[derive(Debug)]
+pub(crate) struct Authenticated(pub(crate) Caller);
+
+impl FromRequestParts<App> for Authenticated {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let ClientAddress(address) = ClientAddress::from_request_parts(parts, app).await?;
+        let token = bearer(&parts.headers)?;
+        let hello = Hello { token: Some(token), address: Some(address) };
+        let identity = app.tokens().authenticate(hello).await?;
+        Ok(Self(app.engine().caller(identity).await?))
+    }
+}
+
+/// The one bearer token of a request (RFC 6750, 2.1).
+fn bearer(headers: &HeaderMap) -> Result<Secret, AuthError> {
+    let mut lines = headers.get_all(header::AUTHORIZATION).iter();
+    let line = lines.next().ok_or(AuthError::Missing)?;
+    let text = line.to_str().map_err(|_| AuthError::Invalid)?;
+    let (scheme, token) = text.split_once(' ').ok_or(AuthError::Invalid)?;
+    if lines.next().is_some() || !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(AuthError::Invalid);
+    }
+    Ok(Secret::new(token.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn a_request_has_exactly_one_bearer_token() {
+        let read = |lines: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(header::AUTHORIZATION, HeaderValue::from_static(line));
+            }
+            bearer(&headers).map(|token| token.expose().to_owned())
+        };
+        assert_eq!(read(&["Bearer abc"]), Ok("abc".into()));
+        assert_eq!(read(&["bearer  abc "]), Ok("abc".into()));
+        assert_eq!(read(&[]), Err(AuthError::Missing));
+        assert_eq!(read(&["Basic abc"]), Err(AuthError::Invalid));
+        assert_eq!(read(&["Bearer"]), Err(AuthError::Invalid));
+        assert_eq!(read(&["Bearer a", "Bearer b"]), Err(AuthError::Invalid));
+    }
+}

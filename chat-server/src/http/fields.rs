@@ -1,0 +1,182 @@
+//! Fields of requests: taken one by one, so that every mistake is told at once and none repeats what was sent.
+
+use std::collections::HashMap;
+
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use bytes::Bytes;
+use chat_core::domain::ErrorCode;
+use http::{HeaderMap, StatusCode, header, request::Parts};
+use serde_json::{Map, Value};
+
+use super::problem::{Invalid, Problem};
+
+/// The fields of a JSON body, which has to be an object. Unknown ones are ignored.
+#[derive(Debug)]
+pub(crate) struct BodyFields {
+    fields: Map<String, Value>,
+    invalid: Vec<Invalid>,
+}
+
+impl BodyFields {
+    /// A text that has to be there.
+    pub(crate) fn text(&mut self, field: &'static str) -> String {
+        match self.fields.remove(field) {
+            Some(Value::String(text)) => text,
+            None | Some(Value::Null) => {
+                self.refuse(field, "this field is required");
+                String::new()
+            }
+            Some(_) => {
+                self.refuse(field, "expected text");
+                String::new()
+            }
+        }
+    }
+
+    /// A text that may be there.
+    pub(crate) fn optional_text(&mut self, field: &'static str) -> Option<String> {
+        match self.fields.remove(field) {
+            Some(Value::String(text)) => Some(text),
+            None | Some(Value::Null) => None,
+            Some(_) => {
+                self.refuse(field, "expected text");
+                None
+            }
+        }
+    }
+
+    /// True or false; false when it is not there.
+    pub(crate) fn flag(&mut self, field: &'static str) -> bool {
+        match self.fields.remove(field) {
+            Some(Value::Bool(flag)) => flag,
+            None | Some(Value::Null) => false,
+            Some(_) => {
+                self.refuse(field, "expected true or false");
+                false
+            }
+        }
+    }
+
+    /// A list whose items do not matter here; an empty one is as good as none.
+    pub(crate) fn has_items(&mut self, field: &'static str) -> bool {
+        match self.fields.remove(field) {
+            Some(Value::Array(items)) => !items.is_empty(),
+            None | Some(Value::Null) => false,
+            Some(_) => {
+                self.refuse(field, "expected a list");
+                false
+            }
+        }
+    }
+
+    /// Ends the taking.
+    pub(crate) fn done(self) -> Result<(), Problem> {
+        if self.invalid.is_empty() { Ok(()) } else { Err(Problem::invalid(self.invalid)) }
+    }
+
+    fn refuse(&mut self, field: &str, message: &str) {
+        self.invalid.push(Invalid { field: field.into(), message: message.into() });
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for BodyFields {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            return Err(Problem::new(ErrorCode::BadRequest, "expected a body of type application/json")
+                .with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        }
+        let body = Bytes::from_request(request, state).await.map_err(|rejection| {
+            match rejection.into_response_status() {
+                StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(),
+                _ => Problem::new(ErrorCode::BadRequest, "the body could not be read"),
+            }
+        })?;
+        match serde_json::from_slice(&body) {
+            Ok(Value::Object(fields)) => Ok(Self { fields, invalid: Vec::new() }),
+            Ok(_) => Err(Problem::new(ErrorCode::BadRequest, "the body is not a JSON object")),
+            Err(_) => Err(Problem::new(ErrorCode::BadRequest, "the body is not valid JSON")),
+        }
+    }
+}
+
+/// The status that a rejection of axum stands for.
+trait RejectionStatus {
+    fn into_response_status(self) -> StatusCode;
+}
+
+impl<R: axum::response::IntoResponse> RejectionStatus for R {
+    fn into_response_status(self) -> StatusCode {
+        self.into_response().status()
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// The fields of a query string. Unknown ones are ignored; of a repeated one the last counts.
+#[derive(Debug)]
+pub(crate) struct QueryFields {
+    fields: HashMap<String, String>,
+    invalid: Vec<Invalid>,
+}
+
+impl QueryFields {
+    /// A text of at most `chars` characters that may be there.
+    pub(crate) fn text(&mut self, field: &'static str, chars: usize) -> Option<String> {
+        let text = self.fields.remove(field)?;
+        if text.chars().nth(chars).is_some() {
+            self.refuse(field, "too long");
+        }
+        Some(text)
+    }
+
+    /// A whole number that may be there.
+    pub(crate) fn number(&mut self, field: &'static str) -> Option<u64> {
+        let number = self.fields.remove(field)?.parse().ok();
+        if number.is_none() {
+            self.refuse(field, "expected a whole number");
+        }
+        number
+    }
+
+    /// Notes a field that can't be accepted.
+    pub(crate) fn refuse(&mut self, field: &str, message: &str) {
+        self.invalid.push(Invalid { field: field.into(), message: message.into() });
+    }
+
+    /// Ends the taking.
+    pub(crate) fn done(self) -> Result<(), Problem> {
+        if self.invalid.is_empty() { Ok(()) } else { Err(Problem::invalid(self.invalid)) }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for QueryFields {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Query::<Vec<(String, String)>>::from_request_parts(parts, state).await {
+            Ok(Query(pairs)) => Ok(Self { fields: pairs.into_iter().collect(), invalid: Vec::new() }),
+            Err(_) => Err(Problem::new(ErrorCode::BadRequest, "malformed query string")),
+        }
+    }
+}
+
+/// One part of the path, decoded.
+#[derive(Debug)]
+pub(crate) struct PathId(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match axum::extract::Path::<String>::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(id)) => Ok(Self(id)),
+            Err(_) => Err(Problem::new(ErrorCode::BadRequest, "malformed path")),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! What holds for every request: headers, a deadline, and refusals in one form.
+
+use axum::{
+    extract::Request,
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use chat_core::domain::ErrorCode;
+use http::{HeaderValue, StatusCode, header};
+
+use super::problem::Problem;
+use crate::limits::REQUEST_TIMEOUT;
+
+/// Headers that every answer has. Nothing here is meant to be framed, sniffed, embedded or referred to.
+pub(super) async fn headers(request: Request, next: Next) -> Response {
+    let is_page = matches!(request.uri().path(), "/" | "/docs/protocol");
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        ),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if !is_page {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    response
+}
+
+/// Ends a request that takes too long, its body included. Work that has reached the store goes on.
+pub(super) async fn deadline(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::unavailable().into_response(),
+    }
+}
+
+/// A path that is not there.
+pub(super) async fn not_found() -> Problem {
+    Problem::no_such_path()
+}
+
+/// A path that is there, but not by this method. axum adds `Allow`.
+pub(super) async fn method_not_allowed() -> Problem {
+    Problem::new(ErrorCode::BadRequest, "this path does not answer this method")
+        .with_status(StatusCode::METHOD_NOT_ALLOWED)
+}

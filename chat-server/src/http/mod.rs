@@ -1,0 +1,145 @@
+//! The HTTP side of the server: routes, and what they share.
+
+mod accounts;
+mod caller;
+mod client;
+mod fields;
+mod guard;
+mod health;
+mod pages;
+mod problem;
+mod rooms;
+mod ws;
+
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use axum::{Router, extract::DefaultBodyLimit, middleware, routing::get};
+use chat_core::{
+    accounts::Accounts,
+    engine::{Engine, RateTable},
+    id::RoomId,
+    time::{Clock, SystemClock},
+};
+use chat_store_sled::SledStore;
+use chat_transport_ws::{Gate, WsConfig};
+
+use self::{client::ClientAddress, problem::Problem};
+use crate::{config::Network, limits::BODY_BYTES_MIN, tokens::Tokens};
+
+/// What all requests share. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct App {
+    inner: Arc<Inner>,
+}
+
+/// The parts that an [`App`] is made of.
+pub(crate) struct Inner {
+    pub(crate) engine: Engine,
+    pub(crate) store: Arc<SledStore>,
+    pub(crate) accounts: Accounts,
+    pub(crate) tokens: Tokens,
+    pub(crate) default_rooms: Vec<RoomId>,
+    pub(crate) trusted_proxies: Vec<Network>,
+    pub(crate) registrations: RateTable<IpAddr>,
+    pub(crate) logins: RateTable<IpAddr>,
+    /// WebSockets, counted by address.
+    pub(crate) gate: Gate,
+    pub(crate) ws_config: WsConfig,
+    pub(crate) draining: AtomicBool,
+}
+
+impl App {
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// From now on `/readyz` says no and no more WebSockets are opened.
+    pub(crate) fn drain(&self) {
+        self.inner.draining.store(true, Ordering::Release);
+    }
+
+    /// Forgets rates that are full again.
+    pub(crate) fn sweep_rates(&self) {
+        let now = SystemClock.now();
+        self.inner.registrations.sweep(now);
+        self.inner.logins.sweep(now);
+    }
+
+    fn is_draining(&self) -> bool {
+        self.inner.draining.load(Ordering::Acquire)
+    }
+
+    fn engine(&self) -> &Engine {
+        &self.inner.engine
+    }
+
+    fn store(&self) -> &SledStore {
+        &self.inner.store
+    }
+
+    fn accounts(&self) -> &Accounts {
+        &self.inner.accounts
+    }
+
+    fn tokens(&self) -> &Tokens {
+        &self.inner.tokens
+    }
+
+    fn default_rooms(&self) -> &[RoomId] {
+        &self.inner.default_rooms
+    }
+
+    fn trusted_proxies(&self) -> &[Network] {
+        &self.inner.trusted_proxies
+    }
+
+    fn gate(&self) -> &Gate {
+        &self.inner.gate
+    }
+
+    fn ws_config(&self) -> &WsConfig {
+        &self.inner.ws_config
+    }
+
+    fn admit_registration(&self, client: ClientAddress) -> Result<(), Problem> {
+        self.inner.registrations.admit(&client.rate_key(), SystemClock.now()).map_err(Problem::rate_limited)
+    }
+
+    fn admit_login(&self, client: ClientAddress) -> Result<(), Problem> {
+        self.inner.logins.admit(&client.rate_key(), SystemClock.now()).map_err(Problem::rate_limited)
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("App")
+    }
+}
+
+/// Every path that there is.
+pub(crate) fn router(app: App, body_bytes: usize) -> Router {
+    let api = Router::new()
+        .nest("/auth", accounts::routes())
+        .nest("/rooms", rooms::routes())
+        .layer(DefaultBodyLimit::max(body_bytes.max(BODY_BYTES_MIN)));
+    Router::new()
+        .route("/", get(pages::home))
+        .route("/docs/protocol", get(pages::protocol))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .nest("/api", api)
+        .layer(middleware::from_fn(guard::deadline))
+        // Outside the deadline: a WebSocket lives as long as it likes.
+        .route("/ws", get(ws::upgrade))
+        .fallback(guard::not_found)
+        .method_not_allowed_fallback(guard::method_not_allowed)
+        .layer(middleware::from_fn(guard::headers))
+        .with_state(app)
+}

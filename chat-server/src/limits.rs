@@ -1,0 +1,43 @@
+//! The bounds of the server itself, each with its reason and what happens at it. Those of the engine stand in
+//! `chat_core::limits`, those that an operator sets in [`crate::config`].
+
+use std::time::Duration;
+
+/// Connections at once. At the bound no more are accepted until one ends; the operating system keeps the next
+/// ones waiting. A file descriptor each; Linux gives a service 20,000 to 524,288.
+pub(crate) const CONNECTIONS_MAX: usize = 16_384;
+
+/// Connections of one address beyond its WebSockets, so that a refusal over the cap can still be told. Over it
+/// the connection is closed unanswered.
+pub(crate) const PLAIN_CONNECTIONS_PER_IP: usize = 64;
+
+/// How long a client may take to send the head of a request, or rest between two. Then it is disconnected.
+pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Headers of one request. More is answered 431.
+pub(crate) const HEADERS_MAX: usize = 64;
+
+/// Bytes that a connection buffers while it reads a head. Longer ones are answered 431.
+pub(crate) const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// Least body of a request that is accepted, whatever the length of frames is. Over it: 413.
+pub(crate) const BODY_BYTES_MIN: usize = 64 * 1024;
+
+/// How long a request may take in all, its body included. Then it is answered 503.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long sessions wait for running requests to end once the server drains.
+pub(crate) const REQUEST_GRACE: Duration = Duration::from_secs(2);
+
+/// How long sessions may take to end once the server drains. Then they are cut.
+pub(crate) const DRAIN_GRACE: Duration = Duration::from_secs(10);
+
+/// Characters of a `query=` that lists are searched with. More is 400.
+pub(crate) const QUERY_CHARS_MAX: usize = 100;
+
+/// How often out-of-date rows are deleted.
+pub(crate) const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
+
+/// Pause after the operating system refused to accept a connection, so that a lack of file descriptors does not
+/// spin.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

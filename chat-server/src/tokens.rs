@@ -1,0 +1,49 @@
+//! Whose tokens are accepted: our own accounts', and those of one foreign issuer.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chat_core::{
+    auth::{AuthError, Authenticator, Hello, Identity, JwtAuthenticator, JwtRules},
+    time::Clock,
+};
+
+use crate::config::External;
+
+/// Tries each issuer's rules in turn. Which one a token is held against is never the token's choice: each has a
+/// key of its own, and only one of them fits.
+#[derive(Debug, Clone)]
+pub(crate) struct Tokens {
+    own: Arc<JwtAuthenticator>,
+    external: Option<Arc<JwtAuthenticator>>,
+}
+
+impl Tokens {
+    pub(crate) fn new(own: JwtAuthenticator, external: Option<&External>, clock: &Arc<dyn Clock>) -> Self {
+        let external = external.map(|external| {
+            let rules = JwtRules {
+                issuer: external.issuer.clone(),
+                audience: external.audience.clone(),
+                token_type: None,
+                external: true,
+            };
+            let secret = external.hs256_secret.expose().as_bytes();
+            Arc::new(JwtAuthenticator::hs256(secret, rules, Arc::clone(clock)))
+        });
+        Self { own: Arc::new(own), external }
+    }
+
+    fn check(&self, token: &str) -> Result<Identity, AuthError> {
+        match (self.own.check(token), &self.external) {
+            (Err(AuthError::Invalid), Some(external)) => external.check(token),
+            (own, _) => own,
+        }
+    }
+}
+
+#[async_trait]
+impl Authenticator for Tokens {
+    async fn authenticate(&self, hello: Hello) -> Result<Identity, AuthError> {
+        self.check(hello.token.ok_or(AuthError::Missing)?.expose())
+    }
+}
