@@ -1,0 +1,140 @@
+//! File, environment and flags, and what is said when they can't be used.
+#![allow(clippy::unwrap_used, reason = "a test that fails fails loudly")]
+
+mod support;
+
+use std::process::Command;
+
+use support::{BASE, Home, Server, binary};
+
+/// Runs a server that can't start: its exit code and its last words.
+fn failed(mut command: Command) -> (i32, String) {
+    let output = command.output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+fn with_file(home: &Home) -> Command {
+    let mut command = binary();
+    command.arg("--config").arg(home.path().join("chat.toml")).current_dir(home.path());
+    command
+}
+
+#[test]
+fn flags_win_over_the_environment_and_that_over_the_file() {
+    let home = Home::new(&format!("listen = \"127.0.0.1:1\"\ndefault_rooms = [\"from-file\"]\n{BASE}"));
+    let mut command = with_file(&home);
+    command.env("CHAT_LISTEN", "nowhere").env("CHAT_DEFAULT_ROOMS", "from-env,other");
+    command.args(["--listen", "127.0.0.1:0"]).arg("--data-dir").arg(home.data());
+    let server = home.start_as(command);
+    let user = server.register("ann");
+    let rooms = server.get("/api/rooms?scope=mine").bearer(&user.token).send().json();
+    let mut ids: Vec<_> =
+        rooms["items"].as_array().unwrap().iter().map(|room| room["id"].as_str().unwrap()).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, ["from-env", "other"]);
+}
+
+#[test]
+fn without_any_configuration_it_creates_its_data_folder_where_it_is_started() {
+    let home = Home::new("");
+    let mut command = binary();
+    command.args(["--listen", "127.0.0.1:0"]).current_dir(home.path());
+    let path = home.path().join("chat-data");
+    let server = home.start_as(command);
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&path), mode(&path.join("signing.key"))), (0o700, 0o600));
+    assert_eq!(server.get("/readyz").send().status, 200);
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_a_hint_and_exit_code_2() {
+    let home = Home::new("[limits]\nmessage_brust = 3\n");
+    let (code, words) = failed(with_file(&home));
+    let file = home.path().join("chat.toml");
+    assert_eq!(code, 2);
+    assert_eq!(
+        words,
+        format!(
+            "chat-server: {}: unknown key `limits.message_brust`; did you mean `limits.message_burst`?\n",
+            file.display()
+        )
+    );
+}
+
+#[test]
+fn a_value_that_cannot_be_used_is_one_line_and_exit_code_2() {
+    let home = Home::new("");
+    let mut command = with_file(&home);
+    command.env("CHAT_LIMITS__MESSAGES_PER_MINUTE", "many");
+    let expected = "chat-server: `limits.messages_per_minute` (CHAT_LIMITS__MESSAGES_PER_MINUTE): expected a whole number from 0 to 100000\n";
+    assert_eq!(failed(command), (2, expected.into()));
+    let mut command = with_file(&home);
+    command.env("CHAT_STORE__DURABILITY", "sometimes");
+    let expected =
+        "chat-server: `store.durability` (CHAT_STORE__DURABILITY): expected one of fsync, interval, none\n";
+    assert_eq!(failed(command), (2, expected.into()));
+    let (code, words) = failed({
+        let mut command = binary();
+        command.args(["--config", "/nowhere/chat.toml"]);
+        command
+    });
+    assert_eq!((code, words.lines().count()), (2, 1), "{words}");
+}
+
+#[test]
+fn a_secret_is_never_repeated() {
+    let home = Home::new("[auth.external]\nhs256_secret = \"swordfish\n");
+    let (code, words) = failed(with_file(&home));
+    assert_eq!(code, 2);
+    assert!(!words.contains("swordfish"), "{words}");
+    let home = Home::new("[auth.external]\nhs256_secret = 5\n");
+    let expected = format!(
+        "chat-server: `auth.external.hs256_secret` ({}): expected text\n",
+        home.path().join("chat.toml").display()
+    );
+    assert_eq!(failed(with_file(&home)), (2, expected));
+}
+
+#[test]
+fn an_unknown_variable_is_warned_about() {
+    let home = Home::new(BASE);
+    let mut command = with_file(&home);
+    command.args(["--listen", "127.0.0.1:0"]).env("CHAT_LISTENS", "x");
+    let server = home.start_as(command);
+    let expected = "unknown environment variable CHAT_LISTENS is ignored; did you mean CHAT_LISTEN?";
+    assert!(server.log().contains(expected), "{}", server.log());
+}
+
+#[test]
+fn an_address_in_use_is_said_and_ends_with_exit_code_1() {
+    let server = Server::start();
+    let home = Home::new("");
+    let mut command = with_file(&home);
+    command.args(["--listen", &server.address.to_string()]);
+    let (code, words) = failed(command);
+    assert_eq!(code, 1);
+    let last = words.lines().last().unwrap();
+    assert!(last.starts_with(&format!("chat-server: can't listen on {}: ", server.address)), "{words}");
+}
+
+#[test]
+fn a_data_folder_in_use_is_said_and_ends_with_exit_code_1() {
+    let server = Server::start();
+    let mut command = binary();
+    command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(server.data());
+    let (code, words) = failed(command);
+    assert_eq!(code, 1);
+    assert!(words.lines().last().unwrap().starts_with("chat-server: the store can't be opened: "), "{words}");
+    assert_eq!(server.get("/readyz").send().status, 200, "the first one is not disturbed");
+}
+
+#[test]
+fn help_and_version_are_answered() {
+    for (flag, expected) in [("--help", "--data-dir <DIR>"), ("--version", "chat-server 0.1.0")] {
+        let output = binary().arg(flag).output().unwrap();
+        assert!(output.status.success());
+        assert!(String::from_utf8(output.stdout).unwrap().contains(expected));
+    }
+    assert_eq!(binary().arg("--lisen").output().unwrap().status.code(), Some(2));
+}
