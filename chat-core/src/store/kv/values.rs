@@ -345,3 +345,6 @@ pub(super) fn decode_sent(bytes: &[u8]) -> Result<Sent, StoreError> {
     let row: v1::Sent = decode(bytes)?;
     Ok(Sent { seq: Seq::new(row.seq), at: Timestamp::from_millis(row.at), duplicate: false })
 }
+
+#[cfg(test)]
+mod golden;

@@ -65,7 +65,26 @@ impl<K: OrderedKv> Check<'_, K> {
                 self.differ("a room has a row but no counters".to_owned());
             }
         }
-        Ok(())
+        self.strays(table::MESSAGE)?;
+        self.strays(table::EVENT)
+    }
+
+    /// Logs of rooms that are not there.
+    fn strays(&mut self, table: u8) -> Result<(), StoreError> {
+        let (mut from, end) = (vec![table], keys::after_prefix(&[table]));
+        loop {
+            let mut found = None;
+            self.kv.scan(&from, &end, Direction::Ascending, &mut |key, _| {
+                found = Some(key.to_vec());
+                ControlFlow::Break(())
+            })?;
+            let Some(key) = found else { return Ok(()) };
+            let Some(room16) = keys::id_at(&key, 1) else { return Err(values::corrupt("a key of a log")) };
+            if !self.rooms.contains_key(&room16) {
+                self.differ(format!("there is a log of room {}, which is not there", hex(&room16)));
+            }
+            from = keys::after_prefix(&key[..17]);
+        }
     }
 
     fn log(&mut self, room16: &Id16, room: &Room) -> Result<(), StoreError> {
@@ -289,4 +308,149 @@ impl<K: OrderedKv> Check<'_, K> {
 
 fn hex(id: &Id16) -> String {
     uuid::Uuid::from_bytes(*id).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{
+            Actor, Command, Content, Draft, MembersOnly, MessageType, Plan, Request, RoomSpec, Rows,
+            TextRules, Username,
+        },
+        id::{ClientMessageId, RoomId, UserId},
+        store::{
+            RoomStore, UserProfile, UserStore,
+            kv::{KvBatch, KvStore, MemKv},
+        },
+        time::Timestamp,
+    };
+
+    /// A store with one row, at least, in every table.
+    async fn filled() -> MemKv {
+        let kv = MemKv::new();
+        let store = KvStore::inline(kv.clone()).unwrap();
+        let alice = UserId::parse("alice").unwrap();
+        let username = Username::parse("alice").unwrap();
+        let at = Timestamp::from_millis(1_790_000_000_000);
+        store
+            .create_user(UserProfile { id: alice.clone(), username, created_at: at, external: false })
+            .await
+            .unwrap();
+        let unborn = Room::unborn(RoomId::parse("lobby").unwrap());
+        let rules = TextRules { content_chars: 20_000 };
+        let mut plan = Plan::on(&unborn, Rows::default(), &MembersOnly, rules);
+        let text = |text: &str, key: Option<&str>| {
+            Command::Send(Draft {
+                content: Content::parse(text, rules).unwrap(),
+                message_type: MessageType::Text,
+                client_message_id: key.map(|key| ClientMessageId::parse(key).unwrap()),
+            })
+        };
+        let commands = [
+            Command::Create(RoomSpec::public("Lobby").unwrap()),
+            text("short", Some("k")),
+            text(&"long".repeat(4_000), None),
+        ];
+        for command in commands {
+            plan.decide(&Request { actor: Actor::new(alice.clone()), at, command }).unwrap();
+        }
+        store.commit(plan.into_commit().unwrap()).await.unwrap();
+        kv
+    }
+
+    fn all_rows(kv: &MemKv) -> Vec<KeyValue> {
+        let mut rows = Vec::new();
+        let visit = &mut |key: &[u8], value: &[u8]| {
+            rows.push((key.to_vec(), value.to_vec()));
+            ControlFlow::Continue(())
+        };
+        kv.scan(&[0x02], &[0xff], Direction::Ascending, visit).unwrap();
+        rows
+    }
+
+    fn set(kv: &MemKv, key: &[u8], value: Option<Vec<u8>>) {
+        kv.apply(KvBatch { changes: vec![(key.to_vec(), value)] }).unwrap();
+    }
+
+    fn is_noticed(kv: &MemKv) -> bool {
+        verify(kv).map_or(true, |differences| !differences.is_empty())
+    }
+
+    #[tokio::test]
+    async fn a_row_that_is_missing_is_noticed_unless_nothing_depends_on_it() {
+        let kv = filled().await;
+        assert_eq!(verify(&kv), Ok(Vec::new()));
+        for (key, value) in all_rows(&kv) {
+            set(&kv, &key, None);
+            // Markers and what was sent under keys are kept once: they may go.
+            let kept_twice = !matches!(key[0], table::MARKER | table::SENT);
+            assert_eq!(is_noticed(&kv), kept_twice, "table {:02x}", key[0]);
+            set(&kv, &key, Some(value));
+        }
+        assert_eq!(verify(&kv), Ok(Vec::new()));
+    }
+
+    #[tokio::test]
+    async fn a_row_under_another_key_is_noticed_in_every_table() {
+        let kv = filled().await;
+        let tables: BTreeSet<u8> = all_rows(&kv).iter().map(|(key, _)| key[0]).collect();
+        let expected = [
+            table::USER,
+            table::USERNAME,
+            table::USER_COUNT,
+            table::ROOM,
+            table::ROOM_COUNT,
+            table::MEMBER,
+            table::ROOM_OF_USER,
+            table::ROOM_NAME,
+            table::MESSAGE,
+            table::AUTHOR,
+            table::TEXT,
+            table::EVENT,
+            table::MARKER,
+            table::SENT,
+        ];
+        assert_eq!(tables, BTreeSet::from(expected));
+        for (key, value) in all_rows(&kv) {
+            let mut other = key.clone();
+            // A marker stands under a user, who need not be a member, and a room, which has to be there.
+            other[if key[0] == table::MARKER { 20 } else { 3 }] ^= 0x01;
+            set(&kv, &other, Some(value));
+            assert!(is_noticed(&kv), "table {:02x}", key[0]);
+            set(&kv, &other, None);
+        }
+        assert_eq!(verify(&kv), Ok(Vec::new()));
+    }
+
+    #[tokio::test]
+    async fn a_wrong_count_and_a_marker_beyond_the_head_are_noticed() {
+        let kv = filled().await;
+        let room16 = keys::id16("lobby");
+        let user16 = keys::id16("alice");
+        let wrong = [
+            (
+                keys::room_count(&room16),
+                values::encode(&v1::RoomCount { head: 4, messages: 2, members: 2, owners: 1 }),
+            ),
+            (
+                keys::room_count(&room16),
+                values::encode(&v1::RoomCount { head: 4, messages: 1, members: 1, owners: 1 }),
+            ),
+            (
+                keys::room_count(&room16),
+                values::encode(&v1::RoomCount { head: 3, messages: 2, members: 1, owners: 1 }),
+            ),
+            (keys::user_count(&user16), values::encode(&v1::UserCount { rooms: 2, version: 1 })),
+            (keys::marker(&user16, &room16), values::encode(&v1::Marker { seq: 5, ordinal: 2 })),
+        ];
+        for (key, value) in wrong {
+            let right = kv.get(&key).unwrap();
+            set(&kv, &key, Some(value.unwrap()));
+            let differences = verify(&kv).unwrap();
+            assert!(!differences.is_empty(), "table {:02x}", key[0]);
+            set(&kv, &key, right);
+        }
+        assert_eq!(verify(&kv), Ok(Vec::new()));
+    }
 }

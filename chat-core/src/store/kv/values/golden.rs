@@ -1,0 +1,243 @@
+//! The bytes of every stored struct, as they stand in files that are out there. A test that fails here has found
+//! a change of the format: make a new version instead.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const UUID: &str = "0190b5a2-7a39-7c3e-8f00-000000000001";
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn user(id: &str) -> UserId {
+    UserId::parse(id).unwrap()
+}
+
+fn room() -> Room {
+    Room {
+        id: RoomId::parse("lobby").unwrap(),
+        kind: RoomKind::Public,
+        name: RoomName::from_stored("Lobby"),
+        description: Description::from_stored("ü"),
+        created_by: user(UUID),
+        created_at: Timestamp::from_millis(1_790_000_000_000),
+        history: History::SinceJoin,
+        head: Seq::new(300),
+        messages: 290,
+        members: 3,
+        owners: 1,
+    }
+}
+
+fn entry(change: Change) -> Entry {
+    Entry { room: room().id, seq: Seq::new(9), at: Timestamp::from_millis(-1), actor: user("alice"), change }
+}
+
+fn message() -> Message {
+    Message {
+        ordinal: 7,
+        content: Content::from_stored("hello"),
+        message_type: MessageType::Text,
+        client_message_id: Some(ClientMessageId::parse("k-1").unwrap()),
+    }
+}
+
+fn member() -> Member {
+    let joined_at = Timestamp::from_millis(5);
+    Member { user: user("bob"), role: Role::Moderator, joined: Seq::new(128), joined_at }
+}
+
+fn profile() -> UserProfile {
+    let created_at = Timestamp::from_millis(64);
+    UserProfile { id: user(UUID), username: Username::parse("Alice").unwrap(), created_at, external: true }
+}
+
+fn join() -> Entry {
+    entry(Change::Join { user: user("bob"), role: Role::Owner, member_count: 200 })
+}
+
+fn leave() -> Entry {
+    let reason = LeaveReason::Left;
+    entry(Change::Leave { user: user("bob"), role: Role::Admin, reason, member_count: 1 })
+}
+
+fn no_rest() -> Result<String, StoreError> {
+    panic!("a short text has no continuation")
+}
+
+#[test]
+fn every_stored_struct_has_the_bytes_of_version_1() {
+    let sent = Sent { seq: Seq::new(300), at: Timestamp::from_millis(1), duplicate: true };
+    let marker = Marker { seq: Seq::new(300), ordinal: 290 };
+    let event = |change| encode_event(&entry(change)).unwrap().unwrap();
+    let rows = [
+        ("profile", encode_user(&profile()).unwrap()),
+        ("named", encode_named("lobby").unwrap()),
+        ("user count", encode(&v1::UserCount { rooms: 2, version: 129 }).unwrap()),
+        ("room", encode_room(&room()).unwrap()),
+        ("room count", encode_room_count(&room()).unwrap()),
+        ("member", encode_member(&member()).unwrap()),
+        ("message", encode_message(&entry(Change::Send(message())), &message(), "hello", 200).unwrap()),
+        ("describe", event(Change::Describe(Box::new(room())))),
+        ("join", encode_event(&join()).unwrap().unwrap()),
+        ("leave", encode_event(&leave()).unwrap().unwrap()),
+        ("marker", encode_marker(marker).unwrap()),
+        ("sent", encode_sent(sent).unwrap()),
+        ("run", encode(&v1::Run { durability: 1, clean: true }).unwrap()),
+        ("epoch", encode(&v1::Epoch { epoch: "e" }).unwrap()),
+        ("present", PRESENT.to_vec()),
+    ];
+    let found: Vec<_> = rows.iter().map(|(name, bytes)| format!("{name} {}", hex(bytes))).collect();
+    assert_eq!(found, GOLDEN);
+}
+
+const GOLDEN: [&str; 15] = [
+    "profile 01000190b5a27a397c3e8f0000000000000105416c696365800101",
+    "named 0101056c6f626279",
+    "user count 01028101",
+    "room 0101056c6f62627900054c6f62627902c3bc000190b5a27a397c3e8f0000000000000180b083c5986801",
+    "room count 01ac02a2020301",
+    "member 010103626f620180010a",
+    "message 01010105616c696365070001036b2d310568656c6c6fc801",
+    "describe 01010105616c6963650001056c6f62627900054c6f62627902c3bc000190b5a27a397c3e8f0000000000000180b083c5986801ac02a2020301",
+    "join 01010105616c696365010103626f6203c801",
+    "leave 01010105616c696365020103626f62020001",
+    "marker 01ac02a202",
+    "sent 01ac0202",
+    "run 010101",
+    "epoch 010165",
+    "present 01",
+];
+
+#[test]
+fn every_stored_struct_comes_back_as_it_was() {
+    assert_eq!(decode_user(&encode_user(&profile()).unwrap()), Ok(profile()));
+    let (row, count) = (encode_room(&room()).unwrap(), encode_room_count(&room()).unwrap());
+    assert_eq!(decode_room(&row, &count), Ok(room()));
+    assert_eq!(decode_head(&count), Ok(Seq::new(300)));
+    assert_eq!(decode_member(&encode_member(&member()).unwrap()), Ok(member()));
+    for entry in [join(), leave(), entry(Change::Describe(Box::new(room())))] {
+        let row = encode_event(&entry).unwrap().unwrap();
+        assert_eq!(decode_event(&entry.room, entry.seq, &row), Ok(entry));
+    }
+    let sent = entry(Change::Send(message()));
+    let row = encode_message(&sent, &message(), "hello", 0).unwrap();
+    assert_eq!(decode_message(&sent.room, sent.seq, &row, no_rest), Ok(sent));
+}
+
+#[test]
+fn a_newer_version_is_named_and_damage_is_an_error() {
+    let mut row = encode_member(&member()).unwrap();
+    row[0] = 9;
+    assert_eq!(decode_member(&row), Err(StoreError::TooNew { found: 9 }));
+    row[0] = 0;
+    assert!(matches!(decode_member(&row), Err(StoreError::Corrupt(_))));
+    let row = encode_member(&member()).unwrap();
+    for cut in 0..row.len() {
+        assert!(matches!(decode_member(&row[..cut]), Err(StoreError::Corrupt(_))), "{cut}");
+    }
+    assert!(matches!(decode_member(&[&row[..], &[0]].concat()), Err(StoreError::Corrupt(_))));
+}
+
+fn any_id() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[A-Za-z0-9._:@|-]{1,64}",
+        any::<u128>().prop_map(|bits| uuid::Uuid::from_u128(bits).to_string()),
+        any::<u128>().prop_map(|bits| uuid::Uuid::from_u128(bits).to_string().to_uppercase()),
+    ]
+}
+
+fn any_role() -> impl Strategy<Value = Role> {
+    prop_oneof![Just(Role::Member), Just(Role::Moderator), Just(Role::Admin), Just(Role::Owner)]
+}
+
+prop_compose! {
+    fn any_room()(
+        (id, created_by) in (any_id(), any_id()),
+        (name, description) in (".{1,100}", "(?s).{0,300}"),
+        (public, all) in any::<(bool, bool)>(),
+        created_at in any::<i64>(),
+        (head, messages) in (0..=Seq::MAX.get(), any::<u64>()),
+        (members, owners) in any::<(u32, u32)>(),
+    ) -> Room {
+        Room {
+            id: RoomId::parse(&id).unwrap(),
+            kind: if public { RoomKind::Public } else { RoomKind::Private },
+            name: RoomName::from_stored(&name),
+            description: Description::from_stored(&description),
+            created_by: user(&created_by),
+            created_at: Timestamp::from_millis(created_at),
+            history: if all { History::All } else { History::SinceJoin },
+            head: Seq::new(head),
+            messages,
+            members,
+            owners,
+        }
+    }
+}
+
+fn any_change() -> impl Strategy<Value = Change> {
+    let left = LeaveReason::Left;
+    prop_oneof![
+        any_room().prop_map(|room| Change::Describe(Box::new(room))),
+        (any_id(), any_role(), any::<u32>()).prop_map(|(id, role, member_count)| Change::Join {
+            user: user(&id),
+            role,
+            member_count
+        }),
+        (any_id(), any_role(), any::<u32>()).prop_map(move |(id, role, member_count)| {
+            Change::Leave { user: user(&id), role, reason: left, member_count }
+        }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_room_comes_back_as_it_was(room in any_room()) {
+        let decoded = decode_room(&encode_room(&room).unwrap(), &encode_room_count(&room).unwrap());
+        prop_assert_eq!(decoded, Ok(room));
+    }
+
+    #[test]
+    fn any_entry_comes_back_as_it_was(
+        actor in any_id(), at in any::<i64>(), seq in 1..=Seq::MAX.get(), change in any_change(),
+    ) {
+        let (at, seq, actor) = (Timestamp::from_millis(at), Seq::new(seq), user(&actor));
+        let entry = Entry { room: room().id, seq, at, actor, change };
+        let row = encode_event(&entry).unwrap().unwrap();
+        prop_assert_eq!(decode_event(&entry.room, seq, &row), Ok(entry));
+    }
+
+    #[test]
+    fn any_message_comes_back_as_it_was(
+        text in "(?s).{1,8000}", key in prop::option::of("[a-zäß€🦀 ]{1,64}"), ordinal in any::<u64>(), actor in any_id(),
+    ) {
+        let message = Message {
+            ordinal,
+            content: Content::from_stored(&text),
+            message_type: MessageType::Text,
+            client_message_id: key.map(|key| ClientMessageId::parse(&key).unwrap()),
+        };
+        let entry = Entry { actor: user(&actor), ..entry(Change::Send(message.clone())) };
+        let (inline, parts) = split_text(&text);
+        let row = encode_message(&entry, &message, inline, text.len() - inline.len()).unwrap();
+        prop_assert!(row.len() <= crate::limits::STORE_VALUE_BYTES_MAX);
+        prop_assert!(parts.iter().all(|part| (1..=TEXT_PART_BYTES).contains(&part.len())));
+        prop_assert_eq!(text_bytes(&row), Ok(text.len()));
+        prop_assert_eq!(decode_message(&entry.room, entry.seq, &row, || Ok(parts.concat())), Ok(entry));
+    }
+
+    #[test]
+    fn bytes_of_any_origin_decode_to_an_error_or_a_value_but_never_panic(
+        mut bytes in prop::collection::vec(any::<u8>(), 0..80),
+    ) {
+        if let Some(first) = bytes.first_mut() {
+            *first = VERSION;
+        }
+        let _ = (decode_user(&bytes), decode_member(&bytes), decode_marker(&bytes), decode_sent(&bytes));
+        let _ = (decode_room(&bytes, &bytes), decode_event(&room().id, Seq::new(1), &bytes));
+        let _ = decode_message(&room().id, Seq::new(1), &bytes, || Ok(String::new()));
+    }
+}
