@@ -157,8 +157,9 @@ impl Session {
     ///
     /// # Errors
     /// As [`Caller::send`].
-    pub async fn send(&self, room: &RoomId, draft: Draft) -> Result<Sent, Error> {
-        self.caller.send(room, draft).await
+    pub fn send(&self, room: &RoomId, draft: Draft) -> impl Future<Output = Result<Sent, Error>> + Send {
+        // Holds the caller, not the session: a session may be sent to another thread, but not shared with one.
+        self.caller.send(room, draft)
     }
 
     /// Starts following a room; with `after`, what came after it is told first. Following twice changes
