@@ -205,7 +205,7 @@ impl<C: Connection> Pump<C> {
             (Some(Order::Drain), _) => {
                 let answered = self.current.is_none() && self.held.is_none() && self.outbox.in_flight() == 0;
                 if answered {
-                    self.flush_session();
+                    self.flush_answers();
                     self.push(Notice::ServerDraining(RECONNECT_AFTER_MS).frame());
                     self.close(CloseReason::Draining);
                 }
@@ -214,8 +214,8 @@ impl<C: Connection> Pump<C> {
         }
     }
 
-    /// Queues the answers that are waiting, whatever the queue holds already.
-    fn flush_session(&mut self) {
+    /// Queues the answers that are waiting, so that a later one does not overtake them.
+    fn flush_answers(&mut self) {
         for answer in self.outbox.take_answers() {
             self.push(answer);
         }
@@ -401,7 +401,10 @@ impl<C: Connection> Pump<C> {
 
     fn finish(&mut self, done: Done) {
         match done {
-            Done::Answered(frame) => frame.into_iter().for_each(|frame| self.push(frame)),
+            Done::Answered(frame) => {
+                self.flush_answers();
+                frame.into_iter().for_each(|frame| self.push(frame));
+            }
             Done::Follow(id, followed, after) => {
                 let Phase::Live(session) = &mut self.phase else { return };
                 let outcome =
@@ -471,6 +474,7 @@ impl<C: Connection> Pump<C> {
     }
 
     fn answer(&mut self, id: Option<&RequestId>, outcome: Result<Answer, Error>) {
+        self.flush_answers();
         if let Some(frame) = answer_frame(id, outcome) {
             self.push(frame);
         }

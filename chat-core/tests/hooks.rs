@@ -1,0 +1,68 @@
+//! The embedder's code around a send.
+
+mod common;
+
+use chat_core::{
+    domain::{Content, Draft, Entry, TextRules},
+    hooks::{Hooks, Verdict},
+    id::{RoomId, UserId},
+    testing::TestClient,
+};
+use common::builder;
+use serde_json::json;
+use tokio::sync::mpsc;
+
+struct Watch(mpsc::UnboundedSender<u64>);
+
+#[async_trait::async_trait]
+impl Hooks for Watch {
+    async fn before_send(&self, _: &RoomId, _: &UserId, draft: &Draft) -> Verdict {
+        match draft.content.as_str() {
+            "darn" => Verdict::Rewrite(Content::parse("d***", TextRules::default()).unwrap()),
+            "spam" => Verdict::Refuse("no spam"),
+            "hang" => std::future::pending().await,
+            _ => Verdict::Allow,
+        }
+    }
+
+    async fn after_send(&self, entry: &Entry) {
+        self.0.send(entry.seq.get()).unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn before_send_rewrites_and_refuses_and_after_send_hears_what_was_stored() {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let engine = builder().hooks(Watch(tell)).build().await.unwrap();
+    let mut alice = TestClient::connect(&engine, "alice").await;
+    let room = alice.create_room("Lobby").await;
+    alice.expect("room_updated").await;
+    alice.expect("user_joined").await;
+    alice.send(&room, "darn").await;
+    assert_eq!(alice.expect_text("d***").await, 3);
+    let answer = alice.ask(json!({"type": "send_message", "roomId": room, "content": "spam"})).await;
+    assert_eq!((&answer["code"], &answer["message"]), (&json!("forbidden"), &json!("no spam")));
+    alice.send(&room, "fine").await;
+    assert_eq!((told.recv().await, told.recv().await), (Some(3), Some(4)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_that_hangs_costs_its_message_and_holds_up_nobody_else() {
+    let (tell, _told) = mpsc::unbounded_channel();
+    let engine = builder().hooks(Watch(tell)).build().await.unwrap();
+    let mut alice = TestClient::connect(&engine, "alice").await;
+    let room = alice.create_room("Lobby").await;
+    let mut bob = TestClient::connect(&engine, "bob").await;
+    bob.join(&room).await;
+    let hung = alice.start(json!({"type": "send_message", "roomId": room, "content": "hang"})).await;
+    let began = tokio::time::Instant::now();
+    bob.send(&room, "meanwhile").await;
+    assert_eq!(began.elapsed().as_millis(), 0);
+    for _ in 0..3 {
+        alice.event().await;
+    }
+    alice.expect_text("meanwhile").await;
+    assert_eq!(alice.answer(hung).await["code"], "unavailable");
+    assert_eq!(began.elapsed().as_secs(), 2);
+    alice.send(&room, "after").await;
+}
