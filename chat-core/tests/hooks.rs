@@ -1,5 +1,7 @@
 //! The embedder's code around a send.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use chat_core::{

@@ -126,7 +126,7 @@ impl Caller {
         // A receiver that is gone is a caller that does not wait any more.
         self.submit(room, draft, Reply::new(move |outcome| drop(tell.send(outcome)))).await;
         match told.await {
-            Ok(outcome) => sent(outcome?),
+            Ok(outcome) => sent(&outcome?),
             Err(_) => Err(Error::Unavailable),
         }
     }
@@ -264,9 +264,9 @@ impl Caller {
 }
 
 /// The outcome of a send.
-pub(crate) fn sent(outcome: Outcome) -> Result<Sent, Error> {
+pub(crate) fn sent(outcome: &Outcome) -> Result<Sent, Error> {
     match outcome {
-        Outcome::Sent(sent) => Ok(sent),
+        Outcome::Sent(sent) => Ok(*sent),
         // The plan answers each command in its own kind.
         _ => Err(Error::Unavailable),
     }

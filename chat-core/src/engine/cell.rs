@@ -54,7 +54,9 @@ pub(crate) struct Pending {
 }
 
 /// How a request's caller hears of its outcome: exactly once, whatever happens.
-pub(crate) struct Reply(Option<Box<dyn FnOnce(Result<Outcome, Error>) + Send>>);
+pub(crate) struct Reply(Option<Tell>);
+
+type Tell = Box<dyn FnOnce(Result<Outcome, Error>) + Send>;
 
 impl Reply {
     pub(crate) fn new(tell: impl FnOnce(Result<Outcome, Error>) + Send + 'static) -> Self {

@@ -1,7 +1,7 @@
 //! The table of operations: each command of the protocol and what it does, for every door alike.
 
 use super::{
-    caller::{Caller, Messages},
+    caller::{Caller, Messages, sent},
     cell::Reply,
     error::Error,
 };
@@ -60,7 +60,7 @@ impl Caller {
             Ok((room, draft)) => {
                 let place = room.clone();
                 let tell = move |outcome: Result<_, Error>| {
-                    reply(outcome.and_then(super::caller::sent).map(|sent| sent_answer(&place, sent)));
+                    reply(outcome.and_then(|outcome| Ok(sent_answer(&place, sent(&outcome)?))));
                 };
                 self.submit(&room, draft, Reply::new(tell)).await;
             }

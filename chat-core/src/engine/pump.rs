@@ -206,7 +206,7 @@ impl<C: Connection> Pump<C> {
                 let answered = self.current.is_none() && self.held.is_none() && self.outbox.in_flight() == 0;
                 if answered {
                     self.flush_answers();
-                    self.push(Notice::ServerDraining(RECONNECT_AFTER_MS).frame());
+                    self.push(&Notice::ServerDraining(RECONNECT_AFTER_MS).frame());
                     self.close(CloseReason::Draining);
                 }
                 answered
@@ -217,7 +217,7 @@ impl<C: Connection> Pump<C> {
     /// Queues the answers that are waiting, so that a later one does not overtake them.
     fn flush_answers(&mut self) {
         for answer in self.outbox.take_answers() {
-            self.push(answer);
+            self.push(&answer);
         }
     }
 
@@ -247,7 +247,7 @@ impl<C: Connection> Pump<C> {
                 self.ping_at = now + self.shared.timing.heartbeat;
                 match self.heartbeat {
                     Heartbeat::Control => self.connection.ping(),
-                    Heartbeat::Message if self.queue.is_empty() => self.push(Notice::Ping.frame()),
+                    Heartbeat::Message if self.queue.is_empty() => self.push(&Notice::Ping.frame()),
                     // Frames that are on their way ask for as much.
                     Heartbeat::Message => {}
                 }
@@ -274,9 +274,9 @@ impl<C: Connection> Pump<C> {
         }
     }
 
-    fn push(&mut self, json: Bytes) {
+    fn push(&mut self, json: &Bytes) {
         let framing = self.connection.framing();
-        self.queue.push((framing.encode)(&json));
+        self.queue.push((framing.encode)(json));
     }
 
     fn close(&mut self, reason: CloseReason) {
@@ -308,7 +308,7 @@ impl<C: Connection> Pump<C> {
         let frame = match ClientFrame::decode(json) {
             Ok(frame) => frame,
             Err(error) if error.code == ErrorCode::UnknownType && matches!(self.phase, Phase::Live(_)) => {
-                return self.push(error_frame(error.id.as_ref(), error.code, &error.message, None));
+                return self.push(&error_frame(error.id.as_ref(), error.code, &error.message, None));
             }
             Err(error) => return self.bad_frame(error.id.as_ref(), error.code, &error.message),
         };
@@ -317,7 +317,7 @@ impl<C: Connection> Pump<C> {
         }
         if let Err(retry_after_ms) = self.commands.admit(self.shared.limits.commands(), now) {
             let text = "too many commands";
-            self.push(error_frame(frame.id.as_ref(), ErrorCode::RateLimited, text, Some(retry_after_ms)));
+            self.push(&error_frame(frame.id.as_ref(), ErrorCode::RateLimited, text, Some(retry_after_ms)));
             return self.note_refusal();
         }
         let waits = !matches!(frame.command, ClientCommand::SendMessage(_) | ClientCommand::Ping);
@@ -335,7 +335,7 @@ impl<C: Connection> Pump<C> {
             (true, ErrorCode::UnknownType) => (ErrorCode::Unauthenticated, "authenticate first"),
             _ => (code, message),
         };
-        self.push(error_frame(id, code, message, None));
+        self.push(&error_frame(id, code, message, None));
         if self.bad_frames.note(BAD_FRAMES_PER_MINUTE, 60_000, self.shared.now()) {
             self.close(CloseReason::Abuse);
         }
@@ -403,7 +403,7 @@ impl<C: Connection> Pump<C> {
         match done {
             Done::Answered(frame) => {
                 self.flush_answers();
-                frame.into_iter().for_each(|frame| self.push(frame));
+                frame.into_iter().for_each(|frame| self.push(&frame));
             }
             Done::Follow(id, followed, after) => {
                 let Phase::Live(session) = &mut self.phase else { return };
@@ -423,7 +423,7 @@ impl<C: Connection> Pump<C> {
                 self.heartbeat = heartbeat;
                 self.expires_at = session.caller().identity().expires_at;
                 let welcome = self.welcome(&session);
-                self.push(welcome.frame(id.as_ref()));
+                self.push(&welcome.frame(id.as_ref()));
                 self.phase = Phase::Live(Box::new(session));
                 self.alive_at = Instant::now();
                 self.ping_at = self.alive_at + self.shared.timing.heartbeat;
@@ -453,7 +453,7 @@ impl<C: Connection> Pump<C> {
             Ok(identity) if identity.user == *session.caller().user() => {
                 self.expires_at = identity.expires_at;
                 let welcome = self.welcome(session);
-                self.push(welcome.frame(id));
+                self.push(&welcome.frame(id));
                 let next = self.next_deadline();
                 self.timer.as_mut().reset(next);
             }
@@ -463,7 +463,7 @@ impl<C: Connection> Pump<C> {
     }
 
     fn refuse(&mut self, id: Option<&RequestId>, error: &Error) {
-        self.push(auth_error_frame(id, error.code(), &error.to_string()));
+        self.push(&auth_error_frame(id, error.code(), &error.to_string()));
         self.close(match error.code() {
             ErrorCode::RateLimited => CloseReason::Flood,
             // Nothing is wrong with the token: come again.
@@ -476,7 +476,7 @@ impl<C: Connection> Pump<C> {
     fn answer(&mut self, id: Option<&RequestId>, outcome: Result<Answer, Error>) {
         self.flush_answers();
         if let Some(frame) = answer_frame(id, outcome) {
-            self.push(frame);
+            self.push(&frame);
         }
     }
 }

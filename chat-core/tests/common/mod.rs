@@ -1,5 +1,6 @@
 //! Engines for tests.
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 
