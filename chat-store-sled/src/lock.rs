@@ -38,6 +38,14 @@ impl DirectoryLock {
     }
 }
 
+impl Drop for DirectoryLock {
+    fn drop(&mut self) {
+        // Closing alone does not release it while a process that is just being started still has the descriptor. An
+        // error leaves that to the closing.
+        let _ = self.0.unlock();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

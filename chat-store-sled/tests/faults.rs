@@ -351,14 +351,10 @@ struct SmallDisk(tempfile::TempDir);
 impl SmallDisk {
     fn mount() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=40m", "tmpfs"]).arg(dir.path()).output();
-        let mounted = mounted.expect("this test needs the command mount");
-        assert!(
-            mounted.status.success(),
-            "this test mounts a small filesystem and has to run as root (in a container: with CAP_SYS_ADMIN): {}",
-            String::from_utf8_lossy(&mounted.stderr)
-        );
+        let path = dir.path().to_str().unwrap();
+        as_root(&["mount", "-t", "tmpfs", "-o", "size=40m,mode=1777", "tmpfs", path]).unwrap_or_else(|error| {
+            panic!("this test mounts a small filesystem, for which it has to be root or allowed to sudo: {error}")
+        });
         Self(dir)
     }
 
@@ -378,7 +374,19 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(self.path()).output();
+        // What stays mounted is in the way of deleting the directory, which is reported nowhere either.
+        let _ = as_root(&["umount", "--lazy", self.path().to_str().unwrap()]);
+    }
+}
+
+/// Runs a command, if need be with the rights of root.
+fn as_root(command: &[&str]) -> Result<(), String> {
+    let root = fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+    let command = if root { command.to_vec() } else { [&["sudo", "-n"], command].concat() };
+    let run = Command::new(command[0]).args(&command[1..]).output().map_err(|error| error.to_string())?;
+    match run.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&run.stderr).into_owned()),
     }
 }
 
