@@ -41,6 +41,8 @@
 //! * `accounts`: own accounts, for those who have no users of their own.
 //! * `testing`: for authors of stores, buses and transports.
 
+#![cfg_attr(not(feature = "engine"), allow(rustdoc::broken_intra_doc_links))]
+
 pub mod domain;
 pub mod id;
 pub mod time;

@@ -21,6 +21,7 @@ mod caller;
 mod cell;
 mod cluster;
 mod error;
+mod flag;
 mod ids;
 mod operations;
 mod outbox;
@@ -37,6 +38,11 @@ mod tail;
 mod upkeep;
 mod users;
 mod writer;
+
+/// The atomics of `flag.rs`, which a test replaces by ones that explore every interleaving.
+mod sync {
+    pub(crate) use std::sync::atomic::{AtomicBool, Ordering};
+}
 
 use std::{
     fmt,

@@ -2,20 +2,13 @@
 //!
 //! Log entries are not in here: a room that has some only marks itself, and the session pulls after its cursor.
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::Waker,
-};
+use std::{collections::VecDeque, sync::Arc, task::Waker};
 
 use bytes::Bytes;
 use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 
-use super::cell::Cell;
+use super::{cell::Cell, flag::Flag};
 use crate::{close::CloseReason, id::Seq};
 
 /// The part of a connection that other tasks reach.
@@ -123,7 +116,7 @@ impl Outbox {
 /// One subscription's mark in its room: set when the room has news that the session has not looked at.
 #[derive(Debug)]
 pub(crate) struct Mark {
-    dirty: AtomicBool,
+    news: Flag,
     /// The subscription's place in its session.
     slot: u32,
     outbox: Arc<Outbox>,
@@ -131,15 +124,12 @@ pub(crate) struct Mark {
 
 impl Mark {
     pub(crate) fn new(slot: u32, outbox: Arc<Outbox>) -> Self {
-        Self { dirty: AtomicBool::new(false), slot, outbox }
+        Self { news: Flag::default(), slot, outbox }
     }
 
     /// Called after news was added to the ring. One swap for a session that has not looked yet.
-    ///
-    /// Both sides use a read-modify-write: whichever comes second sees the other. So either the session's
-    /// clearing comes second and its look at the ring finds the news, or this swap does and wakes it again.
     pub(crate) fn set(&self) {
-        if !self.dirty.swap(true, Ordering::AcqRel) {
+        if self.news.raise() {
             self.outbox.waiting.lock().dirty.push(self.slot);
             self.outbox.waker.wake();
         }
@@ -147,6 +137,6 @@ impl Mark {
 
     /// Called before looking at the ring.
     pub(crate) fn clear(&self) {
-        self.dirty.swap(false, Ordering::AcqRel);
+        self.news.lower();
     }
 }

@@ -19,10 +19,6 @@ use crate::{
 
 /// Queues a request and sees to it that somebody writes.
 pub(crate) fn submit(shared: &Arc<Shared>, cell: &Arc<Cell>, pending: Pending) {
-    if shared.connections.is_draining() && shared.connections.count() == 0 {
-        // Nobody is left to be answered; what comes now came too late.
-        return pending.reply.tell(Err(Error::Unavailable));
-    }
     if cell.submit(pending) {
         tokio::spawn(run(shared.clone(), cell.clone()));
     }
