@@ -201,6 +201,7 @@ impl OrderedKv for SledKv {
     }
 
     fn has_space(&self) -> bool {
+        self.space.lay_ballast();
         self.space.has_room()
     }
 
@@ -323,7 +324,8 @@ mod tests {
 
     fn kv(dir: &Path) -> SledKv {
         let lock = DirectoryLock::acquire(dir).unwrap();
-        let space = SpaceGuard::new(dir, Reserve { bytes: 0, percent: 0, ballast_bytes: 0 });
+        let space =
+            SpaceGuard::new(dir, Reserve { bytes: Some(0), percent: Some(0), ballast_bytes: Some(0) });
         let database = open_database(dir, 1 << 20).unwrap();
         SledKv::new(dir, database, lock, space, Faults::default()).unwrap()
     }

@@ -9,22 +9,23 @@ pub const VALUE_BYTES_MAX: usize = 7_000;
 /// Bytes of one key: the longest key of the layout with room to spare. Over it: the batch is refused.
 pub const KEY_BYTES_MAX: usize = 256;
 
-/// Changes in one batch. A batch stops all reads while it is applied, some 17 µs a change. The group commit keeps to
-/// [`chat_core::limits::STORE_GROUP_OPS_MAX`]; one commit of many very long texts may need more. Over it: the batch
-/// is refused.
+/// Changes in one batch. A batch stops all reads while it is applied, some 17 µs a change. The group commit keeps
+/// to [`chat_core::limits::STORE_GROUP_OPS_MAX`]; one commit of many very long texts may need more. Over it: the
+/// batch is refused.
 pub const BATCH_CHANGES_MAX: usize = 10_000;
 
 /// Default size of sled's page cache. Expect about three times as much resident memory.
 pub const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Default free space below which writes are refused: a group of commits writes a few megabytes at most, the
-/// rest is for whatever else fills the disk between two looks.
+/// Default free space below which writes are refused (on a small filesystem a quarter of it): a group of commits
+/// writes a few megabytes at most, the rest is for whatever else fills the disk between two looks.
 pub const RESERVE_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Default share of the filesystem below which writes are refused, where that is more.
 pub const RESERVE_PERCENT: u8 = 5;
 
-/// Default size of the file that gives way when the store has to open on a full disk: opening writes a snapshot,
+/// Default size of the file that gives way when the store has to open on a full disk (on a small filesystem an
+/// eighth of it): opening writes a snapshot,
 /// about 30 bytes for every page of the data.
 pub const BALLAST_BYTES: u64 = 64 * 1024 * 1024;
 

@@ -7,11 +7,7 @@ use chat_core::{
     time::{Clock, SystemClock},
 };
 
-use crate::{
-    OpenError, SledKv, SledStore,
-    limits::{BALLAST_BYTES, CACHE_BYTES, RESERVE_BYTES, RESERVE_PERCENT},
-    space::Reserve,
-};
+use crate::{OpenError, SledKv, SledStore, limits::CACHE_BYTES, space::Reserve};
 
 /// How to open a store; every setting has a default.
 ///
@@ -41,7 +37,7 @@ impl Default for SledOptions {
         Self {
             durability: Durability::default(),
             cache_bytes: CACHE_BYTES,
-            reserve: Reserve { bytes: RESERVE_BYTES, percent: RESERVE_PERCENT, ballast_bytes: BALLAST_BYTES },
+            reserve: Reserve::default(),
             any_filesystem: false,
             accept_loss: false,
             clock: SharedClock(Arc::new(SystemClock)),
@@ -69,22 +65,24 @@ impl SledOptions {
         self
     }
 
-    /// Writes are refused while less than this is free, in bytes. Default: 256 MiB.
+    /// Writes are refused while less than this is free, in bytes. Default: 256 MiB, on a filesystem below 1 GiB a
+    /// quarter of it.
     pub const fn reserve_bytes(mut self, bytes: u64) -> Self {
-        self.reserve.bytes = bytes;
+        self.reserve.bytes = Some(bytes);
         self
     }
 
     /// Writes are refused while less than this share of the filesystem is free, in percent, where that is more
     /// than the bytes. Default: 5.
     pub const fn reserve_percent(mut self, percent: u8) -> Self {
-        self.reserve.percent = percent;
+        self.reserve.percent = Some(percent);
         self
     }
 
-    /// The size of the file that is deleted to open on a full disk, in bytes; 0 for none. Default: 64 MiB.
+    /// The size of the file that is deleted to open on a full disk, in bytes; 0 for none. Default: 64 MiB, on
+    /// a filesystem below 512 MiB an eighth of it.
     pub const fn ballast_bytes(mut self, bytes: u64) -> Self {
-        self.reserve.ballast_bytes = bytes;
+        self.reserve.ballast_bytes = Some(bytes);
         self
     }
 
