@@ -8,7 +8,7 @@ use clap::Parser;
 ///
 /// Without any argument it creates ./chat-data, listens on 127.0.0.1:8080 and says so.
 #[derive(Debug, Clone, Parser)]
-#[command(version, after_help = AFTER_HELP)]
+#[command(version, after_help = AFTER_HELP, after_long_help = AFTER_LONG_HELP)]
 pub(crate) struct Args {
     /// Configuration file (TOML)
     #[arg(long, value_name = "FILE")]
@@ -25,4 +25,11 @@ pub(crate) struct Args {
 
 const AFTER_HELP: &str = "Every key of the configuration file can be set by an environment variable, which wins \
 over the file: CHAT_LISTEN for `listen`, CHAT_LIMITS__MESSAGES_PER_MINUTE for `limits.messages_per_minute`, \
-CHAT_DEFAULT_ROOMS=lobby,help for a list. Flags win over both.";
+CHAT_DEFAULT_ROOMS=lobby,help for a list. Flags win over both. `--help` shows every key.";
+
+const AFTER_LONG_HELP: &str = concat!(
+    "Every key of the configuration file can be set by an environment variable, which wins over the file:\n\
+     CHAT_LISTEN for `listen`, CHAT_LIMITS__MESSAGES_PER_MINUTE for `limits.messages_per_minute`,\n\
+     CHAT_DEFAULT_ROOMS=lobby,help for a list. Flags win over both.\n\n",
+    include_str!("../chat.example.toml"),
+);

@@ -268,6 +268,25 @@ mod tests {
     }
 
     #[test]
+    fn the_example_names_every_key_with_its_default() {
+        let example = include_str!("../../chat.example.toml");
+        let by_example = load(example, &[]).unwrap().config;
+        assert_eq!(format!("{by_example:?}"), format!("{:?}", load("", &[]).unwrap().config));
+        let mut section = String::new();
+        let named: Vec<String> = example
+            .lines()
+            .filter_map(|line| {
+                let line = line.trim_start_matches("# ");
+                if let Some((name, _)) = line.strip_prefix('[').and_then(|line| line.split_once(']')) {
+                    section = format!("{name}.");
+                }
+                line.split_once(" = ").map(|(key, _)| format!("{section}{key}"))
+            })
+            .collect();
+        assert_eq!(named, keys::KEYS);
+    }
+
+    #[test]
     fn every_key_can_be_given_by_file_and_by_environment() {
         let file = r#"
             listen = "0.0.0.0:1"
