@@ -3,6 +3,7 @@
 //! Starting is a list of steps, [`run`]; each has a file of its own:
 //!
 //! * [`args`], [`config`]: what the operator wants;
+//! * [`descriptors`]: how many connections the system permits;
 //! * [`data`]: the data folder and the signing key;
 //! * [`tokens`]: whose tokens are accepted;
 //! * [`http`]: what is answered;
@@ -14,6 +15,7 @@ mod accept;
 mod args;
 mod config;
 mod data;
+mod descriptors;
 mod http;
 mod limits;
 mod signals;
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Err(ConfigError(error)) => return fail(EXIT_CONFIG, &error),
     };
     start_log(config.log);
+    descriptors::raise_limit();
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

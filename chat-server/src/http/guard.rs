@@ -1,11 +1,14 @@
 //! What holds for every request: headers, a deadline, and refusals in one form.
 
+use std::panic::AssertUnwindSafe;
+
 use axum::{
     extract::Request,
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use chat_core::domain::ErrorCode;
+use futures::FutureExt;
 use http::{HeaderValue, StatusCode, header};
 
 use super::problem::Problem;
@@ -38,6 +41,15 @@ pub(super) async fn deadline(request: Request, next: Next) -> Response {
     match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::unavailable().into_response(),
+    }
+}
+
+/// The last resort: a bug ends its own request and nothing else. The panic itself is in the log already.
+pub(super) async fn last_resort(request: Request, next: Next) -> Response {
+    // What a handler shares with others it shares behind locks that do not break.
+    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(_) => Problem::new(ErrorCode::Internal, "the server is at fault").into_response(),
     }
 }
 

@@ -140,6 +140,7 @@ pub(crate) fn router(app: App, body_bytes: usize) -> Router {
         .route("/ws", get(ws::upgrade))
         .fallback(guard::not_found)
         .method_not_allowed_fallback(guard::method_not_allowed)
+        .layer(middleware::from_fn(guard::last_resort))
         .layer(middleware::from_fn(guard::headers))
         .with_state(app)
 }
