@@ -132,6 +132,7 @@ function connection() {
         authenticated = true;
         if (frame.epoch !== epoch) violation(`the epoch changed from ${epoch} to ${frame.epoch}`);
         counts.connections += 1;
+        say({ connected: frame.serverTime });
         counts.resent += unacked.length;
         for (const number of unacked) send(socket, number);
       } else {

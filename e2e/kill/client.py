@@ -2,8 +2,8 @@
 
 Settles (registers, makes or joins the room), says `ready`, and waits on standard input for `{"go": true}`. Then
 it sends its messages, a few at a time, through every loss of the connection, and waits for `{"until": N}`, the
-last entry that it has to see. On standard output it tells `ready`, `acked` (a running count), `violation`, `end`.
-Every entry that it is shown goes to the file VIEW and every ack to ACKS, in the order in which they came.
+last entry that it has to see. On standard output it tells `ready`, `connected` (with the server's time), `acked` (a
+running count), `violation`, `end`. Every entry that it is shown goes to the file VIEW and every ack to ACKS, in the order in which they came.
 """
 
 import argparse
@@ -135,6 +135,7 @@ class Client:
             if frame["epoch"] != self.epoch:
                 self.violation(f"the epoch changed from {self.epoch} to {frame['epoch']}")
             self.connections += 1
+            say(connected=frame["serverTime"])
             self.live_connection = True
             self.to_repeat = list(self.unacked)
             self.resent += len(self.to_repeat)

@@ -14,6 +14,7 @@ Needs nothing but Python's standard library, cargo, node and npm. Exits with 1 w
 import argparse
 import collections
 import contextlib
+import datetime
 import json
 import os
 import pathlib
@@ -59,8 +60,11 @@ class Server:
         clean = {key: value for key, value in os.environ.items() if not key.startswith("CHAT_")}
         self.environment = clean | {f"CHAT_{key}": str(value) for key, value in settings.items()}
         self.child = None
+        self.started = 0.0
 
     def start(self):
+        # To the millisecond, as the server tells times.
+        self.started = int(time.time() * 1000) / 1000
         self.child = subprocess.Popen(
             self.command, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log
         )
@@ -134,7 +138,9 @@ def kill_scenario(binary, python, node, folder, options, deadline, checks):
     begun = time.monotonic()
     chance = random.Random(options.seed)
     no_limits = ("MESSAGES_PER_MINUTE", "COMMANDS_PER_SECOND", "REGISTRATIONS_PER_HOUR", "LOGINS_PER_HOUR")
-    server = Server(binary, folder, **{f"LIMITS__{limit}": 0 for limit in no_limits})
+    # A client that is away while the other one sends everything is to get it all by replay.
+    limits = {limit: 0 for limit in no_limits} | {"RESUME_ENTRIES": 100_000}
+    server = Server(binary, folder, **{f"LIMITS__{limit}": value for limit, value in limits.items()})
     told = queue.Queue()
     clients = []
     with contextlib.ExitStack() as cleaning:
@@ -152,19 +158,30 @@ def kill_scenario(binary, python, node, folder, options, deadline, checks):
         kills = starting_kills = 0
         ordered = False
         next_kill = 1 + chance.randrange(max(1, total // (options.kills + 1)))
+        # Acks that each client got from the server that is running now.
+        since_start, started = collections.Counter(), 0.0
         for client in clients:
             client.order(go=True)
         while len(ends) < len(clients):
             name, what = take(told, server, deadline)
-            acked[name] = what.get("acked", acked[name])
-            if "violation" in what:
+            if "acked" in what:
+                acked[name] = what["acked"]
+                if name in since_start:
+                    since_start[name] += 1
+            elif "connected" in what:
+                if datetime.datetime.fromisoformat(what["connected"]).timestamp() >= started:
+                    since_start[name] = 0
+            elif "violation" in what:
                 violations.append(what["violation"])
             elif "end" in what:
                 ends[name] = what["end"]
             elif "gone" in what and name not in ends:
                 raise SystemExit(f"the {name} client ended with {what['gone']}: see {folder / name}.log")
             done = acked.total()
-            if kills < options.kills and done >= next_kill:
+            # Both clients are at it again, unless one has ended or the messages would not last for all kills.
+            both = all(since_start[c.name] > 0 or acked[c.name] == options.messages for c in clients)
+            both = both or total - done < 10 * (options.kills - kills)
+            if kills < options.kills and done >= next_kill and both:
                 # A few messages further on, wherever the server then is with them.
                 time.sleep(chance.uniform(0, 0.01))
                 server.kill()
@@ -175,6 +192,8 @@ def kill_scenario(binary, python, node, folder, options, deadline, checks):
                     server.kill()
                     starting_kills += 1
                     server.start()
+                since_start.clear()
+                started = server.started
                 next_kill = done + 1 + chance.randrange(max(1, (total - done) // (options.kills - kills + 1)))
             if done == total and not ordered:
                 ordered = True
