@@ -20,7 +20,7 @@ use crate::OpenError;
 pub(crate) const FILE: &str = "FORMAT";
 
 /// Where it is written before it gets its name.
-const TEMPORARY: &str = "FORMAT.tmp";
+pub(crate) const TEMPORARY: &str = "FORMAT.tmp";
 
 /// The engine that wrote the data.
 const ENGINE: &str = "sled-0.34";
@@ -108,7 +108,7 @@ pub(crate) fn sync_directory(dir: &Path) -> Result<(), OpenError> {
 
 /// Refuses a directory without `FORMAT` in which there is something that no store leaves behind.
 pub(crate) fn refuse_foreign(dir: &Path) -> Result<(), OpenError> {
-    const OURS: [&str; 6] = ["LOCK", "SYNCED", TEMPORARY, "ballast", "quarantine", "lost+found"];
+    const OURS: [&str; 7] = ["LOCK", "CREATING", "SYNCED", TEMPORARY, "ballast", "quarantine", "lost+found"];
     for entry in fs::read_dir(dir).map_err(OpenError::io(dir, "list it"))? {
         let name = entry.map_err(OpenError::io(dir, "list it"))?.file_name();
         let name = name.to_string_lossy();

@@ -13,6 +13,7 @@
 //! | values up to 7,000 bytes, keys up to 256 | larger pages go to files that are never synced | `limits.rs`, `kv.rs` |
 //! | small batches | all reads stand still while a batch is applied | [`KvStore`](chat_core::store::kv::KvStore), `limits.rs` |
 //! | `FORMAT`, and the name of the store in the data as well | opens lost data, and that of other versions, as a new empty store | `format.rs` |
+//! | `CREATING` marks a store that is not finished, and only such a one is ever begun anew | calls a store damaged when the power went in its first moments | `creation.rs` |
 //! | every batch has a number, and `SYNCED` knows the last one that was synced | takes a damaged place in its log for the end, and cuts off the rest | `mark.rs` |
 //! | unfinished snapshots are deleted; with damage, all snapshots go to `quarantine/` for a second try | a kill while opening can leave a snapshot that stops every later open | `quarantine.rs` |
 //! | writes stop while there is still space; `ballast` gives way to an open | refuses everything once the disk was full, and does not open then either | `space.rs` |
@@ -55,6 +56,7 @@
 
 #[cfg(feature = "accounts")]
 mod accounts;
+mod creation;
 mod error;
 mod filesystem;
 mod format;

@@ -13,7 +13,7 @@ use sled::{Db, Tree};
 use uuid::Uuid;
 
 use crate::{
-    OpenError, SledKv, SledOptions, filesystem, format,
+    OpenError, SledKv, SledOptions, creation, filesystem, format,
     format::Format,
     kv::{self, Refusal},
     lock::DirectoryLock,
@@ -46,10 +46,10 @@ pub(crate) fn open(dir: &Path, options: &SledOptions) -> Result<(SledKv, Found),
     }
     let lock = DirectoryLock::acquire(dir)?;
     let format = Format::read(dir)?;
-    if let Some(format) = &format
-        && !dir.join("db").exists()
-    {
-        return Err(data_missing(dir, format));
+    match &format {
+        Some(format) if !dir.join("db").exists() => return Err(data_missing(dir, format)),
+        Some(_) => creation::end(dir)?,
+        None => creation::begin(dir)?,
     }
     quarantine::delete_unfinished(dir)?;
     let space = SpaceGuard::new(dir, options.reserve);
@@ -127,7 +127,7 @@ fn identify(dir: &Path, kv: &SledKv, format: Option<&Format>, clock: &dyn Clock)
             data: stored.to_string(),
         }),
         (Some(format), None) => Err(data_missing(dir, format)),
-        // The process ended between the two steps of giving the name.
+        // Somebody deleted the file.
         (None, Some(stored)) => announce(dir, kv, stored, clock),
         (None, None) if kv.is_empty().map_err(OpenError::kv(dir))? => {
             let name = Uuid::now_v7();
@@ -143,7 +143,8 @@ fn identify(dir: &Path, kv: &SledKv, format: Option<&Format>, clock: &dyn Clock)
 fn announce(dir: &Path, kv: &SledKv, name: Uuid, clock: &dyn Clock) -> Result<(), OpenError> {
     kv.sync().map_err(OpenError::kv(dir))?;
     format::sync_directory(dir)?;
-    Format::new(name, clock.now()).write(dir)
+    Format::new(name, clock.now()).write(dir)?;
+    creation::end(dir)
 }
 
 fn data_missing(dir: &Path, format: &Format) -> OpenError {

@@ -141,7 +141,7 @@ fn a_foreign_sled_database_is_refused() {
 }
 
 #[test]
-fn a_store_that_was_interrupted_while_it_got_its_name_opens() {
+fn a_store_whose_format_was_deleted_gets_it_back() {
     let dir = tempfile::tempdir().unwrap();
     fill(dir.path(), 10);
     fs::rename(dir.path().join("FORMAT"), dir.path().join("FORMAT.tmp")).unwrap();

@@ -211,6 +211,34 @@ fn acked_overwrites_in_an_established_store_survive_the_loss_of_power() {
 }
 
 #[test]
+fn a_loss_of_power_while_a_store_is_created_leaves_one_that_opens() {
+    let work = tempfile::tempdir().unwrap();
+    let shim = recording::build_shim(work.path());
+    let mut random = Random::seeded(support::seed(7));
+    let mut bad = Vec::new();
+    for (number, keep) in [0, 50, 90].into_iter().cycle().take(30).enumerate() {
+        let round = work.path().join(format!("round-{number}"));
+        let (store, cut) = (round.join("store"), round.join("cut"));
+        let (acks, log) = (round.join("acks"), round.join("log"));
+        std::fs::create_dir_all(&store).unwrap();
+        let mut command = child::prepare("ring_writer", "with sync", &store, &acks);
+        recording::record(&mut command, &shim, &store, &acks, &log);
+        let process = child::start(command, &round.join("errors"));
+        while !store.join("LOCK").exists() {
+            std::thread::yield_now();
+        }
+        std::thread::sleep(Duration::from_micros(random.between(0, 12_000)));
+        process.kill();
+        let recording = Recording::read(&log);
+        recording.cut_power(&store, None, &cut, keep, &mut random);
+        if let Err(error) = check_ring(&cut, &recording.acks()) {
+            bad.push(format!("keeping {keep} %: {error}"));
+        }
+    }
+    assert_eq!(bad, [""; 0]);
+}
+
+#[test]
 fn without_the_sync_of_the_data_file_acked_messages_are_lost() {
     let outcome = cut_power(&APPENDS, "without sync", 5, true);
     assert!(!outcome.bad.is_empty(), "the model does not notice that nothing is synced");
