@@ -22,6 +22,7 @@ mod cell;
 mod cluster;
 mod error;
 mod flag;
+mod following;
 mod ids;
 mod operations;
 mod outbox;

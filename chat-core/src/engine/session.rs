@@ -6,18 +6,17 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use bytes::Bytes;
 
 use super::{
     caller::Caller,
-    cell::Cell,
     error::Error,
+    following::{Followed, Prepared, read_entries},
     operations::room_id,
     outbox::Outbox,
-    shared::{Readable, Registration, Shared},
+    shared::Registration,
     subscription::Subscription,
     tail::{After, PostedEntry},
 };
@@ -25,7 +24,7 @@ use crate::{
     auth::AuthError,
     domain::{Draft, Rejection, Sent},
     id::{RoomId, Seq, SessionId, UserId},
-    limits::{CATCH_UP_ENTRIES, PAGE_ITEMS_MAX, PULL_BYTES_MAX, PULL_FRAMES_MAX, RESUME_ROOMS_MAX},
+    limits::{PAGE_ITEMS_MAX, PULL_BYTES_MAX, PULL_FRAMES_MAX, RESUME_ROOMS_MAX},
     store::PageRequest,
     transport::Frame,
     wire::{Notice, ResumeFrom, SubscribeTo},
@@ -465,54 +464,5 @@ impl Budget {
 
     fn is_spent(&self) -> bool {
         self.frames == 0 || self.bytes == 0
-    }
-}
-
-/// A room that is about to be followed, and by whom.
-pub(crate) struct Prepared {
-    shared: Arc<Shared>,
-    user: UserId,
-    room: RoomId,
-}
-
-/// A room that may be followed.
-pub(crate) struct Followed {
-    cell: Arc<Cell>,
-    /// The head at which the user was allowed to read.
-    allowed_at: Seq,
-    hidden_until: Seq,
-}
-
-impl Prepared {
-    pub(crate) fn new(shared: Arc<Shared>, user: UserId, room: RoomId) -> Self {
-        Self { shared, user, room }
-    }
-
-    /// Whether the user may follow the room, and from where.
-    pub(crate) async fn check(self) -> Result<Followed, Error> {
-        let cell = self.shared.open(&self.room).await?;
-        let Readable { room, member, at } = self.shared.readable(&cell, &self.user).await?;
-        let hidden_until = member.map_or(Seq::ZERO, |member| room.hidden_until(member.joined));
-        Ok(Followed { cell, allowed_at: at, hidden_until })
-    }
-}
-
-/// Reads on after a cursor, for as long as it takes: a store that fails is asked again, ever more slowly.
-async fn read_entries(shared: Arc<Shared>, room: RoomId, cursor: Seq) -> Vec<Arc<PostedEntry>> {
-    let mut pause = Duration::from_millis(50);
-    loop {
-        let read = shared.store.entries(&room, cursor, CATCH_UP_ENTRIES, PULL_BYTES_MAX).await;
-        let named = match read {
-            Ok(entries) => shared.named(entries).await,
-            Err(error) => Err(error),
-        };
-        match named {
-            // There is something after the cursor, or nobody would ask; a store that does not show it yet will.
-            Ok(posted) if posted.is_empty() => {}
-            Ok(posted) => return posted,
-            Err(error) => tracing::warn!(%error, "can't read on for a session that is behind"),
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_secs(5));
     }
 }
