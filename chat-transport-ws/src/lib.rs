@@ -22,6 +22,7 @@
 //!
 //! A token is never taken from the query string, since addresses end up in logs.
 
+pub mod client;
 pub mod config;
 pub mod connection;
 mod gate;

@@ -49,3 +49,26 @@ pub const REFUSAL_LINGER: Duration = Duration::from_millis(500);
 
 /// Pause after the operating system refused to accept (no file descriptors left, as a rule).
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Commands that a client keeps until they are answered. Over it the caller gets an error.
+pub const OUTBOX_COMMANDS_MAX: usize = 1_024;
+
+/// Bytes of commands that a client keeps until they are answered. Over it the caller gets an error.
+pub const OUTBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Events that wait in a client to be taken. At the bound it stops reading from the server, which then holds
+/// its cursors where they are.
+pub const EVENTS_MAX: usize = 256;
+
+/// Rooms of which a client remembers how far it has come. Over it the one that was silent longest is forgotten.
+pub const CURSORS_MAX: usize = 2_000;
+
+/// Rooms that a client resumes at a time: what the server takes in one `authenticate`. Those over it that were
+/// silent longest are reported as to be loaded anew.
+pub const RESUME_ROOMS_MAX: usize = 500;
+
+/// Longest frame that a client takes from a server: a page of history with its framing, with room to spare.
+pub const SERVER_FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How long a client gives dialling, handshake and authentication together.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
