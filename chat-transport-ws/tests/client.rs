@@ -1,5 +1,5 @@
 //! The client against a server that follows a script, in virtual time.
-#![allow(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed expectation is a failed test")]
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -323,7 +323,7 @@ async fn a_refused_token_is_not_tried_again_until_there_is_another() {
 async fn a_source_of_tokens_is_asked_once_after_a_refusal() {
     let tokens = Arc::new(std::sync::Mutex::new(vec!["t3", "t2", "t1"]));
     let source = move || {
-        let token = tokens.lock().unwrap().pop().map(|token| chat_core::auth::Secret::new(token));
+        let token = tokens.lock().unwrap().pop().map(chat_core::auth::Secret::new);
         async move { token }
     };
     let (dialled, accepted) = mpsc::unbounded_channel();
