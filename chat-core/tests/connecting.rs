@@ -163,3 +163,19 @@ async fn draining_answers_what_is_pending_says_goodbye_and_closes_with_1001() {
     shutdown.await.unwrap().unwrap();
     assert_eq!(engine.connections(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_takes_nothing_is_let_go_when_draining() {
+    let engine = engine().await;
+    let mut alice = TestClient::connect(&engine, "alice").await;
+    let room = alice.create_room("Lobby").await;
+    let mut stalled = TestClient::connect(&engine, "bob").await;
+    stalled.join(&room).await;
+    for _ in 0..100 {
+        alice.send(&room, "x").await;
+    }
+    drop(alice);
+    let began = tokio::time::Instant::now();
+    engine.shutdown(Duration::from_secs(30)).await.unwrap();
+    assert_eq!((engine.connections(), began.elapsed().as_secs()), (0, 2));
+}

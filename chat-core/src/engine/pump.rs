@@ -154,8 +154,6 @@ impl<C: Connection> Pump<C> {
                 let mut tell =
                     |outgoing: super::session::Outgoing| queue.push(outgoing.frame(&user).framed(framing));
                 moved = session.poll_pull(cx, &mut tell).is_ready();
-            } else {
-                self.outbox.register(cx.waker());
             }
         }
         let before = self.queue.bytes();
@@ -234,6 +232,8 @@ impl<C: Connection> Future for Pump<C> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
+        // Orders and answers wake a connection even while it waits for its peer to take something.
+        this.outbox.register(cx.waker());
         for _ in 0..ROUNDS_MAX {
             if let Phase::Closing(reason, until) = this.phase {
                 return this.poll_close(cx, reason, until);
