@@ -8,7 +8,7 @@ mod support;
 
 use std::{io::Write, process::Command};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use support::{BASE, Home, Server, binary, message, ws::Ws};
 
 /// Mounts a tmpfs on the data folder and becomes the server.
@@ -26,6 +26,17 @@ fn start() -> Server {
     command.arg(binary().get_program()).arg("--config").arg(home.path().join("chat.toml"));
     command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(home.data());
     home.start_as(command)
+}
+
+/// Asks again and again until the answer is of that type.
+async fn until(ws: &mut Ws, kind: &str, frame: Value) -> Value {
+    for _ in 0..1_000_000 {
+        let answer = ws.ask(frame.clone()).await;
+        if answer["type"] == kind {
+            return answer;
+        }
+    }
+    panic!("never answered by {kind}");
 }
 
 #[tokio::test]
@@ -49,12 +60,7 @@ async fn a_full_disk_refuses_sends_and_recovers_without_a_restart() {
     let mut refused = message(2, "lobby", "during");
     refused["clientMessageId"] = json!("k");
     // The store looks at the space it has now and then.
-    let refusal = loop {
-        let answer = ws.ask(message(3, "lobby", "filling")).await;
-        if answer["type"] == "error" {
-            break answer;
-        }
-    };
+    let refusal = until(&mut ws, "error", message(3, "lobby", "filling")).await;
     assert_eq!(
         refusal,
         json!({ "type": "error", "id": 3, "code": "unavailable", "message": "the service is unavailable, try again" })
@@ -71,13 +77,7 @@ async fn a_full_disk_refuses_sends_and_recovers_without_a_restart() {
     assert!(!texts.contains(&json!("during")));
 
     std::fs::remove_file(&filler).unwrap();
-    let ack = loop {
-        let answer = ws.ask(refused.clone()).await;
-        if answer["type"] == "ack" {
-            break answer;
-        }
-        tokio::task::yield_now().await;
-    };
+    let ack = until(&mut ws, "ack", refused).await;
     assert_eq!(ack["duplicate"], json!(false), "what was refused was not stored");
     assert_eq!(server.get("/readyz").send().status, 200);
     assert_eq!(server.post("/api/auth/register", &body).send().status, 201);
