@@ -13,7 +13,7 @@ use chat_core::{
         AccountError, AccountStore, Accounts, FieldError, Grant, HashingCost, Registration, TokenKeys,
     },
     auth::{AuthError, Secret},
-    store::kv::MemoryStore,
+    store::{Maintenance, kv::MemoryStore},
     time::{Clock, Timestamp},
 };
 use futures::future::join_all;
@@ -221,6 +221,7 @@ async fn a_login_that_is_not_renewed_for_seven_days_is_over_and_swept_away() {
     world.pass(week);
     assert_eq!(world.accounts.refresh(&second.refresh_token).await.unwrap_err(), AccountError::TokenExpired);
     world.accounts.sweep().await.unwrap();
+    assert_eq!(world.store.verify().await.unwrap(), Vec::<String>::new());
     assert_eq!(world.store.family(first.family).await.unwrap(), None);
     assert_eq!(world.accounts.refresh(&second.refresh_token).await.unwrap_err(), AccountError::InvalidToken);
 }

@@ -1,12 +1,12 @@
 //! Accounts and logins over the layout.
 
-use std::ops::ControlFlow;
+use std::{collections::BTreeSet, ops::ControlFlow};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    KvStore, OrderedKv,
+    Direction, KvStore, OrderedKv,
     group::{GuardedRows, Refusal, Request},
     keys::{self, table},
     values::{self, v1},
@@ -71,8 +71,7 @@ impl<K: OrderedKv> AccountStore for KvStore<K> {
 
     async fn account_with_email(&self, email: &Email) -> Result<Option<UserId>, StoreError> {
         let key = email_key(email);
-        let found = move |row: Vec<u8>| values::decode::<v1::Named<'_>>(&row)?.id.user();
-        self.read(move |shared| shared.rows.view().get(&key)?.map(found).transpose()).await
+        self.read(move |shared| shared.rows.view().get(&key)?.map(|row| named(&row)).transpose()).await
     }
 
     async fn create_family(&self, family: Family) -> Result<(), StoreError> {
@@ -120,8 +119,59 @@ impl<K: OrderedKv> AccountStore for KvStore<K> {
     }
 }
 
+/// What is kept twice about accounts, compared: each has a profile and holds its address, no address and no login
+/// is left over.
+pub(super) fn differences<K: OrderedKv>(kv: &K) -> Result<Vec<String>, StoreError> {
+    let mut differences = Vec::new();
+    let mut held = BTreeSet::new();
+    for (key, row) in rows(kv, table::ACCOUNT)? {
+        let account = decode_account(&row)?;
+        if key != account_key(&account.user) {
+            differences.push(format!("the account of {} stands under another key", account.user));
+        }
+        let profile = kv.get(&keys::user(&keys::user16(&account.user)))?;
+        if profile.map(|row| values::decode_user(&row)).transpose()?.is_none_or(|user| user.external) {
+            differences.push(format!("the account of {} has no profile of its own", account.user));
+        }
+        let holder = kv.get(&email_key(&account.email))?.map(|row| named(&row)).transpose()?;
+        if holder.as_ref() == Some(&account.user) {
+            held.insert(email_key(&account.email));
+        } else {
+            differences.push(format!("the account of {} does not hold its address", account.user));
+        }
+    }
+    for (key, row) in rows(kv, table::EMAIL)? {
+        if !held.contains(&key) {
+            differences.push(format!("an address belongs to {}, whose account has another", named(&row)?));
+        }
+    }
+    for (key, row) in rows(kv, table::FAMILY)? {
+        let family = decode_family(id_of(&key)?, &row)?;
+        if kv.get(&account_key(&family.user))?.is_none() {
+            differences.push(format!("login {} belongs to {}, who has no account", family.id, family.user));
+        }
+    }
+    Ok(differences)
+}
+
+/// A row.
+type KeyValue = (Vec<u8>, Vec<u8>);
+
+fn rows<K: OrderedKv>(kv: &K, table: u8) -> Result<Vec<KeyValue>, StoreError> {
+    let mut rows = Vec::new();
+    kv.scan(&[table], &[table + 1], Direction::Ascending, &mut |key, row| {
+        rows.push((key.to_vec(), row.to_vec()));
+        ControlFlow::Continue(())
+    })?;
+    Ok(rows)
+}
+
+fn named(row: &[u8]) -> Result<UserId, StoreError> {
+    values::decode::<v1::Named<'_>>(row)?.id.user()
+}
+
 struct Looked {
-    over: Vec<(Vec<u8>, Vec<u8>)>,
+    over: Vec<KeyValue>,
     next: Option<FamilyId>,
 }
 
@@ -204,4 +254,37 @@ fn decode_family(id: FamilyId, row: &[u8]) -> Result<Family, StoreError> {
         created_at: Timestamp::from_millis(row.created_at),
         rotated_at: Timestamp::from_millis(row.rotated_at),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::kv::{KvBatch, MemKv};
+
+    #[test]
+    fn what_contradicts_itself_is_named() {
+        let user = UserId::parse("ann").unwrap();
+        let account = Account {
+            user: user.clone(),
+            email: Email::parse("ann@example.org").unwrap(),
+            password: PasswordHash::from_stored("x"),
+        };
+        let other = Email::parse("other@example.org").unwrap();
+        let family =
+            Family::begin(FamilyId::from_bytes([7; 16]), UserId::parse("bob").unwrap(), Timestamp::default());
+        let kv = MemKv::new();
+        let changes = vec![
+            (account_key(&user), Some(encode_account(&account).unwrap())),
+            (email_key(&other), Some(values::encode_named("ann").unwrap())),
+            (family_key(family.id), Some(encode_family(&family).unwrap())),
+        ];
+        kv.apply(KvBatch { changes }).unwrap();
+        let expected = [
+            "the account of ann has no profile of its own",
+            "the account of ann does not hold its address",
+            "an address belongs to ann, whose account has another",
+            "login 07070707-0707-0707-0707-070707070707 belongs to bob, who has no account",
+        ];
+        assert_eq!(differences(&kv).unwrap(), expected);
+    }
 }

@@ -29,6 +29,8 @@ pub(super) fn verify<K: OrderedKv>(kv: &K) -> Result<Vec<String>, StoreError> {
     check.texts()?;
     check.markers()?;
     check.sent()?;
+    #[cfg(feature = "accounts")]
+    check.differences.extend(super::accounts::differences(kv)?);
     Ok(check.differences)
 }
 
