@@ -29,7 +29,6 @@ use std::{
 
 use chat_core::{
     accounts::{AccountError, Accounts, HashingCost, TokenKeys},
-    domain::RoomSpec,
     engine::{Engine, RateTable},
     store::Maintenance,
     time::{Clock, SystemClock},
@@ -91,8 +90,10 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         .build()
         .await?;
     for room in &config.default_rooms {
-        let spec = RoomSpec { owned: false, ..RoomSpec::public(room.as_str())? };
-        engine.ensure_room(room.clone(), spec).await?;
+        // Tried again whenever somebody registers; rooms that are there already do not wait for it.
+        if let Err(error) = http::ensure_default_room(&engine, room).await {
+            tracing::warn!(%room, %error, "a default room could not be set up");
+        }
     }
     let listener = TcpListener::bind(config.listen)
         .await

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chat_core::{
     auth::{AuthError, Authenticator, Hello, Identity, JwtAuthenticator, JwtRules},
+    id::UserId,
     time::Clock,
 };
 
@@ -35,7 +36,12 @@ impl Tokens {
 
     fn check(&self, token: &str) -> Result<Identity, AuthError> {
         match (self.own.check(token), &self.external) {
-            (Err(AuthError::Invalid), Some(external)) => external.check(token),
+            (Err(AuthError::Invalid), Some(external)) => {
+                // Nobody is who acts for the operator; no issuer may hand that out.
+                external.check(token).and_then(|identity| {
+                    if identity.user == UserId::nobody() { Err(AuthError::Invalid) } else { Ok(identity) }
+                })
+            }
             (own, _) => own,
         }
     }

@@ -119,6 +119,19 @@ fn an_address_in_use_is_said_and_ends_with_exit_code_1() {
 }
 
 #[test]
+fn a_default_room_whose_name_somebody_has_taken_does_not_keep_the_server_from_starting() {
+    let server = Server::start();
+    let ann = server.register("ann");
+    let body = serde_json::json!({ "name": "help" });
+    assert_eq!(server.post("/api/rooms", &body).bearer(&ann.token).send().status, 201);
+    let server = server.kill_and_restart_with(&format!("default_rooms = [\"lobby\", \"help\"]\n{BASE}"));
+    assert!(server.log().contains("a default room could not be set up"));
+    let bob = server.register("bob");
+    let rooms = server.get("/api/rooms?scope=mine").bearer(&bob.token).send().json();
+    assert_eq!(rooms["items"].as_array().unwrap().len(), 1, "the other default room is joined");
+}
+
+#[test]
 fn a_data_folder_in_use_is_said_and_ends_with_exit_code_1() {
     let server = Server::start();
     let mut command = binary();

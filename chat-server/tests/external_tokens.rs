@@ -72,6 +72,7 @@ fn their_rules_are_held() {
         ("iss", json!("others"), "invalid_token"),
         ("aud", json!("mail"), "invalid_token"),
         ("sub", json!("not an id"), "invalid_token"),
+        ("sub", json!("-"), "invalid_token"),
         ("exp", json!(1_000_000_000), "token_expired"),
         ("nbf", json!(FOREVER), "invalid_token"),
     ] {

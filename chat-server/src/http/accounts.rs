@@ -9,7 +9,10 @@ use axum::{
 use chat_core::{
     accounts::{Grant, Registration},
     auth::{Identity, Secret},
-    wire::{ClientCommand, rfc3339},
+    domain::{ErrorCode, RoomSpec},
+    engine::{Caller, Engine, Error},
+    id::RoomId,
+    wire::rfc3339,
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -106,11 +109,25 @@ async fn join_default_rooms(app: &App, grant: &Grant) {
         Err(error) => return tracing::warn!(%error, "a new account could not join the default rooms"),
     };
     for room in app.default_rooms() {
-        let join = ClientCommand::JoinRoom(room.as_str().to_owned());
-        if let Err(error) = caller.perform(join).await {
+        if let Err(error) = join_default_room(app, &caller, room).await {
             tracing::warn!(%room, %error, "a new account could not join a default room");
         }
     }
+}
+
+async fn join_default_room(app: &App, caller: &Caller, room: &RoomId) -> Result<(), Error> {
+    match caller.join(room).await {
+        Err(error) if error.code() == ErrorCode::NotFound => {
+            ensure_default_room(app.engine(), room).await?;
+            caller.join(room).await.map(drop)
+        }
+        joined => joined.map(drop),
+    }
+}
+
+/// Makes sure that a default room is there: public, under the name that is its id, owned by nobody.
+pub(crate) async fn ensure_default_room(engine: &Engine, room: &RoomId) -> Result<(), Error> {
+    engine.ensure_room(room.clone(), RoomSpec::public(room.as_str())?).await
 }
 
 #[derive(Serialize)]

@@ -30,6 +30,7 @@ use chat_core::{
 use chat_store_sled::SledStore;
 use chat_transport_ws::{Gate, WsConfig};
 
+pub(crate) use self::accounts::ensure_default_room;
 use self::{client::ClientAddress, problem::Problem};
 use crate::{config::Network, limits::BODY_BYTES_MIN, tokens::Tokens};
 

@@ -30,14 +30,13 @@ pub struct Server {
 /// Where a server keeps its things, also while it does not run.
 pub struct Home {
     dir: TempDir,
-    config: String,
 }
 
 impl Home {
     pub fn new(config: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("chat.toml"), config).unwrap();
-        Self { dir, config: config.to_owned() }
+        Self { dir }
     }
 
     pub fn path(&self) -> &Path {
@@ -102,11 +101,14 @@ impl Server {
     pub fn kill_and_restart(mut self) -> Self {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        let home = Home {
-            dir: std::mem::replace(&mut self.home.dir, tempfile::tempdir().unwrap()),
-            config: self.home.config.clone(),
-        };
-        home.start()
+        let empty = Home { dir: tempfile::tempdir().unwrap() };
+        std::mem::replace(&mut self.home, empty).start()
+    }
+
+    /// The same, with another configuration.
+    pub fn kill_and_restart_with(self, config: &str) -> Self {
+        std::fs::write(self.home.path().join("chat.toml"), config).unwrap();
+        self.kill_and_restart()
     }
 
     /// Sends a signal.
