@@ -89,7 +89,7 @@ impl Model {
     }
 }
 
-fn observed(outcome: Result<Outcome, Rejection>) -> Expected {
+fn observed(outcome: &Result<Outcome, Rejection>) -> Expected {
     match outcome {
         Ok(Outcome::Created(seq) | Outcome::Joined(seq) | Outcome::Left(seq)) => Expected::At(seq.get()),
         Ok(Outcome::Sent(sent)) if sent.duplicate => Expected::Repeat(sent.seq.get()),
@@ -145,7 +145,7 @@ proptest! {
             let mut plan = Plan::on(&room, gathered, &MembersOnly, TextRules::default());
             for (user, ask) in batch {
                 let outcome = plan.decide(&request(user, ask, at as i64));
-                prop_assert_eq!(observed(outcome), model.ask(user, ask));
+                prop_assert_eq!(observed(&outcome), model.ask(user, ask));
             }
             let planned_on = room.head;
             if let Some(commit) = plan.into_commit() {

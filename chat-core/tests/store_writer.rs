@@ -66,7 +66,9 @@ async fn planned(store: &Store, id: &str, requests: &[Request]) -> Commit {
     let stored = store.room(&room(id)).await.unwrap().unwrap();
     let rows = store.gather(&room(id), &needs).await.unwrap();
     let mut plan = Plan::on(&stored, rows, &MembersOnly, TextRules::default());
-    requests.iter().for_each(|request| drop(plan.decide(request).unwrap()));
+    for request in requests {
+        plan.decide(request).unwrap();
+    }
     plan.into_commit().unwrap()
 }
 
