@@ -74,12 +74,16 @@ impl Options {
             pages: 20_000,
             only: None,
         };
+        // cargo says that this is a benchmark; when it only tests that benchmarks run, it does not.
+        if !args.iter().any(|arg| arg == "--bench") {
+            options.shorten();
+        }
         let mut args = args.iter().map(String::as_str);
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value; {USAGE}"));
             match arg {
-                // What cargo adds.
-                "--bench" => {}
+                // The other benchmarks take `--test` to be run once.
+                "--bench" | "--test" => {}
                 "--quick" => options.shorten(),
                 "--json" => options.json = true,
                 "--only" => options.only = Some(Part::parse(value()?)?),

@@ -74,7 +74,7 @@ pub(crate) async fn measure(
     let load = load_cpu.as_secs_f64() / options.sending.as_secs_f64() * 100.0;
     Ok(Row {
         what: format!("acked messages, {name}, {senders} sender{}", if senders == 1 { "" } else { "s" }),
-        target: String::new(),
+        target: "-".into(),
         measured: format!(
             "{}/s, p50 {}, p99 {} (server {cpu_us:.0} us CPU a message, load {load:.0} %)",
             thousands(rate),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// One thing that was measured.
 pub(crate) struct Row {
     pub(crate) what: String,
-    /// What it should be; empty where nothing was promised.
+    /// What it should be; a dash where nothing was promised.
     pub(crate) target: String,
     pub(crate) measured: String,
     /// The same for machines, and more.
