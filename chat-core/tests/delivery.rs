@@ -149,3 +149,20 @@ async fn commands_of_one_connection_take_effect_in_the_order_sent() {
     assert_eq!(bob.answer(leave).await["type"], "ack");
     assert_eq!(bob.answer(late).await["code"], "forbidden");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_answer_to_joining_tells_from_where_to_resume() {
+    let engine = engine().await;
+    let mut alice = TestClient::connect(&engine, "alice").await;
+    let created = alice.ack(json!({"type": "create_room", "name": "Lobby"})).await;
+    assert_eq!(created["room"]["lastSeq"], 2);
+    let room = created["room"]["id"].as_str().unwrap().to_owned();
+    let mut bob = TestClient::connect(&engine, "bob").await;
+    // Queued before the answer to joining is given, and so perhaps stored before it, too.
+    let join = bob.start(json!({"type": "join_room", "roomId": room})).await;
+    let send = alice.start(json!({"type": "send_message", "roomId": room, "content": "hi"})).await;
+    let (sent, joined) = (alice.answer(send).await, bob.answer(join).await);
+    let own = bob.expect("user_joined").await["seq"].clone();
+    assert_eq!(joined["room"]["lastSeq"], own);
+    assert!(sent["seq"].is_u64());
+}

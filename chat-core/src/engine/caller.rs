@@ -93,18 +93,19 @@ impl Caller {
             Err(Error::Rejected(Rejection::NotFound(_))) => self.shared().rooms.open(Room::unborn(id)),
             Err(error) => return Err(error),
         };
-        self.ask(&cell, Command::Create(spec)).await?;
-        Ok(cell.room())
+        let outcome = self.ask(&cell, Command::Create(spec)).await?;
+        Ok(room_at(&cell, &outcome))
     }
 
-    /// Becomes a member of a room; of one joined before, stays one.
+    /// Becomes a member of a room; of one joined before, stays one. The head of the room that is returned is
+    /// the caller's own joining: a client that resumes from there misses nothing.
     ///
     /// # Errors
     /// `not_found` for a room that the caller may not know of, `forbidden` over the limit of rooms.
     pub async fn join(&self, room: &RoomId) -> Result<Room, Error> {
         let cell = self.shared().open(room).await?;
-        self.ask(&cell, Command::Join).await?;
-        Ok(cell.room())
+        let outcome = self.ask(&cell, Command::Join).await?;
+        Ok(room_at(&cell, &outcome))
     }
 
     /// Ceases to be a member of a room.
@@ -261,6 +262,15 @@ impl Caller {
         let request = Request { actor: shared.actor(self.user()), at: shared.now(), command };
         writer::submit(shared, cell, Pending { request, username: self.username().clone(), reply });
     }
+}
+
+/// The room with the head that came of a request: entries that others have added since are still to be told.
+fn room_at(cell: &Cell, outcome: &Outcome) -> Room {
+    let mut room = cell.room();
+    if let Outcome::Created(seq) | Outcome::Joined(seq) = outcome {
+        room.head = *seq;
+    }
+    room
 }
 
 /// The outcome of a send.

@@ -44,11 +44,12 @@ impl Cursors {
         (cursor.after, cursor.heard) = (seq, true);
     }
 
-    /// An answer told the head of a room that is followed from now on.
+    /// An answer told the head of a room that is followed from now on. The first one counts: what a later
+    /// one counts in may still be on its way.
     pub(super) fn learn(&mut self, room: &str, head: u64) {
         let cursor = self.cursor(room);
-        if !cursor.heard {
-            cursor.after = cursor.after.max(head);
+        if !cursor.heard && cursor.after == 0 {
+            cursor.after = head;
         }
     }
 
