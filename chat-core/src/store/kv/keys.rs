@@ -180,10 +180,13 @@ pub(super) fn marker(user: &Id16, room: &Id16) -> Vec<u8> {
 }
 
 /// A client's key stands as it is up to 64 bytes, after a zero; a longer one (it may have 256) as a hash, after
-/// a one.
+/// a one; a canonical UUID, which most are, as its 16 bytes, after a two.
 pub(super) fn sent(week: u16, user: &Id16, room: &Id16, client: &ClientMessageId) -> Vec<u8> {
-    let client = client.as_str().as_bytes();
     let week = week.to_be_bytes();
+    if let Some(uuid) = canonical_uuid(client.as_str()) {
+        return key(table::SENT, &[&week, user, room, &[2], &uuid]);
+    }
+    let client = client.as_str().as_bytes();
     if client.len() <= 64 {
         key(table::SENT, &[&week, user, room, &[0], client])
     } else {

@@ -238,7 +238,7 @@ pub(super) fn encode_message(
         message_type: match message.message_type {
             MessageType::Text => 0,
         },
-        client_message_id: message.client_message_id.as_ref().map(ClientMessageId::as_str),
+        client_message_id: message.client_message_id.as_ref().map(|key| v1::Id::of(key.as_str())),
         text,
         continued: u32::try_from(continued).map_err(|_| StoreError::TooLarge)?,
     })
@@ -275,7 +275,7 @@ pub(super) fn decode_message(
             _ => return Err(corrupt("the type of a message")),
         },
         client_message_id: match row.client_message_id {
-            Some(key) => Some(ClientMessageId::parse(key).map_err(|_| corrupt("a client's key"))?),
+            Some(key) => Some(key.parse(ClientMessageId::parse)?),
             None => None,
         },
     };

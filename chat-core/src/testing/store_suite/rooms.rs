@@ -347,10 +347,12 @@ pub async fn keys_of_any_length_and_alphabet_are_kept_apart<S: Store>(open: impl
     let store = open().await;
     let room = public_room(&store, "lobby", "alice").await;
     let longest = "\u{1F980}".repeat(63);
+    let uuid = "0190b5a2-7a39-7c3e-8f00-000000000001";
     let keys: Vec<String> = ["x".to_owned(), "x ".to_owned(), "ä".to_owned(), "a\u{308}".to_owned()]
         .into_iter()
         .chain(["a", "b", "\u{1F980}"].map(|end| format!("{longest}{end}")))
         .chain(["a", "b"].map(|end| format!("{}{end}", "k".repeat(63))))
+        .chain([uuid.to_owned(), uuid.to_uppercase(), uuid.replace('-', "")])
         .collect();
     let mut sent = Vec::new();
     for client in &keys {

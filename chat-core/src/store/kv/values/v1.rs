@@ -74,7 +74,8 @@ pub(in super::super) struct Message<'a> {
     pub(in super::super) actor: Id<'a>,
     pub(in super::super) ordinal: u64,
     pub(in super::super) message_type: u8,
-    pub(in super::super) client_message_id: Option<&'a str>,
+    #[serde(borrow)]
+    pub(in super::super) client_message_id: Option<Id<'a>>,
     pub(in super::super) text: &'a str,
     /// Bytes of the text that stand in `39`.
     pub(in super::super) continued: u32,
