@@ -32,7 +32,7 @@ async fn every_entry_has_one_frame_and_the_log_starts_with_the_room_and_its_owne
     let room = ack["room"]["id"].clone();
     let updated = alice.expect("room_updated").await;
     let created_at = updated["room"]["createdAt"].clone();
-    let expected = json!({"type": "room_updated", "seq": 1, "room": {
+    let expected = json!({"type": "room_updated", "roomId": room, "seq": 1, "room": {
         "id": room, "kind": "public", "name": "Lobby", "description": "for all", "createdBy": "alice",
         "createdAt": created_at, "memberCount": 0, "lastSeq": 1, "slowModeSeconds": 0, "history": "all",
         "archived": false,

@@ -163,7 +163,7 @@ function handle(frame) {
 
 function entry(frame) {
   const body = frame.type === "new_message" ? frame.message : frame;
-  if ((frame.type === "room_updated" ? body.room.id : body.roomId) !== room) return;
+  if (body.roomId !== room) return;
   const { seq } = body;
   if (seq !== cursor + 1) violation(`entry ${seq} came after ${cursor}`);
   cursor = seq;

@@ -147,7 +147,7 @@ class Client:
 
     def entry(self, kind, frame):
         body = frame["message"] if kind == "new_message" else frame
-        room = body["room"]["id"] if kind == "room_updated" else body["roomId"]
+        room = body["roomId"]
         if room != self.room:
             return
         seq = body["seq"]

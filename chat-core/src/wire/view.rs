@@ -148,7 +148,9 @@ pub fn entry_frame(entry: &Entry, username: &str, own: bool) -> Bytes {
     let seq = entry.seq.get();
     let room_id = entry.room.as_str();
     let frame = match &entry.change {
-        Change::Describe(room) => EntryFrame::RoomUpdated { room: Box::new(RoomView::of(room)), seq },
+        Change::Describe(room) => {
+            EntryFrame::RoomUpdated { room_id, room: Box::new(RoomView::of(room)), seq }
+        }
         Change::Join { user, member_count, .. } => EntryFrame::UserJoined {
             room_id,
             user: UserView { id: user.as_str(), username },
@@ -175,7 +177,7 @@ enum EntryFrame<'a> {
     NewMessage { message: Option<Box<MessageView>> },
     UserJoined { room_id: &'a str, user: UserView<'a>, member_count: u32, seq: u64 },
     UserLeft { room_id: &'a str, user_id: &'a str, member_count: u32, reason: &'static str, seq: u64 },
-    RoomUpdated { room: Box<RoomView>, seq: u64 },
+    RoomUpdated { room_id: &'a str, room: Box<RoomView>, seq: u64 },
 }
 
 #[derive(Serialize)]
