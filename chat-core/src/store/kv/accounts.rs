@@ -261,6 +261,34 @@ mod tests {
     use super::*;
     use crate::store::kv::{KvBatch, MemKv};
 
+    /// The bytes as they stand in files that are out there: a change here needs a new version.
+    #[test]
+    fn the_stored_bytes_of_accounts_and_logins_stay_as_they_are() {
+        let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let account = Account {
+            user: UserId::parse("ann").unwrap(),
+            email: Email::parse("ann@example.org").unwrap(),
+            password: PasswordHash::from_stored("$argon2id$x"),
+        };
+        let family = Family {
+            id: FamilyId::new(Timestamp::from_millis(1), [0; 10]),
+            user: UserId::parse("0190b5a2-7a39-7c3e-8f00-000000000001").unwrap(),
+            generation: 300,
+            created_at: Timestamp::from_millis(1_790_000_000_000),
+            rotated_at: Timestamp::from_millis(-1),
+        };
+        let (account_row, family_row) = (encode_account(&account).unwrap(), encode_family(&family).unwrap());
+        assert_eq!(decode_account(&account_row).unwrap(), account);
+        assert_eq!(decode_family(family.id, &family_row).unwrap(), family);
+        assert_eq!(
+            hex(account_row.clone()),
+            "010103616e6e0f616e6e406578616d706c652e6f72670b246172676f6e3269642478"
+        );
+        assert_eq!(hex(family_row), "01000190b5a27a397c3e8f00000000000001ac0280b083c5986801");
+        let newer = [&[account_row[0] + 1], &account_row[1..]].concat();
+        assert_eq!(decode_account(&newer), Err(StoreError::TooNew { found: newer[0] }));
+    }
+
     #[test]
     fn what_contradicts_itself_is_named() {
         let user = UserId::parse("ann").unwrap();
