@@ -113,7 +113,9 @@ async fn an_unsubscribed_connection_hears_nothing_but_stays_a_member() {
     let room = alice.create_room("Lobby").await;
     alice.expect("room_updated").await;
     alice.expect("user_joined").await;
-    alice.ack(json!({"type": "unsubscribe", "roomId": room})).await;
+    let unsubscribe = json!({"type": "unsubscribe", "roomId": room});
+    assert_eq!(alice.ack(unsubscribe.clone()).await["seq"], 2);
+    assert_eq!(alice.ack(unsubscribe).await.get("seq"), None, "it was not followed any more");
     assert_eq!(alice.send(&room, "quietly").await, 3);
     alice.expect_silence().await;
     let ack = alice.ack(json!({"type": "subscribe", "roomId": room})).await;

@@ -171,11 +171,12 @@ impl Session {
         Ok(self.follow(prepared.check().await?, after))
     }
 
-    /// Stops following a room. Membership stays.
-    pub fn unsubscribe(&mut self, room: &RoomId) {
-        if let Some(slot) = self.slot_of(room) {
-            self.close_slot(slot);
-        }
+    /// Stops following a room; membership stays. Returns up to where the room was told, if it was followed.
+    pub fn unsubscribe(&mut self, room: &RoomId) -> Option<Seq> {
+        let slot = self.slot_of(room)?;
+        let told = self.subscriptions[slot as usize].as_ref().map(Subscription::cursor);
+        self.close_slot(slot);
+        told
     }
 
     /// The next event; `None` once the engine has ended the session. Cancel-safe.

@@ -110,10 +110,11 @@ impl<C: Connection> Pump<C> {
             }
             ClientCommand::Subscribe(fields) => self.current = Some(Box::pin(prepare(caller, id, fields))),
             ClientCommand::Unsubscribe(room) => {
-                if let Ok(room) = room_id(&room) {
-                    session.unsubscribe(&room);
-                }
-                self.answer(id.as_ref(), Ok(Answer::Done {}));
+                let told = room_id(&room).ok().and_then(|room| session.unsubscribe(&room));
+                self.answer(
+                    id.as_ref(),
+                    Ok(told.map_or(Answer::Done {}, |seq| Answer::Seq { seq: seq.get() })),
+                );
             }
             ClientCommand::SendMessage(fields) => {
                 self.outbox.expect_answer();
