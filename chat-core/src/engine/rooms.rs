@@ -31,9 +31,12 @@ impl Rooms {
         shard.entry(room.id.clone()).or_insert_with(|| Arc::new(Cell::new(room))).clone()
     }
 
-    /// All live rooms.
+    /// All live rooms, in an order that does not depend on chance, so that a simulation can be repeated.
     pub(crate) fn all(&self) -> Vec<Arc<Cell>> {
-        self.shards.iter().flat_map(|shard| shard.lock().values().cloned().collect::<Vec<_>>()).collect()
+        let mut all: Vec<_> =
+            self.shards.iter().flat_map(|shard| shard.lock().values().cloned().collect::<Vec<_>>()).collect();
+        all.sort_unstable_by(|a, b| a.id().cmp(b.id()));
+        all
     }
 
     /// Lets go of rooms that nobody holds or follows.

@@ -1,7 +1,7 @@
 //! What all parts of one engine share, and the steps that several of them take.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     fmt,
     sync::{
         Arc,
@@ -166,7 +166,8 @@ impl fmt::Debug for Shared {
 /// The connections of this engine, authenticated or not.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
-    open: Mutex<HashMap<u64, Arc<Outbox>>>,
+    /// In the order of their coming, so that a simulation can be repeated.
+    open: Mutex<BTreeMap<u64, Arc<Outbox>>>,
     next: AtomicU64,
     draining: AtomicBool,
     pub(crate) all_gone: Notify,

@@ -41,9 +41,11 @@ impl Users {
         own.iter().for_each(|outbox| outbox.joined(cell, seq));
     }
 
-    /// Everybody who has a session here.
+    /// Everybody who has a session here, in an order that does not depend on chance.
     pub(crate) fn present(&self) -> Vec<UserId> {
-        self.sessions.lock().keys().cloned().collect()
+        let mut present: Vec<_> = self.sessions.lock().keys().cloned().collect();
+        present.sort_unstable();
+        present
     }
 
     /// Whether the user has a session here.

@@ -7,6 +7,7 @@ mod clock;
 mod faults;
 mod lossy_bus;
 mod random;
+pub mod sim;
 #[allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is a failed test")]
 pub mod store_suite;
 pub mod transport_suite;

@@ -1,0 +1,233 @@
+//! One node's way to the shared store: slow, now and then failing, and cut off when the node dies.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+
+use crate::{
+    domain::{Commit, Entry, Member, Needs, Room, Rows, Username},
+    id::{RoomId, Seq, UserId},
+    store::{
+        CommitError, CreateUserError, LogStore, Maintenance, MessagePage, MessageQuery, Page, PageRequest,
+        RoomStore, StoreError, UserProfile, UserStore,
+        kv::{KvStore, MemKv},
+    },
+    testing::random::Random,
+    time::Timestamp,
+};
+
+/// How the store behaves at the moment, for all nodes.
+#[derive(Debug)]
+pub(super) struct Weather {
+    random: Mutex<Random>,
+    storm: AtomicBool,
+    pub(super) commits: AtomicU64,
+    pub(super) faults: AtomicU64,
+}
+
+impl Weather {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            random: Mutex::new(Random::seeded(seed)),
+            storm: AtomicBool::new(false),
+            commits: AtomicU64::new(0),
+            faults: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether operations fail and take long.
+    pub(super) fn storm(&self, rages: bool) {
+        self.storm.store(rages, Ordering::Relaxed);
+    }
+
+    fn draw(&self, bound: u64) -> u64 {
+        self.random.lock().below(bound)
+    }
+
+    /// Time never stands still: a caller that asks again and again at once would otherwise stop the simulation.
+    async fn pass(&self) {
+        let storm = self.storm.load(Ordering::Relaxed);
+        match self.draw(100) {
+            0..40 => tokio::task::yield_now().await,
+            40..95 => tokio::time::sleep(Duration::from_millis(1 + self.draw(4))).await,
+            _ => {
+                let most = if storm { 400 } else { 40 };
+                tokio::time::sleep(Duration::from_millis(5 + self.draw(most))).await;
+            }
+        }
+    }
+
+    fn fails(&self, percent: u64) -> bool {
+        let fails = self.storm.load(Ordering::Relaxed) && self.draw(100) < percent;
+        self.faults.fetch_add(u64::from(fails), Ordering::Relaxed);
+        fails
+    }
+}
+
+/// The shared store as one node reaches it.
+pub(super) struct NodeStore {
+    pub(super) inner: Arc<KvStore<MemKv>>,
+    pub(super) weather: Arc<Weather>,
+    /// A dead node reaches the store no more.
+    pub(super) alive: Arc<AtomicBool>,
+}
+
+impl NodeStore {
+    fn reached(&self) -> Result<(), StoreError> {
+        if self.alive.load(Ordering::Relaxed) { Ok(()) } else { Err(StoreError::Closed) }
+    }
+
+    /// Reads on its way there and back.
+    async fn reading(&self) -> Result<(), StoreError> {
+        self.weather.pass().await;
+        self.reached()?;
+        if self.weather.fails(10) {
+            return Err(StoreError::Backend("a storm".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// A write on its way there.
+    async fn writing(&self) -> Result<(), StoreError> {
+        self.weather.pass().await;
+        self.reached()?;
+        match self.weather.fails(15) {
+            true if self.weather.draw(2) == 0 => Err(StoreError::Full),
+            true => Err(StoreError::Overloaded),
+            false => Ok(()),
+        }
+    }
+
+    /// A write's answer on its way back; it may get lost.
+    async fn written(&self) -> Result<(), StoreError> {
+        self.weather.pass().await;
+        if self.weather.fails(15) { Err(StoreError::Unknown) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl RoomStore for NodeStore {
+    async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
+        self.writing().await?;
+        self.inner.commit(commit).await?;
+        self.weather.commits.fetch_add(1, Ordering::Relaxed);
+        Ok(self.written().await?)
+    }
+
+    async fn room(&self, room: &RoomId) -> Result<Option<Room>, StoreError> {
+        self.reading().await?;
+        let room = self.inner.room(room).await;
+        self.weather.pass().await;
+        room
+    }
+
+    async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<Seq>, StoreError> {
+        self.reading().await?;
+        let heads = self.inner.heads(rooms).await;
+        self.weather.pass().await;
+        heads
+    }
+
+    async fn gather(&self, room: &RoomId, needs: &Needs) -> Result<Rows, StoreError> {
+        self.reading().await?;
+        let rows = self.inner.gather(room, needs).await;
+        self.weather.pass().await;
+        rows
+    }
+
+    async fn members(&self, room: &RoomId, page: PageRequest) -> Result<Page<Member>, StoreError> {
+        self.reading().await?;
+        self.inner.members(room, page).await
+    }
+
+    async fn rooms_of(&self, user: &UserId, page: PageRequest) -> Result<Page<(Room, Member)>, StoreError> {
+        self.reading().await?;
+        let rooms = self.inner.rooms_of(user, page).await;
+        self.weather.pass().await;
+        rooms
+    }
+
+    async fn public_rooms(&self, query: Option<&str>, page: PageRequest) -> Result<Page<Room>, StoreError> {
+        self.reading().await?;
+        self.inner.public_rooms(query, page).await
+    }
+
+    async fn membership_versions(&self, users: &[UserId]) -> Result<Vec<u64>, StoreError> {
+        self.reading().await?;
+        let versions = self.inner.membership_versions(users).await;
+        self.weather.pass().await;
+        versions
+    }
+}
+
+#[async_trait]
+impl LogStore for NodeStore {
+    async fn entries(
+        &self,
+        room: &RoomId,
+        after: Seq,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.reading().await?;
+        let entries = self.inner.entries(room, after, limit, max_bytes).await;
+        self.weather.pass().await;
+        entries
+    }
+
+    async fn messages(&self, room: &RoomId, query: MessageQuery) -> Result<MessagePage, StoreError> {
+        self.reading().await?;
+        self.inner.messages(room, query).await
+    }
+}
+
+#[async_trait]
+impl UserStore for NodeStore {
+    async fn create_user(&self, user: UserProfile) -> Result<(), CreateUserError> {
+        self.writing().await?;
+        self.inner.create_user(user).await?;
+        Ok(self.written().await?)
+    }
+
+    async fn users(&self, users: &[UserId]) -> Result<Vec<Option<UserProfile>>, StoreError> {
+        self.reading().await?;
+        self.inner.users(users).await
+    }
+
+    async fn user_named(&self, name: &Username) -> Result<Option<UserId>, StoreError> {
+        self.reading().await?;
+        self.inner.user_named(name).await
+    }
+}
+
+#[async_trait]
+impl Maintenance for NodeStore {
+    fn epoch(&self) -> String {
+        self.inner.epoch()
+    }
+
+    fn writable(&self) -> Result<(), StoreError> {
+        self.inner.writable()
+    }
+
+    async fn sweep(&self, now: Timestamp) -> Result<bool, StoreError> {
+        self.writing().await?;
+        self.inner.sweep(now).await
+    }
+
+    async fn verify(&self) -> Result<Vec<String>, StoreError> {
+        self.inner.verify().await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        // The store is shared: other nodes go on with it.
+        Ok(())
+    }
+}
