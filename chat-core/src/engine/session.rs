@@ -68,6 +68,8 @@ pub struct Session {
 struct Reading {
     slot: u32,
     room: RoomId,
+    /// Where it reads on.
+    cursor: Seq,
     entries: Pin<Box<dyn Future<Output = Vec<Arc<PostedEntry>>> + Send>>,
 }
 
@@ -251,7 +253,7 @@ impl Session {
             After::Older if self.reading.is_none() => {
                 let (room, cursor) = (subscription.cell().id().clone(), subscription.cursor());
                 let entries = Box::pin(read_entries(self.caller.shared().clone(), room.clone(), cursor));
-                self.reading = Some(Box::new(Reading { slot, room, entries }));
+                self.reading = Some(Box::new(Reading { slot, room, cursor, entries }));
             }
             // Its turn comes again when the read that is under way is done.
             After::Older => self.queue(slot),
@@ -280,10 +282,12 @@ impl Session {
             });
             return false;
         };
-        let (slot, room) = (reading.slot, reading.room.clone());
+        let (slot, room, cursor) = (reading.slot, reading.room.clone(), reading.cursor);
         self.reading = None;
-        // The place may have been given to another room meanwhile.
-        if self.slot_of(&room) == Some(slot) {
+        // The place may have been given to another room meanwhile, or to the same one from elsewhere.
+        let goes_on = |subscription: &Subscription| subscription.cursor() == cursor;
+        let place = self.subscriptions.get(slot as usize).and_then(Option::as_ref);
+        if self.slot_of(&room) == Some(slot) && place.is_some_and(goes_on) {
             self.deliver(slot, entries, budget, told, tell);
         }
         for slot in 0..self.subscriptions.len() {
