@@ -48,6 +48,10 @@ pub const PAGE_ITEMS_MAX: usize = 100;
 /// Rooms in the `resume` list of one `authenticate`. More is `bad_request`.
 pub const RESUME_ROOMS_MAX: usize = 500;
 
+/// Rooms that a session remembers to have ceased to follow. Over it they are forgotten: a joining that is told late
+/// may then be followed a second time.
+pub const UNFOLLOWED_ROOMS_MAX: usize = 1_000;
+
 /// Keys that a table of per-user or per-address rates holds. At the bound idle keys are dropped; if none is
 /// idle, the key nearest to idle is.
 pub const RATE_KEYS_MAX: usize = 200_000;

@@ -1,7 +1,7 @@
 //! The engine's side of one authenticated connection: its subscriptions, and what to tell it next.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     future::{Future, poll_fn},
     pin::Pin,
     sync::Arc,
@@ -24,7 +24,7 @@ use crate::{
     auth::AuthError,
     domain::{Draft, Rejection, Sent},
     id::{RoomId, Seq, SessionId, UserId},
-    limits::{PAGE_ITEMS_MAX, PULL_BYTES_MAX, PULL_FRAMES_MAX, RESUME_ROOMS_MAX},
+    limits::{PAGE_ITEMS_MAX, PULL_BYTES_MAX, PULL_FRAMES_MAX, RESUME_ROOMS_MAX, UNFOLLOWED_ROOMS_MAX},
     store::PageRequest,
     transport::Frame,
     wire::{Notice, ResumeFrom, SubscribeTo},
@@ -54,6 +54,9 @@ pub struct Session {
     /// Whether rooms joined later are followed by themselves.
     follows_joined: bool,
     subscriptions: Vec<Option<Subscription>>,
+    /// Heads at which rooms ceased to be followed: being told again of a joining up to there is old news. Bounded
+    /// by [`UNFOLLOWED_ROOMS_MAX`].
+    unfollowed: BTreeMap<RoomId, Seq>,
     /// Rooms to look at, in turn, so that a busy one does not starve the others.
     turns: VecDeque<u32>,
     notices: VecDeque<Notice>,
@@ -122,6 +125,7 @@ impl Session {
             outbox,
             follows_joined: subscribe == SubscribeTo::All,
             subscriptions: Vec::new(),
+            unfollowed: BTreeMap::new(),
             turns: VecDeque::new(),
             notices: VecDeque::new(),
             reading: None,
@@ -399,7 +403,8 @@ impl Session {
     /// Follows rooms that the user has joined meanwhile, from their joining on.
     fn follow_joined(&mut self) {
         for (cell, first) in self.outbox.take_joined() {
-            if self.follows_joined && self.slot_of(cell.id()).is_none() {
+            let is_news = self.unfollowed.get(cell.id()).is_none_or(|until| first > *until);
+            if self.follows_joined && is_news && self.slot_of(cell.id()).is_none() {
                 let slot = self.free_slot();
                 let subscription = Subscription::after(&cell, first.previous(), slot, &self.outbox);
                 self.subscriptions[slot as usize] = Some(subscription);
@@ -431,8 +436,13 @@ impl Session {
     }
 
     fn close_slot(&mut self, slot: u32) {
-        if let Some(place) = self.subscriptions.get_mut(slot as usize) {
-            *place = None;
+        let place = self.subscriptions.get_mut(slot as usize).and_then(Option::take);
+        if let Some(subscription) = place.filter(|_| self.follows_joined) {
+            if self.unfollowed.len() >= UNFOLLOWED_ROOMS_MAX {
+                self.unfollowed.clear();
+            }
+            let until = subscription.cell().head().max(subscription.cursor());
+            self.unfollowed.insert(subscription.cell().id().clone(), until);
         }
     }
 }
