@@ -480,7 +480,7 @@ impl Device {
             let cursor = self.cursors.entry(room.clone()).or_default();
             *cursor = seq.max(*cursor);
             if let Some(link) = &mut self.link {
-                link.view.saw(&room, seq, json);
+                link.view.saw(&room, seq, json, leaves);
             }
             return;
         }
@@ -528,11 +528,6 @@ impl Device {
                 link.authenticated = true;
                 self.epoch = frame.epoch.as_deref().map(str::to_owned);
                 link.view.authenticated(heads);
-            }
-            Asked::Create if code.is_none() => {
-                if let Some(room) = &frame.room {
-                    self.world.found_room(&RoomId::from_trusted(&room.id));
-                }
             }
             Asked::Send { text, key, first, room } => {
                 let place = |unacked: &Unacked| Some(&unacked.key) == key.as_ref();

@@ -97,6 +97,12 @@ impl RoomLog {
         last.is_some_and(|entry| entry.joins().is_some())
     }
 
+    /// The user's first joining after this entry.
+    pub(super) fn next_joining(&self, user: &UserId, after: u64) -> Option<u64> {
+        let later = self.entries.iter().filter(|entry| entry.seq.get() > after);
+        later.filter(|entry| entry.joins() == Some(user)).map(|entry| entry.seq.get()).next()
+    }
+
     /// Whether the user is a member at some moment between these entries.
     pub(super) fn member_within(&self, user: &UserId, low: u64, high: u64) -> bool {
         (low..=high.max(low)).any(|seq| self.member_at(user, seq))

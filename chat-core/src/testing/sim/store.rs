@@ -28,6 +28,8 @@ use crate::{
 pub(super) struct Weather {
     random: Mutex<Random>,
     storm: AtomicBool,
+    /// Every room that was ever created, whether its creator was told or not.
+    pub(super) rooms: Mutex<Vec<RoomId>>,
     pub(super) commits: AtomicU64,
     pub(super) faults: AtomicU64,
 }
@@ -37,6 +39,7 @@ impl Weather {
         Self {
             random: Mutex::new(Random::seeded(seed)),
             storm: AtomicBool::new(false),
+            rooms: Mutex::default(),
             commits: AtomicU64::new(0),
             faults: AtomicU64::new(0),
         }
@@ -116,7 +119,11 @@ impl NodeStore {
 impl RoomStore for NodeStore {
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
         self.writing().await?;
+        let (room, is_new) = (commit.room.id.clone(), commit.after == Seq::ZERO);
         self.inner.commit(commit).await?;
+        if is_new {
+            self.weather.rooms.lock().push(room);
+        }
         self.weather.commits.fetch_add(1, Ordering::Relaxed);
         Ok(self.written().await?)
     }

@@ -37,8 +37,16 @@ struct Span {
     seen: Vec<(u64, Bytes)>,
     /// How much was seen when the replay was said to have come to that seq.
     caught_up: Option<(usize, u64)>,
-    /// Ended by `unsubscribe`.
-    ended: bool,
+    end: Option<End>,
+}
+
+/// Why a stretch of following is over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// By `unsubscribe`.
+    Unsubscribed,
+    /// By the user's leaving, which was seen.
+    Left,
 }
 
 #[derive(Clone, Copy)]
@@ -51,6 +59,8 @@ enum Start {
     Listed(u64, u64),
     /// With the user's own joining, after this entry.
     Joining(u64),
+    /// With the user's next joining after this entry, which is their leaving.
+    Rejoining(u64),
 }
 
 impl View {
@@ -96,7 +106,7 @@ impl View {
 
     pub(super) fn caught_up(&mut self, room: &RoomId, seq: u64) {
         match self.rooms.get_mut(room).and_then(|spans| spans.last_mut()) {
-            Some(span) if span.caught_up.is_none() && !span.ended => {
+            Some(span) if span.caught_up.is_none() && span.end != Some(End::Unsubscribed) => {
                 span.caught_up = Some((span.seen.len(), seq));
             }
             _ => self.odd(room, "was told to be caught up where nothing was replayed"),
@@ -105,12 +115,12 @@ impl View {
 
     pub(super) fn unsubscribed(&mut self, room: &RoomId) {
         if let Some(span) = self.rooms.get_mut(room).and_then(|spans| spans.last_mut()) {
-            span.ended = true;
+            span.end = Some(End::Unsubscribed);
         } else {
             let low = self.asked.get(room).copied().unwrap_or(0);
             let high = self.answered.as_ref().and_then(|heads| heads.get(room)).copied().unwrap_or(low);
             let mut span = Span::starting(vec![Start::Listed(low, high)]);
-            span.ended = true;
+            span.end = Some(End::Unsubscribed);
             self.rooms.entry(room.clone()).or_default().push(span);
         }
     }
@@ -118,7 +128,7 @@ impl View {
     /// `subscribe` was acked with the seq from which on everything is told.
     pub(super) fn subscribed(&mut self, room: &RoomId, after: Option<u64>, seq: u64, allowed: (u64, u64)) {
         let spans = self.rooms.entry(room.clone()).or_default();
-        if spans.last().is_some_and(|span| !span.ended) {
+        if spans.last().is_some_and(|span| span.end.is_none()) {
             return;
         }
         let mut span = Span::starting(vec![Start::Standing(seq)]);
@@ -127,24 +137,29 @@ impl View {
         spans.push(span);
     }
 
-    pub(super) fn saw(&mut self, room: &RoomId, seq: u64, frame: Bytes) {
+    /// `leaves`: the entry is the user's own leaving.
+    pub(super) fn saw(&mut self, room: &RoomId, seq: u64, frame: Bytes, leaves: bool) {
         let low = self.asked.get(room).copied().unwrap_or(0);
         let high = self.answered.as_ref().and_then(|heads| heads.get(room)).copied().unwrap_or(low);
         let spans = self.rooms.entry(room.clone()).or_default();
-        if spans.last().is_none_or(|span| span.ended) {
-            if !self.follows_all {
+        if spans.last().is_none_or(|span| span.end.is_some()) {
+            let has_left = spans.last().is_some_and(|span| span.end == Some(End::Left));
+            if !self.follows_all && !has_left {
                 let line = format!("{}: saw {seq} of {room}, which it does not follow", self.name);
                 self.oddities.push(Check::OnlyWhatIsFollowed.violated(line));
                 return;
             }
+            let last_seen = |span: &Span| span.seen.last().map_or(0, |(seq, _)| *seq);
             let starts = match spans.last() {
-                Some(before) => vec![Start::Joining(before.seen.last().map_or(0, |(seq, _)| *seq))],
+                Some(before) if has_left => vec![Start::Rejoining(last_seen(before))],
+                Some(before) => vec![Start::Joining(last_seen(before))],
                 None => vec![Start::Listed(low, high), Start::Joining(0)],
             };
             spans.push(Span::starting(starts));
         }
         if let Some(span) = spans.last_mut() {
             span.seen.push((seq, frame));
+            span.end = leaves.then_some(End::Left);
         }
     }
 
@@ -166,12 +181,21 @@ impl View {
                 }
                 continue;
             };
+            if let (true, true, Some(Span { end: Some(End::Left), seen, .. })) =
+                (live, self.follows_all, spans.last())
+            {
+                let left = seen.last().map_or(0, |(seq, _)| *seq);
+                if let Some(rejoined) = log.next_joining(&self.user, left) {
+                    let line = format!("{}: never saw the rejoining at {rejoined} of {room}", self.name);
+                    found.push(Check::EverybodyCatchesUp.violated(line));
+                }
+            }
             for span in spans {
                 let tell = |violation: Violation| Violation {
                     text: format!("{}: {room}: {}", self.name, violation.text),
                     ..violation
                 };
-                if let Err(violation) = span.check(log, &self.user, live && !span.ended) {
+                if let Err(violation) = span.check(log, &self.user, live && span.end.is_none()) {
                     found.push(tell(violation));
                 }
             }
@@ -213,7 +237,7 @@ impl View {
 
 impl Span {
     fn starting(starts: Vec<Start>) -> Self {
-        Self { starts, allowed: None, seen: Vec::new(), caught_up: None, ended: false }
+        Self { starts, allowed: None, seen: Vec::new(), caught_up: None, end: None }
     }
 
     fn check(&self, log: &RoomLog, user: &UserId, live: bool) -> Result<(), Violation> {
@@ -248,12 +272,17 @@ impl Span {
     fn expand(&self, start: Start, log: &RoomLog, user: &UserId) -> Vec<(u64, bool)> {
         match start {
             Start::Named(seq) => vec![(seq, true)],
+            // The creator is told from the beginning, though a member only from the second entry on.
+            Start::Standing(0) => vec![(0, log.room.created_by == *user)],
             Start::Standing(seq) => vec![(seq, log.member_at(user, seq))],
             Start::Listed(low, high) => (low..=high.max(low))
                 .rev()
                 .filter(|seq| log.member_at(user, *seq))
                 .map(|seq| (seq, true))
                 .collect(),
+            Start::Rejoining(after) => {
+                log.next_joining(user, after).map(|joining| (joining - 1, false)).into_iter().collect()
+            }
             Start::Joining(after) => {
                 let Some((first, _)) = self.seen.first() else { return Vec::new() };
                 let joins = log.entry(*first).is_some_and(|entry| entry.joins() == Some(user));
@@ -281,6 +310,10 @@ impl Span {
                 inside = true;
             } else if entry.leaves() == Some(user) {
                 inside = false;
+            }
+            if self.end == Some(End::Left) && seen.len() == 0 {
+                // What came after the leaving is another stretch.
+                break;
             }
             if !was_inside && !inside {
                 continue;

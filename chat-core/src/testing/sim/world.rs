@@ -45,7 +45,6 @@ pub(super) struct World {
     nodes: Mutex<Vec<Option<Node>>>,
     trace: Mutex<Trace>,
     pub(super) ledger: Mutex<Ledger>,
-    rooms: Mutex<Vec<RoomId>>,
     /// What connections saw, and whether they stood to the end.
     pub(super) views: Mutex<Vec<(View, bool)>>,
     pub(super) histories: Mutex<Vec<History>>,
@@ -110,7 +109,6 @@ impl World {
             nodes: Mutex::new((0..options.nodes).map(|_| None).collect()),
             trace: Mutex::new(Trace::new()),
             ledger: Mutex::default(),
-            rooms: Mutex::default(),
             views: Mutex::default(),
             histories: Mutex::default(),
             oddities: Mutex::default(),
@@ -144,15 +142,9 @@ impl World {
         self.store.lock().clone()
     }
 
+    /// Every room that was ever created.
     pub(super) fn rooms(&self) -> Vec<RoomId> {
-        self.rooms.lock().clone()
-    }
-
-    pub(super) fn found_room(&self, room: &RoomId) {
-        let mut rooms = self.rooms.lock();
-        if !rooms.contains(room) {
-            rooms.push(room.clone());
-        }
+        self.weather.rooms.lock().clone()
     }
 
     /// The heads of all rooms at this moment.
@@ -205,9 +197,8 @@ impl World {
         let lobby = RoomId::from_trusted("lobby");
         let engine = self.nodes.lock()[0].as_ref().map(|node| node.engine.clone());
         if let (Some(engine), Ok(spec)) = (engine, RoomSpec::public("Lobby")) {
-            engine.ensure_room(lobby.clone(), spec).await?;
+            engine.ensure_room(lobby, spec).await?;
         }
-        self.found_room(&lobby);
         Ok(())
     }
 
