@@ -7,7 +7,7 @@ use chat_core::{
     bus::MemoryBus,
     engine::Engine,
     id::{RoomId, Seq},
-    store::{LogStore, Maintenance, MemoryStore, Store},
+    store::{MemoryStore, Store},
     testing::{Loss, LossyBus, TestClient},
 };
 use serde_json::json;

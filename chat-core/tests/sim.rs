@@ -12,7 +12,7 @@ const SEEDS: u64 = 250;
 fn options(seed: u64) -> SimOptions {
     // Every fourth history has a short memory, so that resuming clients are told to resync.
     let resume_entries = if seed.is_multiple_of(4) { 15 } else { 1_000 };
-    SimOptions { resume_entries, ..SimOptions::default() }
+    SimOptions { resume_entries, steps: 36, ..SimOptions::default() }
 }
 
 fn run(from: u64, count: u64) {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::id::RoomId;
 
@@ -24,23 +25,15 @@ pub(super) struct ServerFrame<'a> {
     pub(super) duplicate: Option<bool>,
     #[serde(default, borrow)]
     pub(super) epoch: Option<Cow<'a, str>>,
+    /// An object in events and a sentence in errors.
     #[serde(default, borrow)]
-    pub(super) message: Option<MessageOrText<'a>>,
+    message: Option<&'a RawValue>,
     #[serde(default, borrow)]
     pub(super) messages: Option<Vec<Message<'a>>>,
     #[serde(default, borrow)]
     pub(super) room: Option<RoomIdOnly<'a>>,
     #[serde(default, borrow)]
     pub(super) user_id: Option<Cow<'a, str>>,
-}
-
-/// `message` is an object in events and a sentence in errors.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub(super) enum MessageOrText<'a> {
-    Message(#[serde(borrow)] Message<'a>),
-    #[allow(dead_code, reason = "read and not looked at")]
-    Text(Cow<'a, str>),
 }
 
 #[derive(Debug, Deserialize)]
@@ -62,13 +55,15 @@ pub(super) struct RoomIdOnly<'a> {
 impl ServerFrame<'_> {
     /// The place of a log entry, if the frame is one.
     pub(super) fn entry(&self) -> Option<(RoomId, u64)> {
-        let (room, seq) = match (&*self.kind, &self.message, &self.room, &self.room_id) {
-            ("new_message", Some(MessageOrText::Message(message)), ..) => (&message.room_id, message.seq),
-            ("room_updated", _, Some(room), _) => (&room.id, self.seq?),
-            ("user_joined" | "user_left", _, _, Some(room)) => (room, self.seq?),
-            _ => return None,
-        };
-        Some((RoomId::from_trusted(room), seq))
+        match (&*self.kind, &self.room, &self.room_id) {
+            ("new_message", ..) => {
+                let message: Message<'_> = serde_json::from_str(self.message?.get()).ok()?;
+                Some((RoomId::from_trusted(&message.room_id), message.seq))
+            }
+            ("room_updated", Some(room), _) => Some((RoomId::from_trusted(&room.id), self.seq?)),
+            ("user_joined" | "user_left", _, Some(room)) => Some((RoomId::from_trusted(room), self.seq?)),
+            _ => None,
+        }
     }
 
     /// The room of a notice.
