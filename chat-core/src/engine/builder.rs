@@ -173,7 +173,10 @@ impl EngineBuilder {
             sabotage: self.sabotage,
         });
         let mut tasks = JoinSet::new();
-        if shared.bus.has_other_nodes() {
+        let listens = shared.bus.has_other_nodes();
+        #[cfg(feature = "testing")]
+        let listens = listens && !shared.sabotage.ignores_other_nodes();
+        if listens {
             tasks.spawn(cluster::listen(Arc::downgrade(&shared), inbox));
             tasks.spawn(cluster::compare(Arc::downgrade(&shared)));
         }

@@ -36,7 +36,15 @@ impl Prepared {
     /// Whether the user may follow the room, and from where.
     pub(crate) async fn check(self) -> Result<Followed, Error> {
         let cell = self.shared.open(&self.room).await?;
-        let Readable { room, member, at } = self.shared.readable(&cell, &self.user).await?;
+        let readable = self.shared.readable(&cell, &self.user).await;
+        #[cfg(feature = "testing")]
+        let readable = match readable {
+            Err(Error::Rejected(_)) if self.shared.sabotage.skips_membership() => {
+                self.shared.membership(&cell, &self.user).await
+            }
+            readable => readable,
+        };
+        let Readable { room, member, at } = readable?;
         let hidden_until = member.map_or(Seq::ZERO, |member| room.hidden_until(member.joined));
         Ok(Followed { cell, allowed_at: at, hidden_until })
     }

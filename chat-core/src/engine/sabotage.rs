@@ -3,6 +3,10 @@
 use std::sync::Arc;
 
 use super::tail::PostedEntry;
+use crate::{
+    domain::{Commit, RowChange},
+    id::Seq,
+};
 
 /// A bug to plant in an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -14,11 +18,51 @@ pub enum Sabotage {
     PublishBeforeAppend,
     /// Neighbouring entries of one commit are told in the wrong order.
     SwapNeighbours,
+    /// Commands that wait together are carried out in the wrong order.
+    ReverseBatch,
+    /// A resume begins one entry too late.
+    ResumeOffByOne,
+    /// What was sent under which key is not stored with the message.
+    ForgetKeys,
+    /// A room is resumed without asking whether its user still belongs to it.
+    SkipMembership,
+    /// A conflict is taken for success: what another node was faster with is acked all the same.
+    AckConflicts,
+    /// Hints and the comparison of heads are ignored.
+    IgnoreOtherNodes,
 }
 
 impl Sabotage {
     pub(crate) fn publishes_before_append(self) -> bool {
         self == Self::PublishBeforeAppend
+    }
+
+    pub(crate) fn reverses_batches(self) -> bool {
+        self == Self::ReverseBatch
+    }
+
+    pub(crate) fn skips_membership(self) -> bool {
+        self == Self::SkipMembership
+    }
+
+    pub(crate) fn acks_conflicts(self) -> bool {
+        self == Self::AckConflicts
+    }
+
+    pub(crate) fn ignores_other_nodes(self) -> bool {
+        self == Self::IgnoreOtherNodes
+    }
+
+    /// Where a resume really begins.
+    pub(crate) fn resume_from(self, after: Seq) -> Seq {
+        if self == Self::ResumeOffByOne { after.next() } else { after }
+    }
+
+    /// Forgets what is not to be stored.
+    pub(crate) fn spoil(self, commit: &mut Commit) {
+        if self == Self::ForgetKeys {
+            commit.rows.retain(|row| !matches!(row, RowChange::PutSent(..)));
+        }
     }
 
     /// Exchanges what two neighbouring entries say, leaving their places.

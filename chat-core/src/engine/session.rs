@@ -369,6 +369,8 @@ impl Session {
             if after > allowed_at || allowed_at.since(from) > self.caller.shared().limits.resume_entries {
                 self.notices.push_back(Notice::ResyncRequired(cell.id().clone(), allowed_at.get()));
             } else {
+                #[cfg(feature = "testing")]
+                let from = self.caller.shared().sabotage.resume_from(from);
                 subscription.replay_from(from.min(allowed_at));
             }
         }

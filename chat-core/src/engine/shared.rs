@@ -105,7 +105,7 @@ impl Shared {
         Ok(readable)
     }
 
-    async fn membership(&self, cell: &Arc<Cell>, user: &UserId) -> Result<Readable, Error> {
+    pub(crate) async fn membership(&self, cell: &Arc<Cell>, user: &UserId) -> Result<Readable, Error> {
         // Alone on the store, what the cell knows is the newest there is.
         if !self.bus.has_other_nodes()
             && let (room, Some(member)) = cell.room_and_member(user)

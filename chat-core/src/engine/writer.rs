@@ -27,7 +27,12 @@ pub(crate) fn submit(shared: &Arc<Shared>, cell: &Arc<Cell>, pending: Pending) {
 async fn run(shared: Arc<Shared>, cell: Arc<Cell>) {
     let mut turn = Turn { cell: cell.clone(), finished: false };
     // A creation makes two entries and comes first, so that one less always fits.
-    while let Some(batch) = cell.take_pending(COMMIT_ENTRIES_MAX - 1) {
+    #[allow(unused_mut, reason = "the simulator's sabotage reorders it")]
+    while let Some(mut batch) = cell.take_pending(COMMIT_ENTRIES_MAX - 1) {
+        #[cfg(feature = "testing")]
+        if shared.sabotage.reverses_batches() {
+            batch.reverse();
+        }
         write(&shared, &cell, batch).await;
     }
     turn.finished = true;
@@ -64,11 +69,15 @@ async fn write(shared: &Arc<Shared>, cell: &Arc<Cell>, batch: Vec<Pending>) {
             .zip(&refused)
             .map(|(pending, refusal)| refusal.map_or_else(|| plan.decide(&pending.request), Err))
             .collect();
-        let Some(commit) = plan.into_commit() else { return answer(batch, outcomes) };
+        #[allow(unused_mut, reason = "the simulator's sabotage spoils it")]
+        let Some(mut commit) = plan.into_commit() else { return answer(batch, outcomes) };
         let entries = commit.entries.clone();
         #[cfg(feature = "testing")]
-        if shared.sabotage.publishes_before_append() {
-            tell(shared, cell, &entries, &names(&batch));
+        {
+            shared.sabotage.spoil(&mut commit);
+            if shared.sabotage.publishes_before_append() {
+                tell(shared, cell, &entries, &names(&batch));
+            }
         }
         match shared.store.commit(commit).await {
             Ok(()) => {
@@ -76,6 +85,10 @@ async fn write(shared: &Arc<Shared>, cell: &Arc<Cell>, batch: Vec<Pending>) {
                 answer(batch, outcomes);
                 cell.wake_followers();
                 return announce(shared, cell, entries).await;
+            }
+            #[cfg(feature = "testing")]
+            Err(CommitError::Conflict { .. }) if shared.sabotage.acks_conflicts() => {
+                return answer(batch, outcomes);
             }
             Err(CommitError::Conflict { .. }) => {
                 if let Err(error) = catch_up(shared, cell, attempt).await {
