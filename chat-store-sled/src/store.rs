@@ -7,8 +7,8 @@ use chat_core::{
     domain::{Commit, Entry, Member, Needs, Room, Rows, Username},
     id::{RoomId, Seq, UserId},
     store::{
-        CommitError, CreateUserError, LogStore, Maintenance, MessagePage, MessageQuery, Page, PageRequest,
-        RoomStore, StoreError, UserProfile, UserStore,
+        CommitError, CreateUserError, LogStore, Maintenance, MarkedRead, MessagePage, MessageQuery, Page,
+        PageRequest, ReadingStore, RoomOverview, RoomStore, StoreError, UserProfile, UserStore,
         kv::{KvOptions, KvStore},
     },
     time::Timestamp,
@@ -133,6 +133,30 @@ impl UserStore for SledStore {
 
     async fn user_named(&self, name: &Username) -> Result<Option<UserId>, StoreError> {
         self.kv.user_named(name).await
+    }
+}
+
+#[async_trait]
+impl ReadingStore for SledStore {
+    async fn mark_read(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+        to: Seq,
+    ) -> Result<Option<MarkedRead>, StoreError> {
+        self.kv.mark_read(user, room, to).await
+    }
+
+    async fn mark_delivered(&self, user: &UserId, room: &RoomId, to: Seq) -> Result<Option<Seq>, StoreError> {
+        self.kv.mark_delivered(user, room, to).await
+    }
+
+    async fn overview(&self, user: &UserId, page: PageRequest) -> Result<Page<RoomOverview>, StoreError> {
+        self.kv.overview(user, page).await
+    }
+
+    async fn overview_of(&self, user: &UserId, room: &RoomId) -> Result<Option<RoomOverview>, StoreError> {
+        self.kv.overview_of(user, room).await
     }
 }
 

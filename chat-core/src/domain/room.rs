@@ -51,6 +51,12 @@ impl RoomKind {
             Self::Private => "private",
         }
     }
+
+    /// Whether its members tell each other what was delivered to them: between two, the sender wants to know.
+    #[must_use]
+    pub fn tells_delivery(self) -> bool {
+        self.as_str() == "direct"
+    }
 }
 
 /// What members see of the time before they joined.

@@ -1,8 +1,12 @@
 //! What an authenticated user can ask for, whichever way they come.
 
+mod reading;
+
 use std::{fmt, sync::Arc};
 
 use tokio::sync::oneshot;
+
+pub use reading::{KnownRoom, OwnRoom};
 
 use super::{
     cell::{Cell, Pending, Reply},

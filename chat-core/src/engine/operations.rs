@@ -1,5 +1,7 @@
 //! The table of operations: each command of the protocol and what it does, for every door alike.
 
+mod reading;
+
 use super::{
     caller::{Caller, Messages, sent},
     cell::Reply,
@@ -41,6 +43,9 @@ impl Caller {
                 let (room, draft) = self.draft(fields)?;
                 Ok(sent_answer(&room, self.send(&room, draft).await?))
             }
+            ClientCommand::GetRoom(room) => self.perform_get_room(&room).await,
+            ClientCommand::MarkRead(fields) => self.perform_mark_read(&fields).await,
+            ClientCommand::MarkDelivered(fields) => self.perform_mark_delivered(&fields).await,
             ClientCommand::FetchHistory(fields) => self.perform_history(&fields).await,
             ClientCommand::Ping => Ok(Answer::Pong { server_time: self.shared().now() }),
             ClientCommand::Authenticate(_)
@@ -101,11 +106,8 @@ impl Caller {
         let cursor = fields.cursor;
         let (items, next_cursor) = match fields.scope {
             Scope::Mine => {
-                let page = self.rooms(cursor).await?;
-                (
-                    page.items.iter().map(|(room, member)| RoomView::own(room, member.role)).collect(),
-                    page.next,
-                )
+                let page = self.overview(cursor).await?;
+                (page.items.iter().map(|own| self.own_view(own)).collect(), page.next)
             }
             Scope::Public => {
                 let page = self.public_rooms(fields.query.as_deref(), cursor).await?;

@@ -19,11 +19,13 @@
 
 mod error;
 pub mod kv;
+mod reading;
 
 use async_trait::async_trait;
 
 pub use error::{CommitError, StoreError};
 pub use kv::MemoryStore;
+pub use reading::{MarkedRead, Reading, ReadingStore, RoomOverview};
 
 use crate::{
     domain::{Commit, Entry, Member, Needs, Room, Rows, Username},
@@ -32,9 +34,9 @@ use crate::{
 };
 
 /// Everything that the engine asks of a store.
-pub trait Store: RoomStore + LogStore + UserStore + Maintenance {}
+pub trait Store: RoomStore + LogStore + UserStore + ReadingStore + Maintenance {}
 
-impl<S: RoomStore + LogStore + UserStore + Maintenance> Store for S {}
+impl<S: RoomStore + LogStore + UserStore + ReadingStore + Maintenance> Store for S {}
 
 /// What an ack promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

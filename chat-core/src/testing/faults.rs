@@ -12,8 +12,8 @@ use crate::{
     domain::{Commit, Entry, Member, Needs, Room, Rows, Username},
     id::{RoomId, Seq, UserId},
     store::{
-        CommitError, CreateUserError, LogStore, Maintenance, MessagePage, MessageQuery, Page, PageRequest,
-        RoomStore, Store, StoreError, UserProfile, UserStore,
+        CommitError, CreateUserError, LogStore, Maintenance, MarkedRead, MessagePage, MessageQuery, Page,
+        PageRequest, ReadingStore, RoomOverview, RoomStore, Store, StoreError, UserProfile, UserStore,
         kv::{Direction, KvBatch, KvError, OrderedKv},
     },
     time::Timestamp,
@@ -275,6 +275,36 @@ impl<S: Store, A: Around> UserStore for Decorated<S, A> {
     async fn user_named(&self, name: &Username) -> Result<Option<UserId>, StoreError> {
         self.around.before_read().await?;
         self.inner.user_named(name).await
+    }
+}
+
+#[async_trait]
+impl<S: Store, A: Around> ReadingStore for Decorated<S, A> {
+    async fn mark_read(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+        to: Seq,
+    ) -> Result<Option<MarkedRead>, StoreError> {
+        let forget = self.around.before_write().await?;
+        let marked = self.inner.mark_read(user, room, to).await?;
+        if forget { Err(StoreError::Unknown) } else { Ok(marked) }
+    }
+
+    async fn mark_delivered(&self, user: &UserId, room: &RoomId, to: Seq) -> Result<Option<Seq>, StoreError> {
+        let forget = self.around.before_write().await?;
+        let news = self.inner.mark_delivered(user, room, to).await?;
+        if forget { Err(StoreError::Unknown) } else { Ok(news) }
+    }
+
+    async fn overview(&self, user: &UserId, page: PageRequest) -> Result<Page<RoomOverview>, StoreError> {
+        self.around.before_read().await?;
+        self.inner.overview(user, page).await
+    }
+
+    async fn overview_of(&self, user: &UserId, room: &RoomId) -> Result<Option<RoomOverview>, StoreError> {
+        self.around.before_read().await?;
+        self.inner.overview_of(user, room).await
     }
 }
 

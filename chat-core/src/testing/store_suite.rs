@@ -2,6 +2,7 @@
 
 pub mod logs;
 pub mod model;
+pub mod reading;
 pub mod reopening;
 pub mod rooms;
 pub mod upkeep;
@@ -82,6 +83,16 @@ macro_rules! store_conformance {
             of_users_racing_for_one_name_exactly_one_is_created
             of_users_racing_for_one_id_exactly_one_is_created
             a_refused_user_leaves_nothing_behind
+        }
+        $crate::store_conformance! { @cases reading (async || $open):
+            a_marker_only_moves_forward_and_to_the_head_at_most
+            joining_and_sending_move_the_marker_and_leaving_ends_it
+            marking_for_somebody_who_is_no_member_changes_nothing
+            of_markers_racing_in_one_room_the_newest_stays
+            a_marker_between_messages_leaves_those_after_it
+            what_was_delivered_only_moves_forward
+            the_overview_tells_each_room_once_in_pages
+            the_overview_tells_the_newest_message_that_may_be_seen
         }
         $crate::store_conformance! { @cases upkeep (async || $open):
             an_empty_store_is_writable_and_verifies

@@ -1,8 +1,12 @@
 //! What a client may say.
 
+mod reading;
+
 use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Deserializer, Serialize, de};
+
+pub use reading::Mark;
 
 use crate::{auth::Secret, domain::ErrorCode};
 
@@ -46,6 +50,12 @@ pub enum ClientCommand {
     ListMembers(ListMembers),
     /// `send_message`
     SendMessage(SendMessage),
+    /// `get_room`, with the room's id
+    GetRoom(String),
+    /// `mark_read`
+    MarkRead(Mark),
+    /// `mark_delivered`
+    MarkDelivered(Mark),
     /// `fetch_history`
     FetchHistory(FetchHistory),
     /// `ping`
@@ -280,6 +290,9 @@ fn command(kind: &str, json: &[u8]) -> Option<serde_json::Result<ClientCommand>>
         "unsubscribe" => read(json, |room: RoomOnly| ClientCommand::Unsubscribe(room.room_id)),
         "list_members" => read(json, ClientCommand::ListMembers),
         "send_message" => read(json, ClientCommand::SendMessage),
+        "get_room" => read(json, |room: RoomOnly| ClientCommand::GetRoom(room.room_id)),
+        "mark_read" => read(json, ClientCommand::MarkRead),
+        "mark_delivered" => read(json, ClientCommand::MarkDelivered),
         "fetch_history" => read(json, ClientCommand::FetchHistory),
         "ping" => Some(Ok(ClientCommand::Ping)),
         "pong" => Some(Ok(ClientCommand::Pong)),

@@ -10,7 +10,7 @@ mod view;
 
 pub use client::{
     Authenticate, ClientCommand, ClientFrame, CreateRoom, DecodeError, FetchHistory, Heartbeat, ListMembers,
-    ListRooms, RequestId, ResumeFrom, Scope, SendMessage, Subscribe, SubscribeTo,
+    ListRooms, Mark, RequestId, ResumeFrom, Scope, SendMessage, Subscribe, SubscribeTo,
 };
 pub use server::{Answer, LimitsView, Notice, auth_error_frame, error_frame};
-pub use view::{MemberView, MessageView, RoomView, entry_frame, rfc3339};
+pub use view::{MemberView, MessageView, OwnRoomView, RoomView, entry_frame, rfc3339};

@@ -40,6 +40,10 @@ pub enum Answer {
     Seq { seq: u64 },
     /// `ack` without fields
     Done {},
+    /// `ack` of reading
+    Read { unread: u64, mentions: u64 },
+    /// `room`
+    KnownRoom { room: RoomView },
     /// `rooms`
     Rooms { items: Vec<RoomView>, next_cursor: Option<String> },
     /// `members`
@@ -59,7 +63,10 @@ impl Answer {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Authenticated { .. } => "authenticated",
-            Self::Sent { .. } | Self::Room { .. } | Self::Seq { .. } | Self::Done {} => "ack",
+            Self::Sent { .. } | Self::Room { .. } | Self::Seq { .. } | Self::Read { .. } | Self::Done {} => {
+                "ack"
+            }
+            Self::KnownRoom { .. } => "room",
             Self::Rooms { .. } => "rooms",
             Self::Members { .. } => "members",
             Self::History { .. } => "history",

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Serialize, Serializer};
 
 use crate::{
-    domain::{Change, Entry, Member, Role, Room},
+    domain::{Change, Entry, Member, Room},
     id::UserId,
     time::Timestamp,
 };
@@ -25,8 +25,24 @@ pub struct RoomView {
     slow_mode_seconds: u32,
     history: &'static str,
     archived: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    role: Option<&'static str>,
+    #[serde(flatten)]
+    own: Option<OwnRoomView>,
+}
+
+/// What a room on the wire has besides in a list of one's own rooms.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OwnRoomView {
+    /// What one is there.
+    pub role: &'static str,
+    /// Messages that one has not read.
+    pub unread: u64,
+    /// Messages among them that mention one.
+    pub mentions: u64,
+    /// The newest entry that one has read.
+    pub last_read_seq: u64,
+    /// The newest message that one may see.
+    pub last_message: Option<Box<MessageView>>,
 }
 
 impl RoomView {
@@ -45,14 +61,14 @@ impl RoomView {
             slow_mode_seconds: 0,
             history: room.history.as_str(),
             archived: false,
-            role: None,
+            own: None,
         }
     }
 
     /// The room in a list of one's own rooms.
     #[must_use]
-    pub fn own(room: &Room, role: Role) -> Self {
-        Self { role: Some(role.as_str()), ..Self::of(room) }
+    pub fn owned(self, own: OwnRoomView) -> Self {
+        Self { own: Some(own), ..self }
     }
 
     /// The room's id.

@@ -3,7 +3,7 @@
 //! Each request sees the ones before it in the group, and succeeds or fails for itself: what a failed one would
 //! have changed is dropped. Pure but for reading the rows that it checks, so it is tested without a thread.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Bound};
 
 use super::{
     Direction, KvBatch, OrderedKv,
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::{Change, Commit, Entry, Guard, Member, Message, Room, RowChange},
-    id::{Seq, UserId},
+    id::{RoomId, Seq, UserId},
     limits::{COMMIT_ENTRIES_MAX, STORE_KEY_BYTES_MAX, STORE_SWEEP_MAX, STORE_VALUE_BYTES_MAX},
     store::{StoreError, UserProfile},
     time::Timestamp,
@@ -26,6 +26,17 @@ pub(super) enum Request {
     #[cfg(feature = "accounts")]
     Guarded(GuardedRows),
     Sweep(Timestamp),
+    Mark(MarkRequest),
+}
+
+/// A marker to be moved forward.
+#[derive(Debug)]
+pub(super) struct MarkRequest {
+    pub(super) user: UserId,
+    pub(super) room: RoomId,
+    pub(super) to: Seq,
+    /// Whether it says what was delivered, not what was read.
+    pub(super) delivered: bool,
 }
 
 /// Rows that have nothing to do with rooms, changed together or not at all.
@@ -70,7 +81,7 @@ impl Refusal {
     }
 }
 
-/// `Ok(more)`: done, and whether a sweep has left something.
+/// `Ok(more)`: done, and whether a sweep has left something, or a marker was moved.
 pub(super) type Answer = Result<bool, Refusal>;
 
 /// Keys and their new values; `None` deletes.
@@ -104,7 +115,7 @@ impl Request {
                 });
                 let rows = commit.rows.iter().map(|row| match row {
                     RowChange::PutMember(_) => 3,
-                    RowChange::RemoveMember(_) => 4,
+                    RowChange::RemoveMember(_) => 5,
                     _ => 1,
                 });
                 let (ops, text) = entries.fold((1, 0), |sum, entry| (sum.0 + entry.0, sum.1 + entry.1));
@@ -114,6 +125,7 @@ impl Request {
             Self::CreateUser(_) => (2, 256),
             #[cfg(feature = "accounts")]
             Self::Guarded(rows) => (rows.changes.len() + 2, 256 + rows.changes.len() * 256),
+            Self::Mark(_) => (1, 96),
             Self::Sweep(_) => (STORE_SWEEP_MAX, STORE_SWEEP_MAX * 96),
         }
     }
@@ -132,6 +144,7 @@ pub(super) fn evaluate<'r, K: OrderedKv>(
             Request::CreateUser(user) => group.create_user(user).map(|()| false),
             #[cfg(feature = "accounts")]
             Request::Guarded(rows) => group.guarded(rows).map(|()| false),
+            Request::Mark(mark) => group.mark(mark),
             Request::Sweep(now) => group.sweep(*now).map(|(more, before)| {
                 swept = swept.max((!more).then_some(before));
                 more
@@ -162,10 +175,13 @@ fn week_of_sent(key: &[u8]) -> Option<u16> {
 /// above the head, so that the head hides them; so does it with what was sent under a key. A marker may be seen
 /// early: it says nothing that could be taken back and matter.
 fn is_hidden_until_durable(table: u8) -> bool {
-    table < table::MESSAGE
+    match table {
+        table::TOMBSTONES | table::MENTIONS | table::ROOM_MENTIONS => true,
+        _ => table < table::MESSAGE,
+    }
 }
 
-struct Group<'a, K> {
+pub(super) struct Group<'a, K> {
     kv: &'a K,
     /// What was read of the rows that readers look at, as it stands in `kv`.
     read: Changes,
@@ -280,6 +296,7 @@ impl<K: OrderedKv> Group<'_, K> {
             self.count_room(&user16, |rooms| rooms.saturating_sub(1))?;
             self.request.insert(keys::room_of_user(&user16, room16), None);
             self.request.insert(keys::marker(&user16, room16), None);
+            self.request.insert(keys::delivered(&user16, room16), None);
             self.request.insert(key, None);
         }
         Ok(())
@@ -351,8 +368,34 @@ impl<K: OrderedKv> Group<'_, K> {
         Ok((more, first_kept))
     }
 
+    /// The value of the last row of a range as the requests so far leave it.
+    pub(super) fn last_between(&self, from: &[u8], to: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let changed = |key: &[u8]| self.request.get(key).or_else(|| self.changes.get(key));
+        let mut last: Option<(Vec<u8>, Vec<u8>)> = None;
+        self.kv.scan(from, to, Direction::Descending, &mut |key, row| {
+            if changed(key).is_some() {
+                return std::ops::ControlFlow::Continue(());
+            }
+            last = Some((key.to_vec(), row.to_vec()));
+            std::ops::ControlFlow::Break(())
+        })?;
+        let range = || (Bound::Included(from.to_vec()), Bound::Excluded(to.to_vec()));
+        for (key, _) in self.changes.range(range()).chain(self.request.range(range())) {
+            if let Some(Some(row)) = changed(key)
+                && last.as_ref().is_none_or(|(known, _)| known < key)
+            {
+                last = Some((key.clone(), row.clone()));
+            }
+        }
+        Ok(last.map(|(_, row)| row))
+    }
+
+    pub(super) fn remove(&mut self, key: Vec<u8>) {
+        self.request.insert(key, None);
+    }
+
     /// A row as the requests so far leave it.
-    fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(super) fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         if let Some(value) = self.request.get(key).or_else(|| self.changes.get(key)) {
             return Ok(value.clone());
         }
@@ -365,7 +408,7 @@ impl<K: OrderedKv> Group<'_, K> {
     }
 
     /// The one place where the bounds on keys and values are held.
-    fn put(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), StoreError> {
+    pub(super) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), StoreError> {
         if key.len() > STORE_KEY_BYTES_MAX || value.len() > STORE_VALUE_BYTES_MAX {
             return Err(StoreError::TooLarge);
         }
@@ -375,7 +418,7 @@ impl<K: OrderedKv> Group<'_, K> {
 
     fn undo(&mut self) -> Result<Changes, StoreError> {
         let mut undo = Changes::new();
-        for key in self.changes.keys().take_while(|key| is_hidden_until_durable(key[0])) {
+        for key in self.changes.keys().filter(|key| is_hidden_until_durable(key[0])) {
             let value = match self.read.remove(key) {
                 Some(value) => value,
                 None => self.kv.get(key)?,

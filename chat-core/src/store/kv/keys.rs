@@ -16,15 +16,18 @@
 //! | `23` | user, room | index: the rooms of a user |
 //! | `24` | folded name | the public room of that name |
 //! | `30` | room, seq | entry that is a message |
+//! | `35` | room, level `u8`, row `u64` | how many messages are deleted, see [`super::tally`] |
+//! | `36` | room, user, level `u8`, row `u64` | how many messages mention the user, likewise |
+//! | `37` | room, level `u8`, row `u64` | how many messages mention all the room, likewise |
 //! | `38` | user, room, seq | index: the messages of an author |
 //! | `39` | room, seq, part `u16` | continuation of a long text |
 //! | `3A` | room, seq | entry that is no message |
 //! | `40` | user, room | how far the user has read |
+//! | `41` | user, room | up to where the room was delivered to the user |
 //! | `50` | week `u16`, user, room, client's key | what was sent under a key |
 //!
-//! Users and rooms are 16 bytes each, see [`id16`]. The tags `13`, `31` to `37`, `41`, `52` to `A0` are
-//! kept free for devices, edits, reactions, threads, mentions, receipts, tokens, files,
-//! audit, search and expiry.
+//! Users and rooms are 16 bytes each, see [`id16`]. The tags `13`, `31` to `34`, `52` to `A0` are
+//! kept free for devices, edits, reactions, threads, tokens, files, audit, search and expiry.
 
 use crate::{
     domain::{RoomName, Username},
@@ -50,10 +53,14 @@ pub(super) mod table {
     pub(in super::super) const ROOM_OF_USER: u8 = 0x23;
     pub(in super::super) const ROOM_NAME: u8 = 0x24;
     pub(in super::super) const MESSAGE: u8 = 0x30;
+    pub(in super::super) const TOMBSTONES: u8 = 0x35;
+    pub(in super::super) const MENTIONS: u8 = 0x36;
+    pub(in super::super) const ROOM_MENTIONS: u8 = 0x37;
     pub(in super::super) const AUTHOR: u8 = 0x38;
     pub(in super::super) const TEXT: u8 = 0x39;
     pub(in super::super) const EVENT: u8 = 0x3A;
     pub(in super::super) const MARKER: u8 = 0x40;
+    pub(in super::super) const DELIVERED: u8 = 0x41;
     pub(in super::super) const SENT: u8 = 0x50;
 }
 
@@ -177,6 +184,10 @@ pub(super) fn text(room: &Id16, seq: Seq, part: u16) -> Vec<u8> {
 
 pub(super) fn marker(user: &Id16, room: &Id16) -> Vec<u8> {
     key(table::MARKER, &[user, room])
+}
+
+pub(super) fn delivered(user: &Id16, room: &Id16) -> Vec<u8> {
+    key(table::DELIVERED, &[user, room])
 }
 
 /// A client's key stands as it is up to 64 bytes, after a zero; a longer one (it may have 256) as a hash, after

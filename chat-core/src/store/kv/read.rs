@@ -81,6 +81,19 @@ pub(super) fn rooms_of<K: OrderedKv>(
     })
 }
 
+/// The keys of a user's rooms, in the order of their list.
+pub(super) fn rooms_listed<K: OrderedKv>(
+    rows: &Visible<K>,
+    user16: &Id16,
+    page: &PageRequest,
+) -> Result<Page<Id16>, StoreError> {
+    let prefix = keys::room_of_user(user16, &[0; 16])[..17].to_vec();
+    let view = rows.view();
+    paged(&view, &prefix, page, usize::MAX, |key, _| {
+        keys::id_at(key, 17).map(Some).ok_or_else(|| values::corrupt("a key of a user's rooms"))
+    })
+}
+
 pub(super) fn public_rooms<K: OrderedKv>(
     rows: &Visible<K>,
     query: Option<&str>,
@@ -172,7 +185,7 @@ fn paged<K: OrderedKv, T>(
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing to a string does not fail.

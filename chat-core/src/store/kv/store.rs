@@ -7,16 +7,17 @@ use tokio::sync::Semaphore;
 
 use super::{
     MemKv, OrderedKv,
-    group::{Refusal, Request},
-    log, read, verify,
+    group::{MarkRequest, Refusal, Request},
+    log, read, reading, verify,
     writer::{Shared, Writer},
 };
 use crate::{
     domain::{Commit, Entry, Member, Needs, Room, Rows, Username},
     id::{RoomId, Seq, UserId},
     store::{
-        CommitError, CreateUserError, Durability, LogStore, Maintenance, MessagePage, MessageQuery, Page,
-        PageRequest, RoomStore, StoreError, UserProfile, UserStore,
+        CommitError, CreateUserError, Durability, LogStore, Maintenance, MarkedRead, MessagePage,
+        MessageQuery, Page, PageRequest, ReadingStore, RoomOverview, RoomStore, StoreError, UserProfile,
+        UserStore,
     },
     time::Timestamp,
 };
@@ -202,6 +203,41 @@ impl<K: OrderedKv> UserStore for KvStore<K> {
     async fn user_named(&self, name: &Username) -> Result<Option<UserId>, StoreError> {
         let name = name.clone();
         self.read(move |shared| read::user_named(&shared.rows, &name)).await
+    }
+}
+
+#[async_trait]
+impl<K: OrderedKv> ReadingStore for KvStore<K> {
+    async fn mark_read(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+        to: Seq,
+    ) -> Result<Option<MarkedRead>, StoreError> {
+        let (user, room) = (user.clone(), room.clone());
+        let mark = MarkRequest { user: user.clone(), room: room.clone(), to, delivered: false };
+        let moved = self.writer.write(Request::Mark(mark)).await.map_err(Refusal::into_store_error)?;
+        let reading = self.read(move |shared| reading::reading_of(&shared.rows, &user, &room)).await?;
+        Ok(reading.map(|reading| MarkedRead { moved, reading }))
+    }
+
+    async fn mark_delivered(&self, user: &UserId, room: &RoomId, to: Seq) -> Result<Option<Seq>, StoreError> {
+        let (user, room) = (user.clone(), room.clone());
+        let mark = MarkRequest { user: user.clone(), room: room.clone(), to, delivered: true };
+        if !self.writer.write(Request::Mark(mark)).await.map_err(Refusal::into_store_error)? {
+            return Ok(None);
+        }
+        self.read(move |shared| reading::delivered_to(&shared.rows, &user, &room)).await.map(Some)
+    }
+
+    async fn overview(&self, user: &UserId, page: PageRequest) -> Result<Page<RoomOverview>, StoreError> {
+        let user = user.clone();
+        self.read(move |shared| reading::overview(&shared.rows, &user, &page)).await
+    }
+
+    async fn overview_of(&self, user: &UserId, room: &RoomId) -> Result<Option<RoomOverview>, StoreError> {
+        let (user, room) = (user.clone(), room.clone());
+        self.read(move |shared| reading::overview_of(&shared.rows, &user, &room)).await
     }
 }
 

@@ -171,6 +171,11 @@ pub(super) fn decode_head(count: &[u8]) -> Result<Seq, StoreError> {
     decode::<v1::RoomCount>(count).map(|count| Seq::new(count.head))
 }
 
+/// The head and the ordinal of the newest message in a row of counters.
+pub(super) fn decode_head_and_messages(count: &[u8]) -> Result<(Seq, u64), StoreError> {
+    decode::<v1::RoomCount>(count).map(|count| (Seq::new(count.head), count.messages))
+}
+
 const fn role_byte(role: Role) -> u8 {
     match role {
         Role::Member => 0,
@@ -248,6 +253,11 @@ pub(super) fn encode_message(
 pub(super) fn text_bytes(bytes: &[u8]) -> Result<usize, StoreError> {
     let row: v1::Message<'_> = decode(bytes)?;
     Ok(row.text.len() + row.continued as usize)
+}
+
+/// The ordinal of the message in this row.
+pub(super) fn decode_ordinal(bytes: &[u8]) -> Result<u64, StoreError> {
+    decode::<v1::Message<'_>>(bytes).map(|row| row.ordinal)
 }
 
 /// The message in a row; `rest` yields the continuation of a long text.

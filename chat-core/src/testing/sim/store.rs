@@ -15,8 +15,8 @@ use crate::{
     domain::{Commit, Entry, Member, Needs, Room, Rows, Username},
     id::{RoomId, Seq, UserId},
     store::{
-        CommitError, CreateUserError, LogStore, Maintenance, MessagePage, MessageQuery, Page, PageRequest,
-        RoomStore, StoreError, UserProfile, UserStore,
+        CommitError, CreateUserError, LogStore, Maintenance, MarkedRead, MessagePage, MessageQuery, Page,
+        PageRequest, ReadingStore, RoomOverview, RoomStore, StoreError, UserProfile, UserStore,
         kv::{KvStore, MemKv},
     },
     testing::random::Random,
@@ -211,6 +211,38 @@ impl UserStore for NodeStore {
     async fn user_named(&self, name: &Username) -> Result<Option<UserId>, StoreError> {
         self.reading().await?;
         self.inner.user_named(name).await
+    }
+}
+
+#[async_trait]
+impl ReadingStore for NodeStore {
+    async fn mark_read(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+        to: Seq,
+    ) -> Result<Option<MarkedRead>, StoreError> {
+        self.writing().await?;
+        let marked = self.inner.mark_read(user, room, to).await?;
+        self.written().await?;
+        Ok(marked)
+    }
+
+    async fn mark_delivered(&self, user: &UserId, room: &RoomId, to: Seq) -> Result<Option<Seq>, StoreError> {
+        self.writing().await?;
+        let news = self.inner.mark_delivered(user, room, to).await?;
+        self.written().await?;
+        Ok(news)
+    }
+
+    async fn overview(&self, user: &UserId, page: PageRequest) -> Result<Page<RoomOverview>, StoreError> {
+        self.reading().await?;
+        self.inner.overview(user, page).await
+    }
+
+    async fn overview_of(&self, user: &UserId, room: &RoomId) -> Result<Option<RoomOverview>, StoreError> {
+        self.reading().await?;
+        self.inner.overview_of(user, room).await
     }
 }
 

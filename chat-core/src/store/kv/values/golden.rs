@@ -84,6 +84,7 @@ fn every_stored_struct_has_the_bytes_of_version_1() {
         ("join", encode_event(&join()).unwrap().unwrap()),
         ("leave", encode_event(&leave()).unwrap().unwrap()),
         ("marker", encode_marker(marker).unwrap()),
+        ("tally", encode(&v1::Tally { counts: vec![(3, 1), (255, 256)] }).unwrap()),
         ("sent", encode_sent(sent).unwrap()),
         ("run", encode(&v1::Run { durability: 1, clean: true }).unwrap()),
         ("epoch", encode(&v1::Epoch { epoch: "e" }).unwrap()),
@@ -93,7 +94,7 @@ fn every_stored_struct_has_the_bytes_of_version_1() {
     assert_eq!(found, GOLDEN);
 }
 
-const GOLDEN: [&str; 15] = [
+const GOLDEN: [&str; 16] = [
     "profile 01000190b5a27a397c3e8f0000000000000105416c696365800101",
     "named 0101056c6f626279",
     "user count 01028101",
@@ -105,6 +106,7 @@ const GOLDEN: [&str; 15] = [
     "join 01010105616c696365010103626f6203c801",
     "leave 01010105616c696365020103626f62020001",
     "marker 01ac02a202",
+    "tally 01020301ff8002",
     "sent 01ac0202",
     "run 010101",
     "epoch 010165",

@@ -114,11 +114,17 @@ pub(in super::super) enum Change<'a> {
     },
 }
 
-/// `40`
+/// `40`, and `41` without ordinal
 #[derive(Debug, Serialize, Deserialize)]
 pub(in super::super) struct Marker {
     pub(in super::super) seq: u64,
     pub(in super::super) ordinal: u64,
+}
+
+/// `35` to `37`: the places that count, ascending, and how much.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct Tally {
+    pub(in super::super) counts: Vec<(u8, u64)>,
 }
 
 /// `50`
