@@ -126,6 +126,9 @@ pub const STORE_SWEEP_MAX: usize = 500;
 /// Names of public rooms looked at for one page of a search. A page ends early there, with a cursor to go on.
 pub const STORE_NAMES_SCANNED_MAX: usize = 5_000;
 
+/// Longest ban or mute that has an end, in seconds: ten years. Over it: `bad_request`; without an end it is for ever.
+pub const SANCTION_SECONDS_MAX: u64 = 315_360_000;
+
 /// Bounds that the embedder sets. The defaults are those of docs/protocol.md, Limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {

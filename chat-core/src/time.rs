@@ -7,6 +7,10 @@ use std::{fmt, sync::Arc};
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// An instant that stands for "never ends": 9999-12-30, the last whole day that RFC 3339 can write in every
+    /// time zone.
+    pub const FOREVER: Self = Self(253_402_128_000_000);
+
     /// The instant that many milliseconds after the Unix epoch.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {

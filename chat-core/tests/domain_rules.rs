@@ -91,10 +91,12 @@ impl Model {
 
 fn observed(outcome: &Result<Outcome, Rejection>) -> Expected {
     match outcome {
-        Ok(Outcome::Created(seq) | Outcome::Joined(seq) | Outcome::Left(seq)) => Expected::At(seq.get()),
+        Ok(Outcome::Created(seq) | Outcome::Joined(seq) | Outcome::Left(seq) | Outcome::Changed(seq)) => {
+            Expected::At(seq.get())
+        }
         Ok(Outcome::Sent(sent)) if sent.duplicate => Expected::Repeat(sent.seq.get()),
         Ok(Outcome::Sent(sent)) => Expected::At(sent.seq.get()),
-        Ok(Outcome::AlreadyJoined | Outcome::AlreadyLeft) => Expected::Nothing,
+        Ok(Outcome::AlreadyJoined | Outcome::AlreadyLeft | Outcome::Unchanged(_)) => Expected::Nothing,
         Err(rejection) => Expected::Refused(rejection.code().as_str()),
     }
 }

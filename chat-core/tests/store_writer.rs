@@ -97,6 +97,7 @@ async fn readable(store: &Store) -> String {
     let needs = Needs {
         members: vec![bob.clone(), user("alice")],
         sent: vec![(user("alice"), ClientMessageId::parse("k").unwrap())],
+        ..Needs::default()
     };
     let rows = store.gather(&lobby, &needs).await.unwrap();
     format!(

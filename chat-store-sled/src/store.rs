@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use chat_core::{
-    domain::{Commit, Entry, Member, Needs, Room, Rows, Username},
+    domain::{AuditRecord, Commit, Entry, Member, Needs, Room, Rows, Username},
     id::{RoomId, Seq, UserId},
     store::{
-        CommitError, CreateUserError, LogStore, Maintenance, MarkedRead, MessagePage, MessageQuery, Page,
-        PageRequest, ReadingStore, RoomOverview, RoomStore, StoreError, UserProfile, UserStore,
+        AuditStore, CommitError, CreateUserError, LogStore, Maintenance, MarkedRead, MessagePage,
+        MessageQuery, Page, PageRequest, ReadingStore, RoomOverview, RoomStore, StoreError, UserProfile,
+        UserStore,
         kv::{KvOptions, KvStore},
     },
     time::Timestamp,
@@ -157,6 +158,13 @@ impl ReadingStore for SledStore {
 
     async fn overview_of(&self, user: &UserId, room: &RoomId) -> Result<Option<RoomOverview>, StoreError> {
         self.kv.overview_of(user, room).await
+    }
+}
+
+#[async_trait]
+impl AuditStore for SledStore {
+    async fn audit(&self, room: &RoomId, page: PageRequest) -> Result<Page<AuditRecord>, StoreError> {
+        self.kv.audit(room, page).await
     }
 }
 

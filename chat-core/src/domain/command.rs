@@ -1,6 +1,6 @@
 //! What is asked of a room, and what comes of it.
 
-use super::{Content, Description, History, MessageType, RoomKind, RoomName, TextError};
+use super::{Content, Description, History, MessageType, Moderation, RoomKind, RoomName, TextError};
 use crate::{
     id::{ClientMessageId, Seq, UserId},
     time::Timestamp,
@@ -45,6 +45,8 @@ pub enum Command {
     Leave,
     /// Send a message.
     Send(Draft),
+    /// Do something to somebody.
+    Moderate(Moderation),
 }
 
 /// What a new room is to be.
@@ -129,6 +131,10 @@ pub enum Outcome {
     AlreadyLeft,
     /// The message stands in the log.
     Sent(Sent),
+    /// It is done; the entry that says so.
+    Changed(Seq),
+    /// It was so before; the entry since which it is, where that is known.
+    Unchanged(Option<Seq>),
 }
 
 /// Where a message stands. What is remembered for a `clientMessageId`.
@@ -145,21 +151,31 @@ pub struct Sent {
 /// The rows that planning a request looks at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Needs {
-    /// Membership of these users.
+    /// Membership of these users, and what stands against them.
     pub members: Vec<UserId>,
     /// What was sent under these keys.
     pub sent: Vec<(UserId, ClientMessageId)>,
+    /// Whether these users have a profile.
+    pub profiles: Vec<UserId>,
 }
 
 impl Needs {
     /// Adds what planning `request` looks at.
     pub fn add(&mut self, request: &Request) {
         let user = &request.actor.user;
-        if !self.members.contains(user) {
-            self.members.push(user.clone());
-        }
+        self.add_member(user);
         if let Command::Send(Draft { client_message_id: Some(key), .. }) = &request.command {
             self.sent.push((user.clone(), key.clone()));
+        }
+        if let Command::Moderate(Moderation { user, .. }) = &request.command {
+            self.add_member(user);
+            self.profiles.push(user.clone());
+        }
+    }
+
+    fn add_member(&mut self, user: &UserId) {
+        if !self.members.contains(user) {
+            self.members.push(user.clone());
         }
     }
 }

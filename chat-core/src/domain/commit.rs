@@ -1,6 +1,6 @@
 //! What a store saves at once.
 
-use super::{Entry, Marker, Member, Room, Sent};
+use super::{AuditNote, Entry, Marker, Member, Room, Sanction, Sent};
 use crate::id::{ClientMessageId, Seq, UserId};
 
 /// One value, saved atomically or not at all: entries of one room's log and all row changes that follow.
@@ -31,6 +31,11 @@ pub enum RowChange {
     PutMarker(UserId, Marker),
     /// The room's name is taken by it.
     TakeName,
+    /// What stands against the user; nothing is kept of an empty one.
+    PutSanction(UserId, Sanction),
+    /// A privileged act, appended to the room's audit log: numbered and chained to the record before in the same
+    /// step. The log has no other way in, and none to change or delete a record.
+    Audit(AuditNote),
 }
 
 /// A condition on what lies outside the room's log, checked in the same atomic step as the save.

@@ -1,6 +1,6 @@
 //! What a room remembers.
 
-use super::{Content, Role, Room};
+use super::{Content, MemberUpdate, Role, Room};
 use crate::{
     id::{ClientMessageId, MessageId, RoomId, Seq, UserId},
     time::Timestamp,
@@ -49,6 +49,8 @@ pub enum Change {
     },
     /// A message was sent.
     Send(Message),
+    /// A member's role or what stands against somebody was changed.
+    UpdateMember(MemberUpdate),
 }
 
 /// Why somebody ceased to be a member.
@@ -56,6 +58,10 @@ pub enum Change {
 pub enum LeaveReason {
     /// They chose to.
     Left,
+    /// Somebody removed them.
+    Kicked,
+    /// Somebody removed them and keeps them out until then.
+    Banned(Timestamp),
 }
 
 impl LeaveReason {
@@ -64,6 +70,8 @@ impl LeaveReason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Left => "left",
+            Self::Kicked => "kicked",
+            Self::Banned(_) => "banned",
         }
     }
 }
@@ -120,6 +128,15 @@ impl Entry {
     pub fn joins(&self) -> Option<&UserId> {
         match &self.change {
             Change::Join { user, .. } => Some(user),
+            _ => None,
+        }
+    }
+
+    /// The user whose standing with the room this entry changes.
+    #[must_use]
+    pub fn updates(&self) -> Option<&UserId> {
+        match &self.change {
+            Change::UpdateMember(update) => Some(&update.user),
             _ => None,
         }
     }

@@ -30,6 +30,14 @@ impl Role {
         }
     }
 
+    /// The role of that name on the wire.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Member, Self::Moderator, Self::Admin, Self::Owner]
+            .into_iter()
+            .find(|role| role.as_str() == text)
+    }
+
     /// Whether this role may act on somebody of that role: only on a lower rank.
     #[must_use]
     pub fn outranks(self, other: Self) -> bool {

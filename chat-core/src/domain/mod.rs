@@ -23,11 +23,13 @@
 //! assert_eq!(commit.entries.len(), 2, "seq 1 describes the room, seq 2 is the owner's joining");
 //! ```
 
+mod audit;
 mod code;
 mod command;
 mod commit;
 mod entry;
 mod member;
+mod moderation;
 mod plan;
 mod policy;
 mod rate;
@@ -36,15 +38,17 @@ mod room;
 mod rows;
 mod text;
 
+pub use audit::{AuditAct, AuditHash, AuditNote, AuditRecord};
 pub use code::ErrorCode;
 pub use command::{Actor, Command, Draft, Needs, Outcome, Request, RoomSpec, Sent};
 pub use commit::{Commit, Guard, RowChange};
 pub use entry::{Change, Entry, LeaveReason, Message, MessageType};
 pub use member::{Marker, Member, Role};
+pub use moderation::{Measure, MemberUpdate, Moderation, Sanction};
 pub use plan::Plan;
 pub use policy::{Action, Decision, MembersOnly, Policy};
 pub use rate::{Gcra, Rate, Strikes};
 pub use rejection::Rejection;
 pub use room::{History, Room, RoomKind};
 pub use rows::Rows;
-pub use text::{Content, Description, RoomName, TextError, TextRules, Username};
+pub use text::{Content, Description, Reason, RoomName, TextError, TextRules, Username};

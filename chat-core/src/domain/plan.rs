@@ -1,5 +1,7 @@
 //! Decides requests on top of a room; nothing becomes visible before it is stored.
 
+mod moderation;
+
 use super::{
     Action, Actor, Change, Command, Commit, Draft, Entry, Guard, LeaveReason, Marker, Member, Message,
     Outcome, Policy, Rejection, Request, Role, Room, RoomKind, RoomSpec, RowChange, Rows, Sent, TextRules,
@@ -36,6 +38,7 @@ impl<'a> Plan<'a> {
             Command::Join => self.join(actor, *at),
             Command::Leave => self.leave(actor, *at),
             Command::Send(draft) => self.send(actor, *at, draft),
+            Command::Moderate(moderation) => self.moderate(actor, *at, moderation),
         }
     }
 
@@ -81,6 +84,7 @@ impl<'a> Plan<'a> {
         if self.may(actor, Action::Join)?.is_some() {
             return Ok(Outcome::AlreadyJoined);
         }
+        self.may_enter(&actor.user, at)?;
         self.admit(actor, at, Role::Member);
         Ok(Outcome::Joined(self.room.head))
     }
@@ -96,9 +100,7 @@ impl<'a> Plan<'a> {
         if role == Role::Owner && self.room.owners == 1 && self.room.members > 1 {
             return Err(Rejection::Conflict("the last owner can't leave: make somebody else owner first"));
         }
-        let (user, member_count) = (actor.user.clone(), self.room.members.saturating_sub(1));
-        self.append(actor, at, Change::Leave { user, role, reason: LeaveReason::Left, member_count });
-        self.commit.rows.push(RowChange::RemoveMember(actor.user.clone()));
+        self.expel(actor, at, &actor.user, role, LeaveReason::Left);
         Ok(Outcome::Left(self.room.head))
     }
 
@@ -108,6 +110,7 @@ impl<'a> Plan<'a> {
         {
             return Ok(Outcome::Sent(first));
         }
+        self.may_write(actor, at)?;
         // The text was checked when the draft was made; hooks may have rewritten it since, under the same rules.
         if draft.content.as_str().chars().nth(self.rules.content_chars).is_some() {
             return Err(Rejection::BadRequest("the message is too long"));

@@ -38,6 +38,8 @@ pub enum Action {
     Read,
     /// Send a message to it.
     Send,
+    /// Do something to somebody there: the ranks and the last owner hold whatever a policy says.
+    Moderate,
 }
 
 /// A policy's verdict.

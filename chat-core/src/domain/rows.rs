@@ -1,8 +1,8 @@
 //! The rows that a plan looks at, and how entries move them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::{Entry, Member, Sent};
+use super::{Entry, Member, Sanction, Sent};
 use crate::id::{ClientMessageId, Seq, UserId};
 
 /// Rows read for one batch of requests, true at the head `at`.
@@ -16,6 +16,10 @@ pub struct Rows {
     pub members: HashMap<UserId, Option<Member>>,
     /// What was sent, by user and key; only keys under which something was sent.
     pub sent: HashMap<(UserId, ClientMessageId), Sent>,
+    /// What stands against those of `members` against whom something does.
+    pub sanctions: HashMap<UserId, Sanction>,
+    /// Those who were looked up and have a profile.
+    pub profiles: HashSet<UserId>,
 }
 
 impl Rows {
@@ -23,6 +27,12 @@ impl Rows {
     #[must_use]
     pub fn member(&self, user: &UserId) -> Option<&Member> {
         self.members.get(user).and_then(Option::as_ref)
+    }
+
+    /// What stands against the user.
+    #[must_use]
+    pub fn sanction(&self, user: &UserId) -> Sanction {
+        self.sanctions.get(user).copied().unwrap_or_default()
     }
 
     /// What the user sent under that key, marked as a repeat.
@@ -49,6 +59,13 @@ impl Rows {
                 if let Some(row) = self.members.get_mut(user) {
                     *row = None;
                 }
+                self.move_sanction(user, entry);
+            }
+            Change::UpdateMember(update) => {
+                if let (Some(Some(member)), Some(role)) = (self.members.get_mut(&update.user), update.role) {
+                    member.role = role;
+                }
+                self.move_sanction(&update.user, entry);
             }
             Change::Send(message) => {
                 if let Some(key) = &message.client_message_id {
@@ -59,5 +76,15 @@ impl Rows {
             Change::Describe(_) => {}
         }
         self.at = self.at.max(entry.seq);
+    }
+
+    fn move_sanction(&mut self, user: &UserId, entry: &Entry) {
+        if !self.members.contains_key(user) {
+            return;
+        }
+        match self.sanction(user).after(entry) {
+            none if none == Sanction::default() => drop(self.sanctions.remove(user)),
+            sanction => drop(self.sanctions.insert(user.clone(), sanction)),
+        }
     }
 }

@@ -148,6 +148,31 @@ impl Description {
     }
 }
 
+/// Why something was done to somebody: up to 500 characters, NFC, no control characters but newline and tab. Only
+/// the audit log has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason(Arc<str>);
+
+impl Reason {
+    /// Checks and normalises a reason.
+    ///
+    /// # Errors
+    /// [`TextError`] when it is too long or holds a forbidden character.
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        let text = bounded(text, 500).ok_or(TextError("a reason has at most 500 characters"))?;
+        if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+            return Err(TextError("a reason holds no control characters"));
+        }
+        Ok(Self(text))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// The name under which a user appears: 3 to 50 of `A-Z a-z 0-9 _`, unique without regard to case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Username(Arc<str>);

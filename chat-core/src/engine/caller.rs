@@ -1,5 +1,6 @@
 //! What an authenticated user can ask for, whichever way they come.
 
+mod moderation;
 mod reading;
 
 use std::{fmt, sync::Arc};

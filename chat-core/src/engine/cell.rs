@@ -14,7 +14,7 @@ use super::{
     tail::{After, PostedEntry, Tail},
 };
 use crate::{
-    domain::{Entry, Member, Needs, Outcome, Request, Room, Rows, Username},
+    domain::{Entry, Member, Needs, Outcome, Request, Room, Rows, Sanction, Username},
     id::{RoomId, Seq, UserId},
     limits::{ROOM_MEMBERS_CACHED_MAX, ROOM_PENDING_MAX},
 };
@@ -120,11 +120,14 @@ impl Cell {
         (state.room.clone(), state.rows.members.get(user).cloned())
     }
 
-    /// Remembers a membership that was read when the head was `at`; it is kept only if that is still so.
-    pub(crate) fn remember_member(&self, user: &UserId, member: Option<Member>, at: Seq) {
+    /// Remembers memberships, and what stands against those users, as they were read at a head; they are kept only
+    /// if that is still the head.
+    pub(crate) fn remember(&self, read: &Rows) {
         let mut state = self.state.lock();
-        if state.room.head == at {
-            state.remember(user, member);
+        if state.room.head == read.at {
+            for (user, member) in &read.members {
+                state.remember(user, member.clone(), read.sanction(user));
+            }
         }
     }
 
@@ -162,13 +165,18 @@ impl Cell {
     }
 
     /// The room with those of the needed rows that are known here, and the needs that remain.
-    pub(crate) fn known(&self, needs: Needs) -> (Room, Rows, Needs) {
+    pub(crate) fn known(&self, mut needs: Needs) -> (Room, Rows, Needs) {
         let state = self.state.lock();
         let mut rows = Rows { at: state.room.head, ..Rows::default() };
-        let mut remaining = Needs { members: Vec::new(), sent: needs.sent };
-        for user in needs.members {
+        let members = std::mem::take(&mut needs.members);
+        let mut remaining = Needs { members: Vec::new(), ..needs };
+        for user in members {
             match state.rows.members.get(&user) {
-                Some(member) => drop(rows.members.insert(user, member.clone())),
+                Some(member) => {
+                    let sanction = state.rows.sanctions.get(&user).map(|sanction| (user.clone(), *sanction));
+                    rows.sanctions.extend(sanction);
+                    rows.members.insert(user, member.clone());
+                }
                 None => remaining.members.push(user),
             }
         }
@@ -266,11 +274,17 @@ impl Cell {
 }
 
 impl State {
-    fn remember(&mut self, user: &UserId, member: Option<Member>) {
+    fn remember(&mut self, user: &UserId, member: Option<Member>, sanction: Sanction) {
         if self.rows.members.len() >= ROOM_MEMBERS_CACHED_MAX {
             self.rows.members = HashMap::new();
+            self.rows.sanctions = HashMap::new();
         }
         self.rows.members.insert(user.clone(), member);
+        if sanction == Sanction::default() {
+            self.rows.sanctions.remove(user);
+        } else {
+            self.rows.sanctions.insert(user.clone(), sanction);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The table of operations: each command of the protocol and what it does, for every door alike.
 
+mod moderation;
 mod reading;
 
 use super::{
@@ -9,7 +10,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Content, Description, Draft, History, MessageType, Rejection, RoomKind, RoomName, RoomSpec, Sent,
+        Content, Description, Draft, History, Measure, MessageType, Rejection, RoomKind, RoomName, RoomSpec,
+        Sent,
     },
     id::{ClientMessageId, MessageId, RoomId, Seq},
     limits::PAGE_MESSAGES_MAX,
@@ -47,6 +49,13 @@ impl Caller {
             ClientCommand::MarkRead(fields) => self.perform_mark_read(&fields).await,
             ClientCommand::MarkDelivered(fields) => self.perform_mark_delivered(&fields).await,
             ClientCommand::FetchHistory(fields) => self.perform_history(&fields).await,
+            ClientCommand::SetRole(fields) => self.perform_set_role(fields).await,
+            ClientCommand::Kick(fields) => self.perform_moderate(fields, |_| Measure::Kick).await,
+            ClientCommand::Ban(fields) => self.perform_moderate(fields, Measure::Ban).await,
+            ClientCommand::Unban(fields) => self.perform_moderate(fields, |_| Measure::Unban).await,
+            ClientCommand::Mute(fields) => self.perform_moderate(fields, Measure::Mute).await,
+            ClientCommand::Unmute(fields) => self.perform_moderate(fields, |_| Measure::Unmute).await,
+            ClientCommand::FetchAudit(fields) => self.perform_audit(fields).await,
             ClientCommand::Ping => Ok(Answer::Pong { server_time: self.shared().now() }),
             ClientCommand::Authenticate(_)
             | ClientCommand::Subscribe(_)

@@ -112,13 +112,13 @@ impl Shared {
         {
             return Ok(Readable { at: room.head, room, member });
         }
-        let needs = Needs { members: vec![user.clone()], sent: Vec::new() };
+        let needs = Needs { members: vec![user.clone()], ..Needs::default() };
         let rows = self.store.gather(cell.id(), &needs).await?;
         if rows.at > cell.head() {
             self.catch_up(cell).await?;
         }
         let member = rows.member(user).cloned();
-        cell.remember_member(user, member.clone(), rows.at);
+        cell.remember(&rows);
         Ok(Readable { room: cell.room(), member, at: rows.at })
     }
 

@@ -72,16 +72,17 @@ async fn write(shared: &Arc<Shared>, cell: &Arc<Cell>, batch: Vec<Pending>) {
         #[allow(unused_mut, reason = "the simulator's sabotage spoils it")]
         let Some(mut commit) = plan.into_commit() else { return answer(batch, outcomes) };
         let entries = commit.entries.clone();
+        let names = complete(shared, names(&batch), &entries).await;
         #[cfg(feature = "testing")]
         {
             shared.sabotage.spoil(&mut commit);
             if shared.sabotage.publishes_before_append() {
-                tell(shared, cell, &entries, &names(&batch));
+                tell(shared, cell, &entries, &names);
             }
         }
         match shared.store.commit(commit).await {
             Ok(()) => {
-                take_in(shared, cell, &entries, &names(&batch));
+                take_in(shared, cell, &entries, &names);
                 answer(batch, outcomes);
                 cell.wake_followers();
                 return announce(shared, cell, entries).await;
@@ -114,17 +115,15 @@ async fn write(shared: &Arc<Shared>, cell: &Arc<Cell>, batch: Vec<Pending>) {
 async fn gather(shared: &Shared, cell: &Arc<Cell>, needs: &Needs) -> Result<(Room, Rows), StoreError> {
     loop {
         let (room, mut rows, remaining) = cell.known(needs.clone());
-        if remaining.members.is_empty() && remaining.sent.is_empty() {
+        if remaining == Needs::default() {
             return Ok((room, rows));
         }
         let read = shared.store.gather(cell.id(), &remaining).await?;
         if read.at == room.head {
-            for (user, member) in &read.members {
-                cell.remember_member(user, member.clone(), read.at);
-            }
+            cell.remember(&read);
             rows.members.extend(read.members);
-            rows.sent = read.sent;
-            return Ok((room, rows));
+            rows.sanctions.extend(read.sanctions);
+            return Ok((room, Rows { members: rows.members, sanctions: rows.sanctions, ..read }));
         }
         if read.at > cell.head() {
             shared.catch_up(cell).await?;
@@ -163,6 +162,24 @@ fn refuse_guarded(guard: &Guard, batch: &[Pending], refused: &mut [Option<Reject
 
 fn names(batch: &[Pending]) -> HashMap<UserId, Username> {
     batch.iter().map(|pending| (pending.request.actor.user.clone(), pending.username.clone())).collect()
+}
+
+/// Completes the names that these entries are shown with. Most are about those who asked; others are looked up, and
+/// one whose name can't be is shown as unknown rather than not at all.
+async fn complete(
+    shared: &Shared,
+    mut names: HashMap<UserId, Username>,
+    entries: &[Entry],
+) -> HashMap<UserId, Username> {
+    let others: Vec<_> =
+        entries.iter().map(subject).filter(|user| !names.contains_key(*user)).cloned().collect();
+    if !others.is_empty() {
+        match shared.profiles.names(&others).await {
+            Ok(found) => names.extend(others.into_iter().zip(found)),
+            Err(error) => tracing::warn!(%error, "can't look up whom an entry is about"),
+        }
+    }
+    names
 }
 
 /// Applies what is stored and puts it on the ring.

@@ -28,15 +28,15 @@ pub use kv::MemoryStore;
 pub use reading::{MarkedRead, Reading, ReadingStore, RoomOverview};
 
 use crate::{
-    domain::{Commit, Entry, Member, Needs, Room, Rows, Username},
+    domain::{AuditRecord, Commit, Entry, Member, Needs, Room, Rows, Username},
     id::{RoomId, Seq, UserId},
     time::Timestamp,
 };
 
 /// Everything that the engine asks of a store.
-pub trait Store: RoomStore + LogStore + UserStore + ReadingStore + Maintenance {}
+pub trait Store: RoomStore + LogStore + UserStore + ReadingStore + AuditStore + Maintenance {}
 
-impl<S: RoomStore + LogStore + UserStore + ReadingStore + Maintenance> Store for S {}
+impl<S: RoomStore + LogStore + UserStore + ReadingStore + AuditStore + Maintenance> Store for S {}
 
 /// What an ack promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -138,6 +138,21 @@ pub trait UserStore: Send + Sync + 'static {
 
     /// Who has this username.
     async fn user_named(&self, name: &Username) -> Result<Option<UserId>, StoreError>;
+}
+
+/// The audit logs of rooms. They are written by commits ([`crate::domain::RowChange::Audit`]) and by nothing else.
+///
+/// # To ensure correctness
+///
+/// 1. The records of a room are numbered from 1 without holes, in the order of the commits that wrote them; a commit
+///    that is not saved leaves no record.
+/// 2. Each record is intact and holds the hash of the one before; [`Maintenance::verify`] notices any change, and
+///    any record that is missing, the newest included.
+/// 3. A record is not read before it is durable, and stays as it is when its room is deleted.
+#[async_trait]
+pub trait AuditStore: Send + Sync + 'static {
+    /// The records of a room, the newest first.
+    async fn audit(&self, room: &RoomId, page: PageRequest) -> Result<Page<AuditRecord>, StoreError>;
 }
 
 /// Keeping the store itself in order.

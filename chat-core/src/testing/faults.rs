@@ -9,11 +9,12 @@ use parking_lot::{Condvar, Mutex};
 
 use super::random::Random;
 use crate::{
-    domain::{Commit, Entry, Member, Needs, Room, Rows, Username},
+    domain::{AuditRecord, Commit, Entry, Member, Needs, Room, Rows, Username},
     id::{RoomId, Seq, UserId},
     store::{
-        CommitError, CreateUserError, LogStore, Maintenance, MarkedRead, MessagePage, MessageQuery, Page,
-        PageRequest, ReadingStore, RoomOverview, RoomStore, Store, StoreError, UserProfile, UserStore,
+        AuditStore, CommitError, CreateUserError, LogStore, Maintenance, MarkedRead, MessagePage,
+        MessageQuery, Page, PageRequest, ReadingStore, RoomOverview, RoomStore, Store, StoreError,
+        UserProfile, UserStore,
         kv::{Direction, KvBatch, KvError, OrderedKv},
     },
     time::Timestamp,
@@ -305,6 +306,14 @@ impl<S: Store, A: Around> ReadingStore for Decorated<S, A> {
     async fn overview_of(&self, user: &UserId, room: &RoomId) -> Result<Option<RoomOverview>, StoreError> {
         self.around.before_read().await?;
         self.inner.overview_of(user, room).await
+    }
+}
+
+#[async_trait]
+impl<S: Store, A: Around> AuditStore for Decorated<S, A> {
+    async fn audit(&self, room: &RoomId, page: PageRequest) -> Result<Page<AuditRecord>, StoreError> {
+        self.around.before_read().await?;
+        self.inner.audit(room, page).await
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod logs;
 pub mod model;
+pub mod moderation;
 pub mod reading;
 pub mod reopening;
 pub mod rooms;
@@ -94,6 +95,13 @@ macro_rules! store_conformance {
             the_overview_tells_each_room_once_in_pages
             the_overview_tells_the_newest_message_that_may_be_seen
         }
+        $crate::store_conformance! { @cases moderation (async || $open):
+            what_stands_against_a_user_is_gathered_with_their_membership
+            who_has_a_profile_is_gathered
+            audit_records_are_numbered_and_chained_in_the_order_of_commits
+            a_commit_that_is_not_saved_leaves_no_audit_record
+            an_audit_cursor_that_was_never_handed_out_starts_from_the_newest
+        }
         $crate::store_conformance! { @cases upkeep (async || $open):
             an_empty_store_is_writable_and_verifies
             sweeping_ends_and_deletes_only_keys_older_than_a_week
@@ -130,6 +138,7 @@ macro_rules! store_reopening_conformance {
             a_log_goes_on_where_it_ended
             keys_of_sent_messages_are_known_after_reopening
             the_epoch_stays_the_same_over_a_clean_close
+            an_audit_log_goes_on_where_it_ended
         }
     };
     (@cases $open:tt, $reopen:tt: $($case:ident)*) => {

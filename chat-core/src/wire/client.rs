@@ -1,11 +1,13 @@
 //! What a client may say.
 
+mod moderation;
 mod reading;
 
 use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+pub use moderation::{FetchAudit, Moderate, SetRole};
 pub use reading::Mark;
 
 use crate::{auth::Secret, domain::ErrorCode};
@@ -58,6 +60,20 @@ pub enum ClientCommand {
     MarkDelivered(Mark),
     /// `fetch_history`
     FetchHistory(FetchHistory),
+    /// `set_role`
+    SetRole(SetRole),
+    /// `kick`
+    Kick(Moderate),
+    /// `ban`
+    Ban(Moderate),
+    /// `unban`
+    Unban(Moderate),
+    /// `mute`
+    Mute(Moderate),
+    /// `unmute`
+    Unmute(Moderate),
+    /// `fetch_audit`
+    FetchAudit(FetchAudit),
     /// `ping`
     Ping,
     /// `pong`, the answer to the server's `ping`
@@ -294,6 +310,13 @@ fn command(kind: &str, json: &[u8]) -> Option<serde_json::Result<ClientCommand>>
         "mark_read" => read(json, ClientCommand::MarkRead),
         "mark_delivered" => read(json, ClientCommand::MarkDelivered),
         "fetch_history" => read(json, ClientCommand::FetchHistory),
+        "set_role" => read(json, ClientCommand::SetRole),
+        "kick" => read(json, ClientCommand::Kick),
+        "ban" => read(json, ClientCommand::Ban),
+        "unban" => read(json, ClientCommand::Unban),
+        "mute" => read(json, ClientCommand::Mute),
+        "unmute" => read(json, ClientCommand::Unmute),
+        "fetch_audit" => read(json, ClientCommand::FetchAudit),
         "ping" => Some(Ok(ClientCommand::Ping)),
         "pong" => Some(Ok(ClientCommand::Pong)),
         _ => None,

@@ -9,8 +9,9 @@ mod server;
 mod view;
 
 pub use client::{
-    Authenticate, ClientCommand, ClientFrame, CreateRoom, DecodeError, FetchHistory, Heartbeat, ListMembers,
-    ListRooms, Mark, RequestId, ResumeFrom, Scope, SendMessage, Subscribe, SubscribeTo,
+    Authenticate, ClientCommand, ClientFrame, CreateRoom, DecodeError, FetchAudit, FetchHistory, Heartbeat,
+    ListMembers, ListRooms, Mark, Moderate, RequestId, ResumeFrom, Scope, SendMessage, SetRole, Subscribe,
+    SubscribeTo,
 };
 pub use server::{Answer, LimitsView, Notice, auth_error_frame, error_frame};
-pub use view::{MemberView, MessageView, OwnRoomView, RoomView, entry_frame, rfc3339};
+pub use view::{AuditView, MemberView, MessageView, OwnRoomView, RoomView, entry_frame, rfc3339};

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{
     client::RequestId,
-    view::{MemberView, MessageView, RoomView, encode, time},
+    view::{AuditView, MemberView, MessageView, RoomView, encode, time},
 };
 use crate::{domain::ErrorCode, id::RoomId, limits::Limits, time::Timestamp};
 
@@ -50,6 +50,8 @@ pub enum Answer {
     Members { room_id: String, items: Vec<MemberView>, next_cursor: Option<String> },
     /// `history`
     History { room_id: String, messages: Vec<MessageView>, has_more_before: bool, has_more_after: bool },
+    /// `audit`
+    Audit { room_id: String, items: Vec<AuditView>, next_cursor: Option<String> },
     /// `pong`
     Pong {
         #[serde(serialize_with = "time")]
@@ -70,6 +72,7 @@ impl Answer {
             Self::Rooms { .. } => "rooms",
             Self::Members { .. } => "members",
             Self::History { .. } => "history",
+            Self::Audit { .. } => "audit",
             Self::Pong { .. } => "pong",
         }
     }

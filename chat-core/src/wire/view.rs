@@ -1,10 +1,12 @@
 //! Rooms, members and messages as they look on the wire.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
 
 use crate::{
-    domain::{Change, Entry, Member, Room},
+    domain::{AuditRecord, Change, Entry, Member, Role, Room},
     id::UserId,
     time::Timestamp,
 };
@@ -102,6 +104,38 @@ impl MemberView {
     }
 }
 
+/// A record of an audit log on the wire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditView {
+    number: u64,
+    #[serde(serialize_with = "time")]
+    at: Timestamp,
+    actor_id: String,
+    act: String,
+    target_id: Option<String>,
+    details: BTreeMap<String, String>,
+    previous: String,
+    hash: String,
+}
+
+impl AuditView {
+    /// The record.
+    #[must_use]
+    pub fn of(record: &AuditRecord) -> Self {
+        Self {
+            number: record.number,
+            at: record.at,
+            actor_id: record.actor.as_str().to_owned(),
+            act: record.act.clone(),
+            target_id: record.target.as_ref().map(|user| user.as_str().to_owned()),
+            details: record.details.iter().cloned().collect(),
+            previous: record.previous.to_string(),
+            hash: record.hash.to_string(),
+        }
+    }
+}
+
 /// A message on the wire. Fields of features that this version lacks have the value that says so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -180,6 +214,14 @@ pub fn entry_frame(entry: &Entry, username: &str, own: bool) -> Bytes {
             reason: reason.as_str(),
             seq,
         },
+        Change::UpdateMember(update) => EntryFrame::MemberUpdated {
+            room_id,
+            user_id: update.user.as_str(),
+            role: update.role.map(Role::as_str),
+            muted_until: update.muted_until.map(rfc3339),
+            banned: update.role.is_none().then_some(update.banned_until.is_some()),
+            seq,
+        },
         Change::Send(_) => {
             EntryFrame::NewMessage { message: MessageView::of(entry, username, own).map(Box::new) }
         }
@@ -190,10 +232,36 @@ pub fn entry_frame(entry: &Entry, username: &str, own: bool) -> Bytes {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
 enum EntryFrame<'a> {
-    NewMessage { message: Option<Box<MessageView>> },
-    UserJoined { room_id: &'a str, user: UserView<'a>, member_count: u32, seq: u64 },
-    UserLeft { room_id: &'a str, user_id: &'a str, member_count: u32, reason: &'static str, seq: u64 },
-    RoomUpdated { room_id: &'a str, room: Box<RoomView>, seq: u64 },
+    NewMessage {
+        message: Option<Box<MessageView>>,
+    },
+    UserJoined {
+        room_id: &'a str,
+        user: UserView<'a>,
+        member_count: u32,
+        seq: u64,
+    },
+    UserLeft {
+        room_id: &'a str,
+        user_id: &'a str,
+        member_count: u32,
+        reason: &'static str,
+        seq: u64,
+    },
+    RoomUpdated {
+        room_id: &'a str,
+        room: Box<RoomView>,
+        seq: u64,
+    },
+    MemberUpdated {
+        room_id: &'a str,
+        user_id: &'a str,
+        role: Option<&'static str>,
+        muted_until: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        banned: Option<bool>,
+        seq: u64,
+    },
 }
 
 #[derive(Serialize)]

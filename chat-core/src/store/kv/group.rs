@@ -11,7 +11,7 @@ use super::{
     values::{self, v1},
 };
 use crate::{
-    domain::{Change, Commit, Entry, Guard, Member, Message, Room, RowChange},
+    domain::{Change, Commit, Entry, Guard, Member, Message, Room, RowChange, Sanction},
     id::{RoomId, Seq, UserId},
     limits::{COMMIT_ENTRIES_MAX, STORE_KEY_BYTES_MAX, STORE_SWEEP_MAX, STORE_VALUE_BYTES_MAX},
     store::{StoreError, UserProfile},
@@ -116,6 +116,7 @@ impl Request {
                 let rows = commit.rows.iter().map(|row| match row {
                     RowChange::PutMember(_) => 3,
                     RowChange::RemoveMember(_) => 5,
+                    RowChange::Audit(_) => 2,
                     _ => 1,
                 });
                 let (ops, text) = entries.fold((1, 0), |sum, entry| (sum.0 + entry.0, sum.1 + entry.1));
@@ -173,10 +174,10 @@ fn week_of_sent(key: &[u8]) -> Option<u16> {
 
 /// Whether readers see rows of this table as they were until the change is durable. Rows of the log are new and
 /// above the head, so that the head hides them; so does it with what was sent under a key. A marker may be seen
-/// early: it says nothing that could be taken back and matter.
+/// early: it says nothing that could be taken back and matter. Records of audit logs are hidden by their count.
 fn is_hidden_until_durable(table: u8) -> bool {
     match table {
-        table::TOMBSTONES | table::MENTIONS | table::ROOM_MENTIONS => true,
+        table::TOMBSTONES | table::MENTIONS | table::ROOM_MENTIONS | table::AUDIT_HEAD => true,
         _ => table < table::MESSAGE,
     }
 }
@@ -276,6 +277,15 @@ impl<K: OrderedKv> Group<'_, K> {
             RowChange::TakeName => {
                 self.put(keys::room_name(&room.name), values::encode_named(room.id.as_str())?)
             }
+            RowChange::PutSanction(user, sanction) => {
+                let key = keys::sanction(room16, &keys::user16(user));
+                if *sanction == Sanction::default() {
+                    self.request.insert(key, None);
+                    return Ok(());
+                }
+                self.put(key, values::encode_sanction(user, *sanction)?)
+            }
+            RowChange::Audit(note) => self.audit(&room.id, note),
         }
     }
 

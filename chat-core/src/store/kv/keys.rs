@@ -15,6 +15,7 @@
 //! | `22` | room, user | membership |
 //! | `23` | user, room | index: the rooms of a user |
 //! | `24` | folded name | the public room of that name |
+//! | `25` | room, user | what stands against a user in a room |
 //! | `30` | room, seq | entry that is a message |
 //! | `35` | room, level `u8`, row `u64` | how many messages are deleted, see [`super::tally`] |
 //! | `36` | room, user, level `u8`, row `u64` | how many messages mention the user, likewise |
@@ -25,6 +26,8 @@
 //! | `40` | user, room | how far the user has read |
 //! | `41` | user, room | up to where the room was delivered to the user |
 //! | `50` | week `u16`, user, room, client's key | what was sent under a key |
+//! | `60` | room, number `u64` | record of an audit log |
+//! | `61` | room | how many records its audit log has, and the hash of the newest |
 //!
 //! Users and rooms are 16 bytes each, see [`id16`]. The tags `13`, `31` to `34`, `52` to `A0` are
 //! kept free for devices, edits, reactions, threads, tokens, files, audit, search and expiry.
@@ -52,6 +55,7 @@ pub(super) mod table {
     pub(in super::super) const MEMBER: u8 = 0x22;
     pub(in super::super) const ROOM_OF_USER: u8 = 0x23;
     pub(in super::super) const ROOM_NAME: u8 = 0x24;
+    pub(in super::super) const SANCTION: u8 = 0x25;
     pub(in super::super) const MESSAGE: u8 = 0x30;
     pub(in super::super) const TOMBSTONES: u8 = 0x35;
     pub(in super::super) const MENTIONS: u8 = 0x36;
@@ -62,6 +66,8 @@ pub(super) mod table {
     pub(in super::super) const MARKER: u8 = 0x40;
     pub(in super::super) const DELIVERED: u8 = 0x41;
     pub(in super::super) const SENT: u8 = 0x50;
+    pub(in super::super) const AUDIT: u8 = 0x60;
+    pub(in super::super) const AUDIT_HEAD: u8 = 0x61;
 }
 
 /// An identifier inside a key.
@@ -147,6 +153,18 @@ pub(super) fn member(room: &Id16, user: &Id16) -> Vec<u8> {
 
 pub(super) fn room_of_user(user: &Id16, room: &Id16) -> Vec<u8> {
     key(table::ROOM_OF_USER, &[user, room])
+}
+
+pub(super) fn sanction(room: &Id16, user: &Id16) -> Vec<u8> {
+    key(table::SANCTION, &[room, user])
+}
+
+pub(super) fn audit(room: &Id16, number: u64) -> Vec<u8> {
+    key(table::AUDIT, &[room, &number.to_be_bytes()])
+}
+
+pub(super) fn audit_head(room: &Id16) -> Vec<u8> {
+    key(table::AUDIT_HEAD, &[room])
 }
 
 /// Names sort as their folded forms do. Folding can make a name many times longer, so what is over 200 bytes

@@ -6,6 +6,7 @@
 
 #[cfg(feature = "accounts")]
 mod accounts;
+mod audit;
 mod group;
 mod keys;
 mod log;

@@ -39,6 +39,14 @@ pub(super) fn gather<K: OrderedKv>(
         let row = view.get(&keys::member(&room16, &keys::user16(user)))?;
         let member = row.map(|row| values::decode_member(&row)).transpose()?;
         found.members.insert(user.clone(), member);
+        if let Some(row) = view.get(&keys::sanction(&room16, &keys::user16(user)))? {
+            found.sanctions.insert(user.clone(), values::decode_sanction(&row)?.1);
+        }
+    }
+    for user in &needs.profiles {
+        if view.get(&keys::user(&keys::user16(user)))?.is_some() {
+            found.profiles.insert(user.clone());
+        }
     }
     for (user, client) in &needs.sent {
         let user16 = keys::user16(user);

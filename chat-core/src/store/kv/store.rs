@@ -6,16 +6,16 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use super::{
-    MemKv, OrderedKv,
+    MemKv, OrderedKv, audit,
     group::{MarkRequest, Refusal, Request},
     log, read, reading, verify,
     writer::{Shared, Writer},
 };
 use crate::{
-    domain::{Commit, Entry, Member, Needs, Room, Rows, Username},
+    domain::{AuditRecord, Commit, Entry, Member, Needs, Room, Rows, Username},
     id::{RoomId, Seq, UserId},
     store::{
-        CommitError, CreateUserError, Durability, LogStore, Maintenance, MarkedRead, MessagePage,
+        AuditStore, CommitError, CreateUserError, Durability, LogStore, Maintenance, MarkedRead, MessagePage,
         MessageQuery, Page, PageRequest, ReadingStore, RoomOverview, RoomStore, StoreError, UserProfile,
         UserStore,
     },
@@ -238,6 +238,14 @@ impl<K: OrderedKv> ReadingStore for KvStore<K> {
     async fn overview_of(&self, user: &UserId, room: &RoomId) -> Result<Option<RoomOverview>, StoreError> {
         let (user, room) = (user.clone(), room.clone());
         self.read(move |shared| reading::overview_of(&shared.rows, &user, &room)).await
+    }
+}
+
+#[async_trait]
+impl<K: OrderedKv> AuditStore for KvStore<K> {
+    async fn audit(&self, room: &RoomId, page: PageRequest) -> Result<Page<AuditRecord>, StoreError> {
+        let room = room.clone();
+        self.read(move |shared| audit::page(&shared.rows, &room, &page)).await
     }
 }
 

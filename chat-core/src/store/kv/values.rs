@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::keys::canonical_uuid;
 use crate::{
     domain::{
-        Change, Content, Description, Entry, History, LeaveReason, Marker, Member, Message, MessageType,
-        Role, Room, RoomKind, RoomName, Sent, Username,
+        AuditHash, AuditRecord, Change, Content, Description, Entry, History, LeaveReason, Marker, Member,
+        MemberUpdate, Message, MessageType, Role, Room, RoomKind, RoomName, Sanction, Sent, Username,
     },
     id::{ClientMessageId, RoomId, Seq, UserId},
     store::{StoreError, UserProfile},
@@ -214,6 +214,52 @@ pub(super) fn decode_member(bytes: &[u8]) -> Result<Member, StoreError> {
     })
 }
 
+pub(super) fn encode_sanction(user: &UserId, sanction: Sanction) -> Result<Vec<u8>, StoreError> {
+    encode(&v1::Sanction {
+        user: v1::Id::of(user.as_str()),
+        banned_until: sanction.banned_until.map(Timestamp::as_millis),
+        muted_until: sanction.muted_until.map(Timestamp::as_millis),
+    })
+}
+
+/// What stands against somebody, and who that is.
+pub(super) fn decode_sanction(bytes: &[u8]) -> Result<(UserId, Sanction), StoreError> {
+    let row: v1::Sanction<'_> = decode(bytes)?;
+    let sanction = Sanction {
+        banned_until: row.banned_until.map(Timestamp::from_millis),
+        muted_until: row.muted_until.map(Timestamp::from_millis),
+    };
+    Ok((row.user.user()?, sanction))
+}
+
+pub(super) fn encode_audit(record: &AuditRecord) -> Result<Vec<u8>, StoreError> {
+    encode(&v1::AuditRecord {
+        room: v1::Id::of(record.room.as_str()),
+        at: record.at.as_millis(),
+        actor: v1::Id::of(record.actor.as_str()),
+        act: &record.act,
+        target: record.target.as_ref().map(|user| v1::Id::of(user.as_str())),
+        details: record.details.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+        previous: record.previous.0,
+        hash: record.hash.0,
+    })
+}
+
+pub(super) fn decode_audit(number: u64, bytes: &[u8]) -> Result<AuditRecord, StoreError> {
+    let row: v1::AuditRecord<'_> = decode(bytes)?;
+    Ok(AuditRecord {
+        number,
+        room: row.room.room()?,
+        at: Timestamp::from_millis(row.at),
+        actor: row.actor.user()?,
+        act: row.act.to_owned(),
+        target: row.target.map(|user| user.user()).transpose()?,
+        details: row.details.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        previous: AuditHash(row.previous),
+        hash: AuditHash(row.hash),
+    })
+}
+
 /// Cuts a text into what stands in the message's row and the continuations, at character boundaries.
 pub(super) fn split_text(text: &str) -> (&str, Vec<&str>) {
     if text.len() <= TEXT_INLINE_BYTES {
@@ -307,9 +353,18 @@ pub(super) fn encode_event(entry: &Entry) -> Result<Option<Vec<u8>>, StoreError>
             user: v1::Id::of(user.as_str()),
             role: role_byte(*role),
             reason: match reason {
-                LeaveReason::Left => 0,
+                LeaveReason::Left => v1::LeaveReason::Left,
+                LeaveReason::Kicked => v1::LeaveReason::Kicked,
+                LeaveReason::Banned(until) => v1::LeaveReason::Banned(until.as_millis()),
             },
             member_count: *member_count,
+        },
+        Change::UpdateMember(update) => v1::Change::UpdateMember {
+            user: v1::Id::of(update.user.as_str()),
+            was: update.was.map(role_byte),
+            role: update.role.map(role_byte),
+            muted_until: update.muted_until.map(Timestamp::as_millis),
+            banned_until: update.banned_until.map(Timestamp::as_millis),
         },
     };
     let (at, actor) = (entry.at.as_millis(), v1::Id::of(entry.actor.as_str()));
@@ -328,11 +383,21 @@ pub(super) fn decode_event(room: &RoomId, seq: Seq, bytes: &[u8]) -> Result<Entr
             user: user.user()?,
             role: role_of(*role)?,
             reason: match reason {
-                0 => LeaveReason::Left,
-                _ => return Err(corrupt("the reason of a leaving")),
+                v1::LeaveReason::Left => LeaveReason::Left,
+                v1::LeaveReason::Kicked => LeaveReason::Kicked,
+                v1::LeaveReason::Banned(until) => LeaveReason::Banned(Timestamp::from_millis(*until)),
             },
             member_count: *member_count,
         },
+        v1::Change::UpdateMember { user, was, role, muted_until, banned_until } => {
+            Change::UpdateMember(MemberUpdate {
+                user: user.user()?,
+                was: was.map(role_of).transpose()?,
+                role: role.map(role_of).transpose()?,
+                muted_until: muted_until.map(Timestamp::from_millis),
+                banned_until: banned_until.map(Timestamp::from_millis),
+            })
+        }
     };
     let (at, actor) = (Timestamp::from_millis(row.at), row.actor.user()?);
     Ok(Entry { room: room.clone(), seq, at, actor, change })

@@ -13,8 +13,8 @@ use super::{
     values::{self, v1},
 };
 use crate::{
-    domain::{Change, Entry, Member, Role, Room, RoomKind},
-    id::Seq,
+    domain::{Change, Entry, Member, Role, Room, RoomKind, Sanction},
+    id::{Seq, UserId},
     store::StoreError,
 };
 
@@ -29,6 +29,7 @@ pub(super) fn verify<K: OrderedKv>(kv: &K) -> Result<Vec<String>, StoreError> {
         sent: HashMap::new(),
         own: HashMap::new(),
         tallied: BTreeMap::new(),
+        sanctions: BTreeMap::new(),
     };
     check.rooms()?;
     check.names()?;
@@ -40,6 +41,8 @@ pub(super) fn verify<K: OrderedKv>(kv: &K) -> Result<Vec<String>, StoreError> {
     check.delivered()?;
     check.tallies()?;
     check.sent()?;
+    check.sanctions()?;
+    check.differences.extend(super::audit::differences(kv)?);
     #[cfg(feature = "accounts")]
     check.differences.extend(super::accounts::differences(kv)?);
     Ok(check.differences)
@@ -52,6 +55,8 @@ struct Check<'a, K> {
     kv: &'a K,
     differences: Vec<String>,
     rooms: HashMap<Id16, Room>,
+    /// What stands against whom, as the logs say.
+    sanctions: BTreeMap<Vec<u8>, (UserId, Sanction)>,
     /// Keys of the author index, as the messages say.
     authored: BTreeSet<Vec<u8>>,
     /// The messages of each room; their ordinals are their places here.
@@ -141,6 +146,12 @@ impl<K: OrderedKv> Check<'_, K> {
                 self.authored.insert(keys::author(&author16, room16, entry.seq));
                 self.own.insert((*room16, author16), entry.seq);
                 self.sent.entry(*room16).or_default().push(entry.seq);
+            }
+            if let Some(user) = entry.leaves().or_else(|| entry.updates()) {
+                let key = keys::sanction(room16, &keys::user16(user));
+                let (_, sanction) =
+                    self.sanctions.entry(key).or_insert_with(|| (user.clone(), Sanction::default()));
+                *sanction = sanction.after(entry);
             }
             replayed.apply(entry);
         }
@@ -369,6 +380,20 @@ impl<K: OrderedKv> Check<'_, K> {
         Ok(())
     }
 
+    /// What stands against people is what the logs say.
+    fn sanctions(&mut self) -> Result<(), StoreError> {
+        let mut said = std::mem::take(&mut self.sanctions);
+        said.retain(|_, (_, sanction)| *sanction != Sanction::default());
+        let mut stored = BTreeMap::new();
+        for (key, row) in self.table(table::SANCTION)? {
+            stored.insert(key, values::decode_sanction(&row)?);
+        }
+        if stored != said {
+            self.differ("what stands against members is not what the logs say".to_owned());
+        }
+        Ok(())
+    }
+
     fn differ(&mut self, difference: String) {
         self.differences.push(difference);
     }
@@ -396,8 +421,8 @@ mod tests {
     use super::*;
     use crate::{
         domain::{
-            Actor, Command, Content, Draft, MembersOnly, MessageType, Plan, Request, RoomSpec, Rows,
-            TextRules, Username,
+            Actor, Command, Content, Draft, MembersOnly, MessageType, Moderation, Plan, Request, RoomSpec,
+            Rows, TextRules, Username,
         },
         id::{ClientMessageId, RoomId, UserId},
         store::{
@@ -420,7 +445,13 @@ mod tests {
             .unwrap();
         let unborn = Room::unborn(RoomId::parse("lobby").unwrap());
         let rules = TextRules { content_chars: 20_000 };
-        let mut plan = Plan::on(&unborn, Rows::default(), &MembersOnly, rules);
+        let bob = UserId::parse("bob").unwrap();
+        let rows = Rows {
+            members: HashMap::from([(bob.clone(), None)]),
+            profiles: [bob.clone()].into(),
+            ..Rows::default()
+        };
+        let mut plan = Plan::on(&unborn, rows, &MembersOnly, rules);
         let text = |text: &str, key: Option<&str>| {
             Command::Send(Draft {
                 content: Content::parse(text, rules).unwrap(),
@@ -432,6 +463,7 @@ mod tests {
             Command::Create(RoomSpec::public("Lobby").unwrap()),
             text("short", Some("k")),
             text(&"long".repeat(4_000), None),
+            Command::Moderate(Moderation::ban(bob.clone(), None)),
         ];
         for command in commands {
             plan.decide(&Request { actor: Actor::new(alice.clone()), at, command }).unwrap();
@@ -485,12 +517,15 @@ mod tests {
             table::MEMBER,
             table::ROOM_OF_USER,
             table::ROOM_NAME,
+            table::SANCTION,
             table::MESSAGE,
             table::AUTHOR,
             table::TEXT,
             table::EVENT,
             table::MARKER,
             table::SENT,
+            table::AUDIT,
+            table::AUDIT_HEAD,
         ];
         assert_eq!(tables, BTreeSet::from(expected));
         for (key, value) in all_rows(&kv) {
@@ -512,18 +547,18 @@ mod tests {
         let wrong = [
             (
                 keys::room_count(&room16),
-                values::encode(&v1::RoomCount { head: 4, messages: 2, members: 2, owners: 1 }),
+                values::encode(&v1::RoomCount { head: 5, messages: 2, members: 2, owners: 1 }),
             ),
             (
                 keys::room_count(&room16),
-                values::encode(&v1::RoomCount { head: 4, messages: 1, members: 1, owners: 1 }),
+                values::encode(&v1::RoomCount { head: 5, messages: 1, members: 1, owners: 1 }),
             ),
             (
                 keys::room_count(&room16),
-                values::encode(&v1::RoomCount { head: 3, messages: 2, members: 1, owners: 1 }),
+                values::encode(&v1::RoomCount { head: 4, messages: 2, members: 1, owners: 1 }),
             ),
             (keys::user_count(&user16), values::encode(&v1::UserCount { rooms: 2, version: 1 })),
-            (keys::marker(&user16, &room16), values::encode(&v1::Marker { seq: 5, ordinal: 2 })),
+            (keys::marker(&user16, &room16), values::encode(&v1::Marker { seq: 6, ordinal: 2 })),
         ];
         for (key, value) in wrong {
             let right = kv.get(&key).unwrap();

@@ -12,11 +12,12 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use crate::{
-    domain::{Commit, Entry, Member, Needs, Room, Rows, Username},
+    domain::{AuditRecord, Commit, Entry, Member, Needs, Room, Rows, Username},
     id::{RoomId, Seq, UserId},
     store::{
-        CommitError, CreateUserError, LogStore, Maintenance, MarkedRead, MessagePage, MessageQuery, Page,
-        PageRequest, ReadingStore, RoomOverview, RoomStore, StoreError, UserProfile, UserStore,
+        AuditStore, CommitError, CreateUserError, LogStore, Maintenance, MarkedRead, MessagePage,
+        MessageQuery, Page, PageRequest, ReadingStore, RoomOverview, RoomStore, StoreError, UserProfile,
+        UserStore,
         kv::{KvStore, MemKv},
     },
     testing::random::Random,
@@ -243,6 +244,14 @@ impl ReadingStore for NodeStore {
     async fn overview_of(&self, user: &UserId, room: &RoomId) -> Result<Option<RoomOverview>, StoreError> {
         self.reading().await?;
         self.inner.overview_of(user, room).await
+    }
+}
+
+#[async_trait]
+impl AuditStore for NodeStore {
+    async fn audit(&self, room: &RoomId, page: PageRequest) -> Result<Page<AuditRecord>, StoreError> {
+        self.reading().await?;
+        self.inner.audit(room, page).await
     }
 }
 

@@ -10,7 +10,9 @@ use super::{
     Random, Trouble, all_at_once, at, done, draft, key, log, planned, request, room_id, user, verifies,
 };
 use crate::{
-    domain::{Change, Command, Commit, Entry, Needs, Outcome, Rejection, Request, Room, RoomSpec},
+    domain::{
+        Change, Command, Commit, Entry, Moderation, Needs, Outcome, Rejection, Request, Role, Room, RoomSpec,
+    },
     id::{RoomId, Seq, UserId},
     store::{CommitError, PageRequest, Place, Store},
 };
@@ -27,7 +29,16 @@ fn pick<T: Copy>(random: &mut Random, from: &[T]) -> T {
 }
 
 fn random_request(random: &mut Random, room: &str) -> Request {
-    let command = match random.below(10) {
+    let other = user(pick(random, &USERS));
+    let command = match random.below(12) {
+        10 => Command::Moderate(Moderation::mute(other, (random.below(2) == 0).then_some(1))),
+        11 => Command::Moderate(match random.below(5) {
+            0 => Moderation::kick(other),
+            1 => Moderation::ban(other, (random.below(2) == 0).then_some(1)),
+            2 => Moderation::unban(other),
+            3 => Moderation::unmute(other),
+            _ => Moderation::set_role(other, pick(random, &[Role::Member, Role::Moderator, Role::Owner])),
+        }),
         0 if random.below(2) == 0 => Command::Create(RoomSpec::public(room).unwrap()),
         0 => Command::Create(RoomSpec::private(room).unwrap()),
         1 | 2 => Command::Join,
@@ -143,7 +154,8 @@ async fn compare<S: Store>(store: &S, model: &Model) {
         for author in USERS.map(user) {
             let clients: Vec<_> = (0..40).map(|number| format!("key {number}")).collect();
             let sent = clients.iter().map(|client| (author.clone(), key(client))).collect();
-            let rows = store.gather(&room, &Needs { members: vec![], sent }).await.unwrap();
+            let rows =
+                store.gather(&room, &Needs { members: vec![], sent, ..Needs::default() }).await.unwrap();
             for client in &clients {
                 let found = rows.sent(&author, &key(client)).map(|sent| sent.seq);
                 assert_eq!(found, model.sent(&room, &author, client), "{author} {client}");
@@ -174,7 +186,10 @@ pub async fn random_commands_of_many_tasks_leave_a_store_that_verifies<S: Store>
                 Ok(Outcome::Sent(place)) => sent.push((room, place.seq)),
                 Ok(_)
                 | Err(Trouble::Rejected(
-                    Rejection::NotFound(_) | Rejection::Forbidden(_) | Rejection::Conflict(_),
+                    Rejection::NotFound(_)
+                    | Rejection::Forbidden(_)
+                    | Rejection::Conflict(_)
+                    | Rejection::BadRequest(_),
                 )) => {}
                 Err(Trouble::Commit(CommitError::Guard(_))) => {}
                 Err(trouble) => panic!("{trouble:?}"),

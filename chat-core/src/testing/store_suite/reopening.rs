@@ -64,7 +64,7 @@ pub async fn keys_of_sent_messages_are_known_after_reopening<S: Store>(
     let first = done(&store, &room, &request("alice", 7, draft("once", Some("k")))).await.unwrap();
     let Outcome::Sent(first) = first else { panic!("{first:?}") };
     let store = reopen(store).await;
-    let needs = Needs { members: vec![], sent: vec![(user("alice"), key("k"))] };
+    let needs = Needs { members: vec![], sent: vec![(user("alice"), key("k"))], ..Needs::default() };
     let rows = store.gather(&room, &needs).await.unwrap();
     assert_eq!(rows.sent(&user("alice"), &key("k")), Some(Sent { duplicate: true, ..first }));
     while store.sweep(at(0)).await.unwrap() {}
@@ -79,4 +79,18 @@ pub async fn the_epoch_stays_the_same_over_a_clean_close<S: Store>(
     let store = open().await;
     let epoch = store.epoch();
     assert_eq!(reopen(store).await.epoch(), epoch);
+}
+
+pub async fn an_audit_log_goes_on_where_it_ended<S: Store>(
+    open: impl AsyncFn() -> S,
+    reopen: impl AsyncFn(S) -> S,
+) {
+    let store = open().await;
+    let room = public_room(&store, "lobby", "alice").await;
+    let before = super::moderation::some_acts(&store, &room).await;
+    let store = reopen(store).await;
+    let after = super::moderation::some_acts(&store, &room).await;
+    assert_eq!((before.len(), after.len()), (3, 6));
+    assert_eq!(after[..3], before);
+    verifies(&store).await;
 }

@@ -34,7 +34,8 @@ pub async fn a_commit_is_saved_whole<S: Store>(open: impl AsyncFn() -> S) {
     assert_eq!(log(&store, &room).await, commit.entries);
     assert_eq!(store.room(&room).await.unwrap(), Some(commit.room.clone()));
     assert_eq!(store.heads(std::slice::from_ref(&room)).await.unwrap(), [Seq::new(5)]);
-    let needs = Needs { members: vec![user("alice")], sent: vec![(user("alice"), key("k"))] };
+    let needs =
+        Needs { members: vec![user("alice")], sent: vec![(user("alice"), key("k"))], ..Needs::default() };
     let rows = store.gather(&room, &needs).await.unwrap();
     assert_eq!(rows.at, Seq::new(5));
     assert_eq!(rows.member(&user("alice")).map(|member| member.role), Some(Role::Owner));
@@ -89,7 +90,7 @@ pub async fn a_conflict_reports_the_stored_head_and_saves_nothing<S: Store>(open
 
     assert_eq!(store.commit(late).await, Err(CommitError::Conflict { head }));
     assert_eq!(log(&store, &room).await, stored);
-    let needs = Needs { members: vec![], sent: vec![(user("alice"), key("late"))] };
+    let needs = Needs { members: vec![], sent: vec![(user("alice"), key("late"))], ..Needs::default() };
     assert!(store.gather(&room, &needs).await.unwrap().sent.is_empty());
 
     let elsewhere = room_id("elsewhere");
@@ -308,8 +309,11 @@ pub async fn rows_are_gathered_as_they_are_at_the_head<S: Store>(open: impl Asyn
     let store = open().await;
     let room = public_room(&store, "lobby", "alice").await;
     done(&store, &room, &request("bob", 5, Command::Join)).await.unwrap();
-    let needs =
-        Needs { members: vec![user("bob"), user("carol")], sent: vec![(user("bob"), key("nothing"))] };
+    let needs = Needs {
+        members: vec![user("bob"), user("carol")],
+        sent: vec![(user("bob"), key("nothing"))],
+        ..Needs::default()
+    };
     let rows = store.gather(&room, &needs).await.unwrap();
     assert_eq!(rows.at, Seq::new(3));
     assert_eq!(rows.members.len(), 2);
@@ -360,7 +364,7 @@ pub async fn keys_of_any_length_and_alphabet_are_kept_apart<S: Store>(open: impl
     }
     for (client, first) in keys.iter().zip(sent) {
         let Outcome::Sent(first) = first else { panic!("{first:?}") };
-        let needs = Needs { members: vec![], sent: vec![(user("alice"), key(client))] };
+        let needs = Needs { members: vec![], sent: vec![(user("alice"), key(client))], ..Needs::default() };
         let rows = store.gather(&room, &needs).await.unwrap();
         assert_eq!(rows.sent.get(&(user("alice"), key(client))), Some(&first), "{client}");
     }

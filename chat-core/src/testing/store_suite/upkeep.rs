@@ -21,7 +21,7 @@ pub async fn an_empty_store_is_writable_and_verifies<S: Store>(open: impl AsyncF
 /// How many of the keys `prefix 0` to `prefix count - 1` are known.
 async fn known<S: Store>(store: &S, room: &RoomId, prefix: &str, count: usize) -> usize {
     let sent = (0..count).map(|number| (user("alice"), key(&format!("{prefix} {number}")))).collect();
-    let needs = Needs { members: vec![], sent };
+    let needs = Needs { members: vec![], sent, ..Needs::default() };
     store.gather(room, &needs).await.unwrap().sent.len()
 }
 

@@ -63,6 +63,36 @@ fn leave() -> Entry {
     entry(Change::Leave { user: user("bob"), role: Role::Admin, reason, member_count: 1 })
 }
 
+fn banned() -> Entry {
+    let reason = LeaveReason::Banned(Timestamp::from_millis(64));
+    entry(Change::Leave { user: user("bob"), role: Role::Member, reason, member_count: 1 })
+}
+
+fn update() -> Entry {
+    entry(Change::UpdateMember(MemberUpdate {
+        user: user("bob"),
+        was: Some(Role::Member),
+        role: Some(Role::Owner),
+        muted_until: Some(Timestamp::from_millis(64)),
+        banned_until: None,
+    }))
+}
+
+fn sanction() -> Sanction {
+    Sanction { banned_until: Some(Timestamp::from_millis(64)), muted_until: None }
+}
+
+fn audit() -> AuditRecord {
+    let note = crate::domain::AuditNote {
+        at: Timestamp::from_millis(5),
+        actor: user("alice"),
+        act: crate::domain::AuditAct::Ban,
+        target: Some(user("bob")),
+        details: vec![("seconds", "60".to_owned())],
+    };
+    AuditRecord::following(2, AuditHash([7; 32]), &room().id, &note)
+}
+
 fn no_rest() -> Result<String, StoreError> {
     panic!("a short text has no continuation")
 }
@@ -83,6 +113,11 @@ fn every_stored_struct_has_the_bytes_of_version_1() {
         ("describe", event(Change::Describe(Box::new(room())))),
         ("join", encode_event(&join()).unwrap().unwrap()),
         ("leave", encode_event(&leave()).unwrap().unwrap()),
+        ("banned", encode_event(&banned()).unwrap().unwrap()),
+        ("update member", encode_event(&update()).unwrap().unwrap()),
+        ("sanction", encode_sanction(&user("bob"), sanction()).unwrap()),
+        ("audit", encode_audit(&audit()).unwrap()),
+        ("audit head", encode(&v1::AuditHead { count: 300, hash: [7; 32] }).unwrap()),
         ("marker", encode_marker(marker).unwrap()),
         ("tally", encode(&v1::Tally { counts: vec![(3, 1), (255, 256)] }).unwrap()),
         ("sent", encode_sent(sent).unwrap()),
@@ -94,7 +129,7 @@ fn every_stored_struct_has_the_bytes_of_version_1() {
     assert_eq!(found, GOLDEN);
 }
 
-const GOLDEN: [&str; 16] = [
+const GOLDEN: [&str; 21] = [
     "profile 01000190b5a27a397c3e8f0000000000000105416c696365800101",
     "named 0101056c6f626279",
     "user count 01028101",
@@ -105,6 +140,11 @@ const GOLDEN: [&str; 16] = [
     "describe 01010105616c6963650001056c6f62627900054c6f62627902c3bc000190b5a27a397c3e8f0000000000000180b083c5986801ac02a2020301",
     "join 01010105616c696365010103626f6203c801",
     "leave 01010105616c696365020103626f62020001",
+    "banned 01010105616c696365020103626f620002800101",
+    "update member 01010105616c696365030103626f620100010301800100",
+    "sanction 010103626f6201800100",
+    "audit 0101056c6f6262790a0105616c6963650362616e010103626f6201077365636f6e64730236300707070707070707070707070707070707070707070707070707070707070707bf69b97c3da35a32cc4093fedcdfaebd6f3d68d96cdad44737a89b49081c5c4d",
+    "audit head 01ac020707070707070707070707070707070707070707070707070707070707070707",
     "marker 01ac02a202",
     "tally 01020301ff8002",
     "sent 01ac0202",
@@ -120,7 +160,12 @@ fn every_stored_struct_comes_back_as_it_was() {
     assert_eq!(decode_room(&row, &count), Ok(room()));
     assert_eq!(decode_head(&count), Ok(Seq::new(300)));
     assert_eq!(decode_member(&encode_member(&member()).unwrap()), Ok(member()));
-    for entry in [join(), leave(), entry(Change::Describe(Box::new(room())))] {
+    assert_eq!(
+        decode_sanction(&encode_sanction(&user("bob"), sanction()).unwrap()),
+        Ok((user("bob"), sanction()))
+    );
+    assert_eq!(decode_audit(3, &encode_audit(&audit()).unwrap()), Ok(audit()));
+    for entry in [join(), leave(), banned(), update(), entry(Change::Describe(Box::new(room())))] {
         let row = encode_event(&entry).unwrap().unwrap();
         assert_eq!(decode_event(&entry.room, entry.seq, &row), Ok(entry));
     }

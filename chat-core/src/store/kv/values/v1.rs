@@ -66,6 +66,15 @@ pub(in super::super) struct Member<'a> {
     pub(in super::super) joined_at: i64,
 }
 
+/// `25`
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct Sanction<'a> {
+    #[serde(borrow)]
+    pub(in super::super) user: Id<'a>,
+    pub(in super::super) banned_until: Option<i64>,
+    pub(in super::super) muted_until: Option<i64>,
+}
+
 /// `30`; room and seq stand in the key, the rest of a long text in `39`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in super::super) struct Message<'a> {
@@ -109,9 +118,49 @@ pub(in super::super) enum Change<'a> {
         #[serde(borrow)]
         user: Id<'a>,
         role: u8,
-        reason: u8,
+        reason: LeaveReason,
         member_count: u32,
     },
+    UpdateMember {
+        #[serde(borrow)]
+        user: Id<'a>,
+        was: Option<u8>,
+        role: Option<u8>,
+        muted_until: Option<i64>,
+        banned_until: Option<i64>,
+    },
+}
+
+/// Why a membership ended. Variants are only ever appended.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(in super::super) enum LeaveReason {
+    Left,
+    Kicked,
+    Banned(i64),
+}
+
+/// `60`; the number stands in the key.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct AuditRecord<'a> {
+    #[serde(borrow)]
+    pub(in super::super) room: Id<'a>,
+    pub(in super::super) at: i64,
+    #[serde(borrow)]
+    pub(in super::super) actor: Id<'a>,
+    pub(in super::super) act: &'a str,
+    #[serde(borrow)]
+    pub(in super::super) target: Option<Id<'a>>,
+    #[serde(borrow)]
+    pub(in super::super) details: Vec<(&'a str, &'a str)>,
+    pub(in super::super) previous: [u8; 32],
+    pub(in super::super) hash: [u8; 32],
+}
+
+/// `61`
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(in super::super) struct AuditHead {
+    pub(in super::super) count: u64,
+    pub(in super::super) hash: [u8; 32],
 }
 
 /// `40`, and `41` without ordinal
