@@ -16,9 +16,49 @@ pub const TAIL_ENTRIES_MAX: usize = 256;
 /// Bytes of frames that a room's tail ring keeps, unless a single entry is larger.
 pub const TAIL_BYTES_MAX: usize = 256 * 1024;
 
-/// Answers and signals waiting in a session's outbox. At this bound reading from the client pauses, and
-/// signals push out older signals; answers are never dropped.
+/// Frames on their way to a client. At this bound reading from the client pauses; answers are never dropped.
 pub const OUTBOX_MAX: usize = 64;
+
+/// Signals waiting in a session's outbox, conflated by kind, room and user. Over it the oldest is dropped. A
+/// presence is told in rooms of up to [`PRESENCE_ROOM_MEMBERS_MAX`] members, so all of one room fits. A signal
+/// costs some 150 bytes while it waits; its frame is shared by all who wait for it.
+pub const SIGNALS_WAITING_MAX: usize = 1_024;
+
+/// Signals handed to a connection in one go, so that a flood of them does not starve entries.
+pub const PULL_SIGNALS_MAX: usize = 64;
+
+/// Users who are told of as typing at the same time, on one node: each costs some 300 bytes for five seconds.
+/// Over it whoever starts is not told of until another one ends.
+pub const TYPISTS_MAX: usize = 100_000;
+
+/// Users who are told of as typing at the same time in one room: more than any client names. It bounds what a
+/// room's typists cost its followers, whatever its size. Over it whoever starts is not told of until another
+/// one ends.
+pub const TYPISTS_PER_ROOM_MAX: usize = 20;
+
+/// Members of the largest room in which presence is told. In larger ones it is asked for: `get_presence`,
+/// `list_members`.
+pub const PRESENCE_ROOM_MEMBERS_MAX: u32 = 1_000;
+
+/// Sessions that one change of presence is told to. Over it the others have to ask.
+pub const PRESENCE_AUDIENCE_MAX: usize = 5_000;
+
+/// Presence events in one round of 100 ms, on one node: 200,000 a second, which is some tenth of a core. What is over
+/// waits for the next round, and is told as it is then.
+pub const PRESENCE_EVENTS_PER_ROUND: usize = 20_000;
+
+/// Changes of presence looked at in one round of 100 ms. What is over waits for the next round.
+pub const PRESENCE_CHANGES_PER_ROUND: usize = 1_000;
+
+/// Users without sessions of whom others are still to be told: more than can go in the grace of five seconds.
+/// Over it whoever goes is forgotten without an event; asking tells that they are offline.
+pub const PRESENCE_GONE_MAX: usize = 100_000;
+
+/// Presences in one write of the store. What is over waits for the next.
+pub const PRESENCES_SAVED_AT_ONCE: usize = 256;
+
+/// Users in the list of one `get_presence`. More is `bad_request`.
+pub const PRESENCES_ASKED_MAX: usize = 100;
 
 /// Bytes handed to a connection in one go. It bounds what a stalled reader holds: one batch, no more.
 pub const PULL_BYTES_MAX: usize = 32 * 1024;
@@ -138,6 +178,8 @@ pub struct Limits {
     pub message_burst: u32,
     /// Commands per second and connection; 0 for no limit.
     pub commands_per_second: u32,
+    /// `typing_start` commands per second, user and room; 0 for no limit.
+    pub typing_per_second: u32,
     /// Commands of one connection that may be unanswered; at the bound the server stops reading from it.
     pub commands_in_flight: usize,
     /// Connections of one user; over it the newest is refused. 0 for no limit.
@@ -158,6 +200,7 @@ impl Default for Limits {
             messages_per_minute: 60,
             message_burst: 10,
             commands_per_second: 50,
+            typing_per_second: 1,
             commands_in_flight: 32,
             connections_per_user: 20,
             rooms_per_user: 1_000,
@@ -179,6 +222,12 @@ impl Limits {
     #[must_use]
     pub fn commands(&self) -> Rate {
         Rate::per_second(self.commands_per_second)
+    }
+
+    /// The rate of one user's typing in one room.
+    #[must_use]
+    pub fn typing(&self) -> Rate {
+        Rate::per_second(self.typing_per_second)
     }
 
     /// The rules for text.

@@ -32,11 +32,13 @@ mod member;
 mod moderation;
 mod plan;
 mod policy;
+mod presence;
 mod rate;
 mod rejection;
 mod room;
 mod rows;
 mod text;
+mod typing;
 
 pub use audit::{AuditAct, AuditHash, AuditNote, AuditRecord};
 pub use code::ErrorCode;
@@ -47,8 +49,13 @@ pub use member::{Marker, Member, Role};
 pub use moderation::{Measure, MemberUpdate, Moderation, Sanction};
 pub use plan::Plan;
 pub use policy::{Action, Decision, MembersOnly, Policy};
+pub use presence::{
+    Availability, KeptPresence, PRESENCE_EVERY, PRESENCE_GRACE, Person, Presence, PresenceMode, PresenceNews,
+    Status,
+};
 pub use rate::{Gcra, Rate, Strikes};
 pub use rejection::Rejection;
 pub use room::{History, Room, RoomKind};
 pub use rows::Rows;
-pub use text::{Content, Description, Reason, RoomName, TextError, TextRules, Username};
+pub use text::{Content, Description, Reason, RoomName, StatusText, TextError, TextRules, Username};
+pub use typing::{TYPING_LASTS, Typing};

@@ -210,6 +210,49 @@ impl Username {
     }
 }
 
+/// What a user says beside their status: up to 100 characters on one line, NFC; empty for nothing. Its `Debug`
+/// form hides it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StatusText(Arc<str>);
+
+impl StatusText {
+    /// Checks and normalises a text.
+    ///
+    /// # Errors
+    /// [`TextError`] when it is too long or holds a control character.
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        let text = bounded(text, 100).ok_or(TextError("a status text has at most 100 characters"))?;
+        if text.chars().any(char::is_control) {
+            return Err(TextError("a status text holds no control characters"));
+        }
+        Ok(Self(text))
+    }
+
+    /// Adopts a text that was checked before it was stored.
+    #[must_use]
+    pub fn from_stored(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The text; `None` when there is none.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        Some(&*self.0).filter(|text| !text.is_empty())
+    }
+}
+
+impl Default for StatusText {
+    fn default() -> Self {
+        Self("".into())
+    }
+}
+
+impl fmt::Debug for StatusText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StatusText({} bytes)", self.0.len())
+    }
+}
+
 fn bounded(text: &str, chars: usize) -> Option<Arc<str>> {
     if text.chars().nth(chars * 3).is_some() {
         return None;

@@ -1,0 +1,569 @@
+//! Whether a user is there: one truth merged over all their sessions, and when others are told of it.
+
+use std::time::Duration;
+
+use super::StatusText;
+use crate::{id::SessionId, time::Timestamp};
+
+/// How long somebody who went still looks as before, so that reloading a page is no event.
+pub const PRESENCE_GRACE: Duration = Duration::from_secs(5);
+
+/// The least time between two events about one user; what changes meanwhile is told as one.
+pub const PRESENCE_EVERY: Duration = Duration::from_secs(1);
+
+/// What a user says about being there. `Away` is said of one session, the others of the user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Availability {
+    /// There, as far as this session goes.
+    Online,
+    /// Not looking at this session.
+    Away,
+    /// There, and not to be disturbed, on whichever session.
+    Dnd,
+    /// Offline, to everybody else.
+    Invisible,
+}
+
+/// How a user looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// A session is being looked at.
+    Online,
+    /// There are sessions, and none is being looked at.
+    Away,
+    /// Not to be disturbed.
+    Dnd,
+    /// Offline to others; only the user sees this.
+    Invisible,
+    /// Not there.
+    Offline,
+}
+
+impl Status {
+    /// The status on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Online => "online",
+            Self::Away => "away",
+            Self::Dnd => "dnd",
+            Self::Invisible => "invisible",
+            Self::Offline => "offline",
+        }
+    }
+}
+
+/// How a user looks to somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presence {
+    /// Their status.
+    pub status: Status,
+    /// What they say beside it; nothing while offline.
+    pub text: StatusText,
+    /// When they were last there, for who is offline and ever was.
+    pub last_seen: Option<Timestamp>,
+}
+
+impl Presence {
+    /// Not there, and last seen then.
+    #[must_use]
+    pub fn offline(last_seen: Option<Timestamp>) -> Self {
+        Self { status: Status::Offline, text: StatusText::default(), last_seen }
+    }
+}
+
+/// What a user's sessions do not take with them when they go.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KeptPresence {
+    /// What holds for the user on whichever session.
+    pub mode: PresenceMode,
+    /// What they say beside it.
+    pub text: StatusText,
+    /// When they were last there for others to see.
+    pub last_seen: Option<Timestamp>,
+}
+
+/// What holds for a user on whichever session, until they say otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PresenceMode {
+    /// Nothing: sessions tell.
+    #[default]
+    Available,
+    /// Not to be disturbed.
+    Dnd,
+    /// Offline to others.
+    Invisible,
+}
+
+/// One user's presence: their sessions, how they look, and what others were told last. Pure: every method is
+/// given the present, as the time since some beginning that never goes back, and as the hour of the day (`at`).
+///
+/// * Online while a session is looked at, away while there are sessions and none is.
+/// * `Dnd` and `Invisible` hold on all sessions, also on later ones, until another status is set.
+/// * Who is not there any more, or is invisible from now on, looks as before for [`PRESENCE_GRACE`], then
+///   offline: the two can't be told apart.
+/// * Others are told at most once in [`PRESENCE_EVERY`], and in the end what is true.
+#[derive(Debug, Clone)]
+pub struct Person {
+    sessions: Vec<Device>,
+    kept: KeptPresence,
+    /// How they look while they do not look offline.
+    shown: Option<(Status, StatusText)>,
+    /// Since when they look so only by grace.
+    gone_since: Option<Duration>,
+    told: Told,
+    told_at: Option<Duration>,
+    unsaved: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Device {
+    session: SessionId,
+    away: bool,
+}
+
+/// What is told about a user: the same thing as others see it and as they see it themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Told {
+    others: Presence,
+    own: Presence,
+}
+
+/// What is to be told now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PresenceNews {
+    /// To others, if it is new to them.
+    pub others: Option<Presence>,
+    /// To the user's own sessions, if it is new to them.
+    pub own: Option<Presence>,
+}
+
+impl Person {
+    /// A user without sessions.
+    #[must_use]
+    pub fn new(kept: KeptPresence) -> Self {
+        let offline = Presence::offline(kept.last_seen);
+        Self {
+            sessions: Vec::new(),
+            kept,
+            shown: None,
+            gone_since: None,
+            told: Told { others: offline.clone(), own: offline },
+            told_at: None,
+            unsaved: false,
+        }
+    }
+
+    /// A session begins. Its own user learns nothing from that.
+    pub fn connect(&mut self, session: &SessionId, now: Duration, at: Timestamp) {
+        self.expire(now);
+        let is_first = self.sessions.is_empty();
+        self.sessions.push(Device { session: session.clone(), away: false });
+        self.settle(now, at);
+        if is_first {
+            self.told.own = self.own();
+        }
+    }
+
+    /// A session is gone.
+    pub fn disconnect(&mut self, session: &SessionId, now: Duration, at: Timestamp) {
+        self.expire(now);
+        self.sessions.retain(|device| device.session != *session);
+        self.settle(now, at);
+    }
+
+    /// The user says how they are, on one of their sessions; `text` only if they said something about it.
+    pub fn set(
+        &mut self,
+        session: &SessionId,
+        availability: Availability,
+        text: Option<StatusText>,
+        now: Duration,
+        at: Timestamp,
+    ) {
+        self.expire(now);
+        let Some(device) = self.sessions.iter_mut().find(|device| device.session == *session) else { return };
+        device.away = availability == Availability::Away;
+        let mode = match availability {
+            Availability::Online | Availability::Away => PresenceMode::Available,
+            Availability::Dnd => PresenceMode::Dnd,
+            Availability::Invisible => PresenceMode::Invisible,
+        };
+        let text = text.unwrap_or_else(|| self.kept.text.clone());
+        if (mode, &text) != (self.kept.mode, &self.kept.text) {
+            (self.kept.mode, self.kept.text) = (mode, text);
+            self.unsaved = true;
+        }
+        self.settle(now, at);
+    }
+
+    /// How others see them.
+    #[must_use]
+    pub fn seen_by_others(&self, now: Duration) -> Presence {
+        match &self.shown {
+            Some((status, text)) if !self.is_over(now) => {
+                Presence { status: *status, text: text.clone(), last_seen: None }
+            }
+            _ => Presence::offline(self.kept.last_seen),
+        }
+    }
+
+    /// How they see themselves.
+    #[must_use]
+    pub fn own(&self) -> Presence {
+        match self.status() {
+            Some(status) => Presence { status, text: self.kept.text.clone(), last_seen: None },
+            None => Presence::offline(self.kept.last_seen),
+        }
+    }
+
+    /// What is to be told now, which from then on counts as told.
+    pub fn take_news(&mut self, now: Duration) -> Option<PresenceNews> {
+        self.expire(now);
+        if self.told_at.is_some_and(|told_at| now < told_at + PRESENCE_EVERY) {
+            return None;
+        }
+        let new = Told { others: self.seen_by_others(now), own: self.own() };
+        let news = PresenceNews {
+            others: (new.others != self.told.others).then(|| new.others.clone()),
+            own: (new.own != self.told.own && !self.sessions.is_empty()).then(|| new.own.clone()),
+        };
+        self.told = new;
+        if news.others.is_none() && news.own.is_none() {
+            return None;
+        }
+        self.told_at = Some(now);
+        Some(news)
+    }
+
+    /// Takes back that others were told: it will be tried again, after the usual while.
+    pub fn untell(&mut self, others: Presence, now: Duration) {
+        self.told.others = others;
+        self.told_at = Some(now);
+    }
+
+    /// What others were told last.
+    #[must_use]
+    pub fn told(&self) -> &Presence {
+        &self.told.others
+    }
+
+    /// What is to be saved, which from then on counts as saved.
+    pub fn take_unsaved(&mut self, now: Duration) -> Option<KeptPresence> {
+        self.expire(now);
+        std::mem::take(&mut self.unsaved).then(|| self.kept.clone())
+    }
+
+    /// Takes back that what is kept was saved.
+    pub fn unsave(&mut self) {
+        self.unsaved = true;
+    }
+
+    /// What is to be saved when everything ends at this moment.
+    #[must_use]
+    pub fn kept_at_the_end(&self, at: Timestamp) -> Option<KeptPresence> {
+        match (&self.shown, self.gone_since) {
+            (Some(_), None) => Some(KeptPresence { last_seen: Some(at), ..self.kept.clone() }),
+            (Some(_), Some(_)) => Some(self.kept.clone()),
+            (None, _) => self.unsaved.then(|| self.kept.clone()),
+        }
+    }
+
+    /// When there is next something to tell, to save or to forget; `None` while nothing changes by itself.
+    #[must_use]
+    pub fn next(&self, now: Duration) -> Option<Duration> {
+        if self.unsaved {
+            return Some(now);
+        }
+        let rested = self.told_at.map_or(now, |told_at| told_at + PRESENCE_EVERY);
+        let others_differ = self.seen_by_others(now) != self.told.others;
+        let own_differs = self.own() != self.told.own && !self.sessions.is_empty();
+        let grace_ends = self.gone_since.map(|since| since + PRESENCE_GRACE);
+        if others_differ || own_differs {
+            return Some(grace_ends.map_or(rested, |end| end.min(rested)));
+        }
+        grace_ends.or_else(|| self.sessions.is_empty().then_some(rested))
+    }
+
+    /// Whether nothing is lost by forgetting them.
+    #[must_use]
+    pub fn is_forgettable(&self, now: Duration) -> bool {
+        self.sessions.is_empty()
+            && self.shown.is_none()
+            && !self.unsaved
+            && self.told.others == self.seen_by_others(now)
+            && self.told_at.is_none_or(|told_at| now >= told_at + PRESENCE_EVERY)
+    }
+
+    /// The true status; `None` without sessions.
+    fn status(&self) -> Option<Status> {
+        let all_away = self.sessions.iter().all(|device| device.away);
+        (!self.sessions.is_empty()).then_some(match self.kept.mode {
+            PresenceMode::Invisible => Status::Invisible,
+            PresenceMode::Dnd => Status::Dnd,
+            PresenceMode::Available if all_away => Status::Away,
+            PresenceMode::Available => Status::Online,
+        })
+    }
+
+    /// Brings how they look in line with how they are.
+    fn settle(&mut self, now: Duration, at: Timestamp) {
+        match self.status() {
+            Some(Status::Invisible) | None => {
+                if self.shown.is_some() && self.gone_since.is_none() {
+                    self.gone_since = Some(now);
+                    self.kept.last_seen = Some(at);
+                }
+            }
+            Some(status) => {
+                self.shown = Some((status, self.kept.text.clone()));
+                self.gone_since = None;
+            }
+        }
+    }
+
+    fn is_over(&self, now: Duration) -> bool {
+        self.gone_since.is_some_and(|since| now >= since + PRESENCE_GRACE)
+    }
+
+    /// Ends the grace that is over.
+    fn expire(&mut self, now: Duration) {
+        if self.is_over(now) {
+            self.shown = None;
+            self.gone_since = None;
+            self.unsaved = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The tests' hour of the day is their time since the beginning.
+    fn day(now: Duration) -> Timestamp {
+        Timestamp::from_millis(i64::try_from(now.as_millis()).unwrap())
+    }
+
+    fn at(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    fn session(number: u8) -> SessionId {
+        SessionId::parse(&format!("s{number}")).unwrap()
+    }
+
+    fn online() -> Presence {
+        Presence { status: Status::Online, text: StatusText::default(), last_seen: None }
+    }
+
+    /// Somebody with one session, of which others know.
+    fn somebody() -> Person {
+        let mut person = Person::new(KeptPresence::default());
+        person.connect(&session(0), at(0), day(at(0)));
+        assert_eq!(person.take_news(at(0)), Some(PresenceNews { others: Some(online()), own: None }));
+        person
+    }
+
+    #[test]
+    fn going_is_told_after_the_grace_and_coming_back_within_it_is_not_told() {
+        let mut person = somebody();
+        person.disconnect(&session(0), at(10_000), day(at(10_000)));
+        assert_eq!(person.take_news(at(14_999)), None);
+        person.connect(&session(1), at(14_999), day(at(14_999)));
+        assert_eq!(person.take_news(at(60_000)), None);
+        person.disconnect(&session(1), at(60_000), day(at(60_000)));
+        assert_eq!(person.next(at(60_000)), Some(at(65_000)));
+        let offline = Presence::offline(Some(day(at(60_000))));
+        assert_eq!(person.take_news(at(65_000)), Some(PresenceNews { others: Some(offline), own: None }));
+        let kept = KeptPresence { last_seen: Some(day(at(60_000))), ..KeptPresence::default() };
+        assert_eq!(person.take_unsaved(at(65_000)), Some(kept));
+        assert!(!person.is_forgettable(at(65_999)), "within a second of an event another one would follow");
+        assert!(person.is_forgettable(at(66_000)));
+    }
+
+    #[test]
+    fn turning_invisible_looks_exactly_like_going() {
+        let (mut going, mut hiding) = (somebody(), somebody());
+        going.disconnect(&session(0), at(10_000), day(at(10_000)));
+        hiding.set(&session(0), Availability::Invisible, None, at(10_000), day(at(10_000)));
+        for millis in (10_000..20_000).step_by(100) {
+            let (gone, hidden) = (going.take_news(at(millis)), hiding.take_news(at(millis)));
+            assert_eq!(gone.and_then(|news| news.others), hidden.and_then(|news| news.others), "{millis}");
+            assert_eq!(going.seen_by_others(at(millis)), hiding.seen_by_others(at(millis)), "{millis}");
+        }
+        assert_eq!(hiding.own().status, Status::Invisible);
+        // Going for good, still invisible, changes nothing that others see.
+        hiding.disconnect(&session(0), at(30_000), day(at(30_000)));
+        assert_eq!(hiding.take_news(at(40_000)), None);
+        assert_eq!(hiding.seen_by_others(at(40_000)), Presence::offline(Some(day(at(10_000)))));
+    }
+
+    #[test]
+    fn a_mode_holds_on_later_sessions_until_another_status_is_set() {
+        let kept = KeptPresence { mode: PresenceMode::Invisible, ..KeptPresence::default() };
+        let mut person = Person::new(kept);
+        person.connect(&session(0), at(0), day(at(0)));
+        assert_eq!(person.take_news(at(0)), None);
+        assert_eq!(person.seen_by_others(at(0)), Presence::offline(None));
+        person.set(&session(0), Availability::Online, None, at(2_000), day(at(2_000)));
+        assert_eq!(
+            person.take_news(at(2_000)),
+            Some(PresenceNews { others: Some(online()), own: Some(online()) })
+        );
+    }
+
+    /// The same thing in the plainest way: everything that ever happened, looked through at each question.
+    #[derive(Default)]
+    struct Model {
+        states: Vec<(Duration, State)>,
+    }
+
+    #[derive(Clone, Default)]
+    struct State {
+        away_by_session: std::collections::BTreeMap<u8, bool>,
+        mode: PresenceMode,
+        text: StatusText,
+    }
+
+    impl State {
+        fn own_status(&self) -> Option<Status> {
+            if self.away_by_session.is_empty() {
+                return None;
+            }
+            Some(match self.mode {
+                PresenceMode::Invisible => Status::Invisible,
+                PresenceMode::Dnd => Status::Dnd,
+                PresenceMode::Available if self.away_by_session.values().all(|away| *away) => Status::Away,
+                PresenceMode::Available => Status::Online,
+            })
+        }
+
+        fn looks(&self) -> Option<Presence> {
+            let status = self.own_status().filter(|status| *status != Status::Invisible)?;
+            Some(Presence { status, text: self.text.clone(), last_seen: None })
+        }
+    }
+
+    impl Model {
+        fn change(&mut self, now: Duration, change: impl FnOnce(&mut State)) {
+            let mut state = self.states.last().map(|(_, state)| state.clone()).unwrap_or_default();
+            change(&mut state);
+            self.states.push((now, state));
+        }
+
+        fn seen_by_others(&self, now: Duration) -> Presence {
+            let Some(last) = self.states.iter().rposition(|(_, state)| state.looks().is_some()) else {
+                return Presence::offline(None);
+            };
+            match self.states.get(last + 1) {
+                Some((went, _)) if now >= *went + PRESENCE_GRACE => Presence::offline(Some(day(*went))),
+                _ => self.states[last].1.looks().unwrap(),
+            }
+        }
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Connect(u8),
+        Disconnect(u8),
+        Set(u8, Availability, Option<&'static str>),
+        Look,
+    }
+
+    fn any_step() -> impl Strategy<Value = Step> {
+        use Availability::{Away, Dnd, Invisible, Online};
+        let availability = prop_oneof![Just(Online), Just(Away), Just(Dnd), Just(Invisible)];
+        let text = prop_oneof![Just(None), Just(Some("")), Just(Some("lunch"))];
+        prop_oneof![
+            (0..4u8).prop_map(Step::Connect),
+            (0..4u8).prop_map(Step::Disconnect),
+            (0..4u8, availability, text).prop_map(|(session, set, text)| Step::Set(session, set, text)),
+            Just(Step::Look),
+        ]
+    }
+
+    fn pauses() -> impl Strategy<Value = u64> {
+        prop_oneof![Just(0), Just(PRESENCE_GRACE.as_millis() as u64), 1..1_500u64, 1..20_000u64]
+    }
+
+    proptest! {
+        #[test]
+        fn merging_agrees_with_looking_through_all_that_ever_happened(
+            steps in prop::collection::vec((pauses(), any_step()), 1..60),
+        ) {
+            let (mut person, mut model) = (Person::new(KeptPresence::default()), Model::default());
+            let (mut now, mut told, mut told_at) = (Duration::ZERO, Presence::offline(None), None);
+            let mut own_told: Option<Presence> = None;
+            let mut hear = |person: &mut Person, model: &Model, now: Duration| {
+                if let Some(news) = person.take_news(now) {
+                    assert!(told_at.is_none_or(|before| now >= before + PRESENCE_EVERY), "two events a second");
+                    told_at = Some(now);
+                    if let Some(own) = news.own {
+                        own_told = Some(own);
+                    }
+                    if let Some(others) = news.others {
+                        assert_eq!(others, model.seen_by_others(now));
+                        told = others;
+                    }
+                }
+                told.clone()
+            };
+            for (pause, step) in steps {
+                now += at(pause);
+                let text = |text: Option<&str>| text.map(|text| StatusText::parse(text).unwrap());
+                match step {
+                    Step::Connect(number) => {
+                        let is_new = model.states.last().is_none_or(|(_, state)| {
+                            !state.away_by_session.contains_key(&number)
+                        });
+                        if is_new {
+                            person.connect(&session(number), now, day(now));
+                            model.change(now, |state| {
+                                state.away_by_session.insert(number, false);
+                            });
+                        }
+                    }
+                    Step::Disconnect(number) => {
+                        person.disconnect(&session(number), now, day(now));
+                        model.change(now, |state| {
+                            state.away_by_session.remove(&number);
+                        });
+                    }
+                    Step::Set(number, set, said) => {
+                        person.set(&session(number), set, text(said), now, day(now));
+                        model.change(now, |state| {
+                            let Some(away) = state.away_by_session.get_mut(&number) else { return };
+                            *away = set == Availability::Away;
+                            state.mode = match set {
+                                Availability::Dnd => PresenceMode::Dnd,
+                                Availability::Invisible => PresenceMode::Invisible,
+                                Availability::Online | Availability::Away => PresenceMode::Available,
+                            };
+                            state.text = text(said).unwrap_or_else(|| state.text.clone());
+                        });
+                    }
+                    Step::Look => drop(hear(&mut person, &model, now)),
+                }
+                prop_assert_eq!(person.seen_by_others(now), model.seen_by_others(now));
+                let own = model.states.last().and_then(|(_, state)| state.own_status());
+                prop_assert_eq!(person.own().status, own.unwrap_or(Status::Offline));
+            }
+            // Whoever acts only when told to, learns in the end what is true.
+            let mut turns = 0;
+            while let Some(next) = person.next(now) {
+                now = now.max(next);
+                hear(&mut person, &model, now);
+                person.take_unsaved(now);
+                turns += 1;
+                prop_assert!(turns < 10, "nothing comes to rest");
+                if person.is_forgettable(now) {
+                    break;
+                }
+            }
+            let last = hear(&mut person, &model, now);
+            prop_assert_eq!(last, model.seen_by_others(now));
+        }
+    }
+}
