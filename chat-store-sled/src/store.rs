@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use chat_core::{
-    domain::{AuditRecord, Commit, Entry, Member, Needs, Room, Rows, Username},
+    domain::{AuditRecord, Commit, Entry, KeptPresence, Member, Needs, Room, Rows, Username},
     id::{RoomId, Seq, UserId},
     store::{
         AuditStore, CommitError, CreateUserError, LogStore, Maintenance, MarkedRead, MessagePage,
@@ -103,6 +103,10 @@ impl RoomStore for SledStore {
     async fn membership_versions(&self, users: &[UserId]) -> Result<Vec<u64>, StoreError> {
         self.kv.membership_versions(users).await
     }
+
+    async fn share_rooms(&self, user: &UserId, others: &[UserId]) -> Result<Vec<bool>, StoreError> {
+        self.kv.share_rooms(user, others).await
+    }
 }
 
 #[async_trait]
@@ -134,6 +138,14 @@ impl UserStore for SledStore {
 
     async fn user_named(&self, name: &Username) -> Result<Option<UserId>, StoreError> {
         self.kv.user_named(name).await
+    }
+
+    async fn save_presences(&self, presences: Vec<(UserId, KeptPresence)>) -> Result<(), StoreError> {
+        self.kv.save_presences(presences).await
+    }
+
+    async fn presences(&self, users: &[UserId]) -> Result<Vec<Option<KeptPresence>>, StoreError> {
+        self.kv.presences(users).await
     }
 }
 

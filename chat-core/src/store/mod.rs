@@ -28,7 +28,7 @@ pub use kv::MemoryStore;
 pub use reading::{MarkedRead, Reading, ReadingStore, RoomOverview};
 
 use crate::{
-    domain::{AuditRecord, Commit, Entry, Member, Needs, Room, Rows, Username},
+    domain::{AuditRecord, Commit, Entry, KeptPresence, Member, Needs, Room, Rows, Username},
     id::{RoomId, Seq, UserId},
     time::Timestamp,
 };
@@ -94,6 +94,9 @@ pub trait RoomStore: Send + Sync + 'static {
     /// A number for each user that grows whenever they join or leave a room, in the order asked. Other nodes
     /// learn from it that a hint was lost.
     async fn membership_versions(&self, users: &[UserId]) -> Result<Vec<u64>, StoreError>;
+
+    /// Whether each of `others` belongs to a room that `user` belongs to, in the order asked.
+    async fn share_rooms(&self, user: &UserId, others: &[UserId]) -> Result<Vec<bool>, StoreError>;
 }
 
 /// Reading a room's log.
@@ -125,6 +128,7 @@ pub trait LogStore: Send + Sync + 'static {
 ///
 /// 1. Of any number of users created at once with one username, or one id, exactly one is created.
 /// 2. Usernames are compared by [`Username::key`].
+/// 3. A presence that was saved is read as it was, also after reopening.
 #[async_trait]
 pub trait UserStore: Send + Sync + 'static {
     /// Creates a profile, durably.
@@ -138,6 +142,13 @@ pub trait UserStore: Send + Sync + 'static {
 
     /// Who has this username.
     async fn user_named(&self, name: &Username) -> Result<Option<UserId>, StoreError>;
+
+    /// Saves what is kept of the presence of these users, at most [`crate::limits::PRESENCES_SAVED_AT_ONCE`] of
+    /// them, durably. What was saved before is replaced.
+    async fn save_presences(&self, presences: Vec<(UserId, KeptPresence)>) -> Result<(), StoreError>;
+
+    /// What was saved last of the presence of these users, `None` where nothing was, in the order asked.
+    async fn presences(&self, users: &[UserId]) -> Result<Vec<Option<KeptPresence>>, StoreError>;
 }
 
 /// The audit logs of rooms. They are written by commits ([`crate::domain::RowChange::Audit`]) and by nothing else.

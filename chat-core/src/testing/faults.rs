@@ -9,7 +9,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::random::Random;
 use crate::{
-    domain::{AuditRecord, Commit, Entry, Member, Needs, Room, Rows, Username},
+    domain::{AuditRecord, Commit, Entry, KeptPresence, Member, Needs, Room, Rows, Username},
     id::{RoomId, Seq, UserId},
     store::{
         AuditStore, CommitError, CreateUserError, LogStore, Maintenance, MarkedRead, MessagePage,
@@ -239,6 +239,11 @@ impl<S: Store, A: Around> RoomStore for Decorated<S, A> {
         self.around.before_read().await?;
         self.inner.membership_versions(users).await
     }
+
+    async fn share_rooms(&self, user: &UserId, others: &[UserId]) -> Result<Vec<bool>, StoreError> {
+        self.around.before_read().await?;
+        self.inner.share_rooms(user, others).await
+    }
 }
 
 #[async_trait]
@@ -276,6 +281,17 @@ impl<S: Store, A: Around> UserStore for Decorated<S, A> {
     async fn user_named(&self, name: &Username) -> Result<Option<UserId>, StoreError> {
         self.around.before_read().await?;
         self.inner.user_named(name).await
+    }
+
+    async fn save_presences(&self, presences: Vec<(UserId, KeptPresence)>) -> Result<(), StoreError> {
+        let forget = self.around.before_write().await?;
+        self.inner.save_presences(presences).await?;
+        if forget { Err(StoreError::Unknown) } else { Ok(()) }
+    }
+
+    async fn presences(&self, users: &[UserId]) -> Result<Vec<Option<KeptPresence>>, StoreError> {
+        self.around.before_read().await?;
+        self.inner.presences(users).await
     }
 }
 

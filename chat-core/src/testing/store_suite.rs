@@ -64,6 +64,7 @@ macro_rules! store_conformance {
             a_cursor_that_was_never_handed_out_starts_from_the_beginning
             membership_versions_grow_with_every_joining_and_leaving
             leaving_ends_membership_everywhere
+            users_share_a_room_exactly_while_both_belong_to_it
             heads_come_in_the_order_asked_and_are_zero_for_unknown_rooms
             ids_of_every_form_come_back_as_they_were
         }
@@ -84,6 +85,8 @@ macro_rules! store_conformance {
             of_users_racing_for_one_name_exactly_one_is_created
             of_users_racing_for_one_id_exactly_one_is_created
             a_refused_user_leaves_nothing_behind
+            a_presence_comes_back_as_it_was_saved_last
+            a_save_of_too_many_presences_saves_nothing
         }
         $crate::store_conformance! { @cases reading (async || $open):
             a_marker_only_moves_forward_and_to_the_head_at_most
@@ -137,6 +140,7 @@ macro_rules! store_reopening_conformance {
             everything_is_there_after_reopening
             a_log_goes_on_where_it_ended
             keys_of_sent_messages_are_known_after_reopening
+            presences_are_known_after_reopening
             the_epoch_stays_the_same_over_a_clean_close
             an_audit_log_goes_on_where_it_ended
         }

@@ -23,6 +23,8 @@ use crate::{
 pub(super) enum Request {
     Commit(Box<Commit>),
     CreateUser(UserProfile),
+    /// Rows that nothing depends on.
+    Put(Vec<(Vec<u8>, Vec<u8>)>),
     #[cfg(feature = "accounts")]
     Guarded(GuardedRows),
     Sweep(Timestamp),
@@ -124,6 +126,7 @@ impl Request {
                 (ops, text + ops * 96)
             }
             Self::CreateUser(_) => (2, 256),
+            Self::Put(rows) => (rows.len(), rows.iter().map(|(key, value)| key.len() + value.len()).sum()),
             #[cfg(feature = "accounts")]
             Self::Guarded(rows) => (rows.changes.len() + 2, 256 + rows.changes.len() * 256),
             Self::Mark(_) => (1, 96),
@@ -143,6 +146,7 @@ pub(super) fn evaluate<'r, K: OrderedKv>(
         let answer = match request {
             Request::Commit(commit) => group.commit(commit).map(|()| false),
             Request::CreateUser(user) => group.create_user(user).map(|()| false),
+            Request::Put(rows) => group.put_all(rows).map(|()| false),
             #[cfg(feature = "accounts")]
             Request::Guarded(rows) => group.guarded(rows).map(|()| false),
             Request::Mark(mark) => group.mark(mark),
@@ -336,6 +340,11 @@ impl<K: OrderedKv> Group<'_, K> {
         }
         self.put(key, values::encode_user(user)?)?;
         self.put(name_key, values::encode_named(user.id.as_str())?)?;
+        Ok(())
+    }
+
+    fn put_all(&mut self, rows: &[(Vec<u8>, Vec<u8>)]) -> Result<(), Refusal> {
+        rows.iter().try_for_each(|(key, value)| self.put(key.clone(), value.clone()))?;
         Ok(())
     }
 

@@ -10,6 +10,7 @@
 //! | `14` | user | how many rooms, and how often that changed |
 //! | `15` | user | account: address and password hash |
 //! | `16` | login | refresh tokens of a login |
+//! | `17` | user | presence: what the user says about it, and when they were last there |
 //! | `20` | room | what the room is: name, kind, description |
 //! | `21` | room | its counters: head, messages, members, owners |
 //! | `22` | room, user | membership |
@@ -50,6 +51,7 @@ pub(super) mod table {
     pub(in super::super) const ACCOUNT: u8 = 0x15;
     #[cfg(feature = "accounts")]
     pub(in super::super) const FAMILY: u8 = 0x16;
+    pub(in super::super) const PRESENCE: u8 = 0x17;
     pub(in super::super) const ROOM: u8 = 0x20;
     pub(in super::super) const ROOM_COUNT: u8 = 0x21;
     pub(in super::super) const MEMBER: u8 = 0x22;
@@ -137,6 +139,10 @@ pub(super) fn username(name: &Username) -> Vec<u8> {
 
 pub(super) fn user_count(user: &Id16) -> Vec<u8> {
     key(table::USER_COUNT, &[user])
+}
+
+pub(super) fn presence(user: &Id16) -> Vec<u8> {
+    key(table::PRESENCE, &[user])
 }
 
 pub(super) fn room(room: &Id16) -> Vec<u8> {

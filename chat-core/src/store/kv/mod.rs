@@ -11,6 +11,7 @@ mod group;
 mod keys;
 mod log;
 mod mem;
+mod presence;
 mod read;
 mod reading;
 mod seam;

@@ -8,11 +8,11 @@ use tokio::sync::Semaphore;
 use super::{
     MemKv, OrderedKv, audit,
     group::{MarkRequest, Refusal, Request},
-    log, read, reading, verify,
+    log, presence, read, reading, verify,
     writer::{Shared, Writer},
 };
 use crate::{
-    domain::{AuditRecord, Commit, Entry, Member, Needs, Room, Rows, Username},
+    domain::{AuditRecord, Commit, Entry, KeptPresence, Member, Needs, Room, Rows, Username},
     id::{RoomId, Seq, UserId},
     store::{
         AuditStore, CommitError, CreateUserError, Durability, LogStore, Maintenance, MarkedRead, MessagePage,
@@ -163,6 +163,11 @@ impl<K: OrderedKv> RoomStore for KvStore<K> {
         let users = users.to_vec();
         self.read(move |shared| read::membership_versions(&shared.rows, &users)).await
     }
+
+    async fn share_rooms(&self, user: &UserId, others: &[UserId]) -> Result<Vec<bool>, StoreError> {
+        let (user, others) = (user.clone(), others.to_vec());
+        self.read(move |shared| presence::share_rooms(&shared.rows, &user, &others)).await
+    }
 }
 
 #[async_trait]
@@ -203,6 +208,16 @@ impl<K: OrderedKv> UserStore for KvStore<K> {
     async fn user_named(&self, name: &Username) -> Result<Option<UserId>, StoreError> {
         let name = name.clone();
         self.read(move |shared| read::user_named(&shared.rows, &name)).await
+    }
+
+    async fn save_presences(&self, presences: Vec<(UserId, KeptPresence)>) -> Result<(), StoreError> {
+        let rows = presence::rows(&presences)?;
+        self.writer.write(Request::Put(rows)).await.map(drop).map_err(Refusal::into_store_error)
+    }
+
+    async fn presences(&self, users: &[UserId]) -> Result<Vec<Option<KeptPresence>>, StoreError> {
+        let users = users.to_vec();
+        self.read(move |shared| presence::presences(&shared.rows, &users)).await
     }
 }
 

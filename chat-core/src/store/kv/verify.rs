@@ -43,6 +43,7 @@ pub(super) fn verify<K: OrderedKv>(kv: &K) -> Result<Vec<String>, StoreError> {
     check.sent()?;
     check.sanctions()?;
     check.differences.extend(super::audit::differences(kv)?);
+    check.differences.extend(super::presence::differences(kv)?);
     #[cfg(feature = "accounts")]
     check.differences.extend(super::accounts::differences(kv)?);
     Ok(check.differences)
@@ -421,7 +422,7 @@ mod tests {
     use super::*;
     use crate::{
         domain::{
-            Actor, Command, Content, Draft, MembersOnly, MessageType, Moderation, Plan, Request, RoomSpec,
+            Actor, Command, Content, Draft, MembersOnly, MessageType, Moderation, Plan, Request, RoomSpec, KeptPresence,
             Rows, TextRules, Username,
         },
         id::{ClientMessageId, RoomId, UserId},
@@ -443,6 +444,7 @@ mod tests {
             .create_user(UserProfile { id: alice.clone(), username, created_at: at, external: false })
             .await
             .unwrap();
+        store.save_presences(vec![(alice.clone(), KeptPresence::default())]).await.unwrap();
         let unborn = Room::unborn(RoomId::parse("lobby").unwrap());
         let rules = TextRules { content_chars: 20_000 };
         let bob = UserId::parse("bob").unwrap();
@@ -496,8 +498,8 @@ mod tests {
         assert_eq!(verify(&kv), Ok(Vec::new()));
         for (key, value) in all_rows(&kv) {
             set(&kv, &key, None);
-            // What was sent under keys is kept once: it may go.
-            let kept_twice = key[0] != table::SENT;
+            // Presences and what was sent under keys are kept once: they may go.
+            let kept_twice = !matches!(key[0], table::PRESENCE | table::SENT);
             assert_eq!(is_noticed(&kv), kept_twice, "table {:02x}", key[0]);
             set(&kv, &key, Some(value));
         }
@@ -512,6 +514,7 @@ mod tests {
             table::USER,
             table::USERNAME,
             table::USER_COUNT,
+            table::PRESENCE,
             table::ROOM,
             table::ROOM_COUNT,
             table::MEMBER,

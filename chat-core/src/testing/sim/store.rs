@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use crate::{
-    domain::{AuditRecord, Commit, Entry, Member, Needs, Room, Rows, Username},
+    domain::{AuditRecord, Commit, Entry, KeptPresence, Member, Needs, Room, Rows, Username},
     id::{RoomId, Seq, UserId},
     store::{
         AuditStore, CommitError, CreateUserError, LogStore, Maintenance, MarkedRead, MessagePage,
@@ -173,6 +173,11 @@ impl RoomStore for NodeStore {
         self.weather.pass().await;
         versions
     }
+
+    async fn share_rooms(&self, user: &UserId, others: &[UserId]) -> Result<Vec<bool>, StoreError> {
+        self.reading().await?;
+        self.inner.share_rooms(user, others).await
+    }
 }
 
 #[async_trait]
@@ -212,6 +217,17 @@ impl UserStore for NodeStore {
     async fn user_named(&self, name: &Username) -> Result<Option<UserId>, StoreError> {
         self.reading().await?;
         self.inner.user_named(name).await
+    }
+
+    async fn save_presences(&self, presences: Vec<(UserId, KeptPresence)>) -> Result<(), StoreError> {
+        self.writing().await?;
+        self.inner.save_presences(presences).await?;
+        self.written().await
+    }
+
+    async fn presences(&self, users: &[UserId]) -> Result<Vec<Option<KeptPresence>>, StoreError> {
+        self.reading().await?;
+        self.inner.presences(users).await
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::{
     Random, at, done, draft, key, log, model, page, profile, public_room, request, room_id, send, user,
-    verifies,
+    users, verifies,
 };
 use crate::{
     domain::{Needs, Outcome, Sent},
@@ -70,6 +70,20 @@ pub async fn keys_of_sent_messages_are_known_after_reopening<S: Store>(
     while store.sweep(at(0)).await.unwrap() {}
     let again = done(&store, &room, &request("alice", 9, draft("twice", Some("k")))).await.unwrap();
     assert_eq!(again, Outcome::Sent(Sent { duplicate: true, ..first }));
+}
+
+pub async fn presences_are_known_after_reopening<S: Store>(
+    open: impl AsyncFn() -> S,
+    reopen: impl AsyncFn(S) -> S,
+) {
+    let store = open().await;
+    users::create_present(&store).await;
+    let saved = users::presences();
+    store.save_presences(saved.clone()).await.unwrap();
+    let store = reopen(store).await;
+    let (users, kept): (Vec<_>, Vec<_>) = saved.into_iter().map(|(user, kept)| (user, Some(kept))).unzip();
+    assert_eq!(store.presences(&users).await.unwrap(), kept);
+    verifies(&store).await;
 }
 
 pub async fn the_epoch_stays_the_same_over_a_clean_close<S: Store>(

@@ -519,6 +519,24 @@ pub async fn leaving_ends_membership_everywhere<S: Store>(open: impl AsyncFn() -
     verifies(&store).await;
 }
 
+pub async fn users_share_a_room_exactly_while_both_belong_to_it<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    let lobby = public_room(&store, "lobby", "alice").await;
+    let garden = public_room(&store, "garden", "carol").await;
+    let others = ["alice", "bob", "carol", "nobody"].map(user);
+    let shared = async |with: &str| store.share_rooms(&user(with), &others).await.unwrap();
+    assert_eq!(shared("alice").await, [true, false, false, false]);
+    done(&store, &lobby, &request("bob", 1, Command::Join)).await.unwrap();
+    done(&store, &garden, &request("bob", 2, Command::Join)).await.unwrap();
+    assert_eq!(shared("alice").await, [true, true, false, false]);
+    assert_eq!(shared("bob").await, [true, true, true, false]);
+    done(&store, &lobby, &request("bob", 3, Command::Leave)).await.unwrap();
+    assert_eq!(shared("alice").await, [true, false, false, false]);
+    assert_eq!(shared("bob").await, [false, true, true, false]);
+    assert_eq!(shared("nobody").await, [false, false, false, false]);
+    assert!(store.share_rooms(&user("bob"), &[]).await.unwrap().is_empty());
+}
+
 pub async fn heads_come_in_the_order_asked_and_are_zero_for_unknown_rooms<S: Store>(
     open: impl AsyncFn() -> S,
 ) {

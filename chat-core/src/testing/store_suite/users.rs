@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use super::{all_at_once, profile, user, verifies};
+use super::{all_at_once, at, profile, user, verifies};
 use crate::{
-    domain::Username,
-    store::{CreateUserError, Store, UserProfile},
+    domain::{KeptPresence, PresenceMode, StatusText, Username},
+    limits::PRESENCES_SAVED_AT_ONCE,
+    store::{CreateUserError, Store, StoreError, UserProfile},
 };
 
 fn named(name: &str) -> Username {
@@ -67,5 +68,53 @@ pub async fn a_refused_user_leaves_nothing_behind<S: Store>(open: impl AsyncFn()
     assert!(matches!(name_taken, Err(CreateUserError::NameTaken)), "{name_taken:?}");
     store.create_user(profile("other", "other")).await.unwrap();
     assert_eq!(store.users(&[user("alice")]).await.unwrap(), [Some(profile("alice", "alice"))]);
+    verifies(&store).await;
+}
+
+/// Presences of three users, unlike each other.
+pub(crate) fn presences() -> Vec<(crate::id::UserId, KeptPresence)> {
+    let text = StatusText::parse("à la plage 🏖").unwrap();
+    vec![
+        (user("alice"), KeptPresence { mode: PresenceMode::Invisible, text, last_seen: Some(at(7)) }),
+        (user("bob"), KeptPresence { mode: PresenceMode::Dnd, ..KeptPresence::default() }),
+        (user("0190b5a2-7a39-7c3e-8f00-000000000001"), KeptPresence::default()),
+    ]
+}
+
+/// Profiles for those of [`presences`].
+pub(crate) async fn create_present<S: Store>(store: &S) {
+    for (number, (user, _)) in presences().iter().enumerate() {
+        store.create_user(profile(user.as_str(), &format!("name_{number}"))).await.unwrap();
+    }
+}
+
+pub async fn a_presence_comes_back_as_it_was_saved_last<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    create_present(&store).await;
+    let saved = presences();
+    let users: Vec<_> = saved.iter().map(|(user, _)| user.clone()).chain([user("nobody")]).collect();
+    assert_eq!(store.presences(&users).await.unwrap(), [None, None, None, None]);
+    store.save_presences(saved.clone()).await.unwrap();
+    let mut expected: Vec<_> = saved.into_iter().map(|(_, kept)| Some(kept)).chain([None]).collect();
+    assert_eq!(store.presences(&users).await.unwrap(), expected);
+    let later = KeptPresence { last_seen: Some(at(9)), ..KeptPresence::default() };
+    store.save_presences(vec![(users[0].clone(), later.clone())]).await.unwrap();
+    expected[0] = Some(later);
+    assert_eq!(store.presences(&users).await.unwrap(), expected);
+    store.save_presences(Vec::new()).await.unwrap();
+    verifies(&store).await;
+}
+
+pub async fn a_save_of_too_many_presences_saves_nothing<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    let users: Vec<_> = (0..=PRESENCES_SAVED_AT_ONCE).map(|number| user(&format!("user-{number}"))).collect();
+    for (number, user) in users.iter().enumerate() {
+        store.create_user(profile(user.as_str(), &format!("name_{number}"))).await.unwrap();
+    }
+    let all: Vec<_> = users.iter().map(|user| (user.clone(), KeptPresence::default())).collect();
+    assert_eq!(store.save_presences(all.clone()).await, Err(StoreError::TooLarge));
+    assert_eq!(store.presences(&users[..1]).await.unwrap(), [None]);
+    store.save_presences(all[1..].to_vec()).await.unwrap();
+    assert_eq!(store.presences(&users[..2]).await.unwrap(), [None, Some(KeptPresence::default())]);
     verifies(&store).await;
 }

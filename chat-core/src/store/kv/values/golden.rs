@@ -4,6 +4,10 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::{
+    domain::{KeptPresence, PresenceMode, StatusText},
+    store::kv::presence::{decode_presence, encode_presence},
+};
 
 const UUID: &str = "0190b5a2-7a39-7c3e-8f00-000000000001";
 
@@ -52,6 +56,11 @@ fn member() -> Member {
 fn profile() -> UserProfile {
     let created_at = Timestamp::from_millis(64);
     UserProfile { id: user(UUID), username: Username::parse("Alice").unwrap(), created_at, external: true }
+}
+
+fn kept() -> KeptPresence {
+    let last_seen = Some(Timestamp::from_millis(64));
+    KeptPresence { mode: PresenceMode::Invisible, text: StatusText::from_stored("ü"), last_seen }
 }
 
 fn join() -> Entry {
@@ -106,6 +115,7 @@ fn every_stored_struct_has_the_bytes_of_version_1() {
         ("profile", encode_user(&profile()).unwrap()),
         ("named", encode_named("lobby").unwrap()),
         ("user count", encode(&v1::UserCount { rooms: 2, version: 129 }).unwrap()),
+        ("presence", encode_presence(&user(UUID), &kept()).unwrap()),
         ("room", encode_room(&room()).unwrap()),
         ("room count", encode_room_count(&room()).unwrap()),
         ("member", encode_member(&member()).unwrap()),
@@ -133,6 +143,7 @@ const GOLDEN: [&str; 21] = [
     "profile 01000190b5a27a397c3e8f0000000000000105416c696365800101",
     "named 0101056c6f626279",
     "user count 01028101",
+    "presence 01000190b5a27a397c3e8f000000000000010202c3bc018001",
     "room 0101056c6f62627900054c6f62627902c3bc000190b5a27a397c3e8f0000000000000180b083c5986801",
     "room count 01ac02a2020301",
     "member 010103626f620180010a",
@@ -165,6 +176,8 @@ fn every_stored_struct_comes_back_as_it_was() {
         Ok((user("bob"), sanction()))
     );
     assert_eq!(decode_audit(3, &encode_audit(&audit()).unwrap()), Ok(audit()));
+    let presence = encode_presence(&user(UUID), &kept()).unwrap();
+    assert_eq!(decode_presence(&presence), Ok((user(UUID), kept())));
     for entry in [join(), leave(), banned(), update(), entry(Change::Describe(Box::new(room())))] {
         let row = encode_event(&entry).unwrap().unwrap();
         assert_eq!(decode_event(&entry.room, entry.seq, &row), Ok(entry));
@@ -283,7 +296,7 @@ proptest! {
         if let Some(first) = bytes.first_mut() {
             *first = VERSION;
         }
-        let _ = (decode_user(&bytes), decode_member(&bytes), decode_marker(&bytes), decode_sent(&bytes));
+        let _ = (decode_presence(&bytes), decode_user(&bytes), decode_member(&bytes), decode_marker(&bytes), decode_sent(&bytes));
         let _ = (decode_room(&bytes, &bytes), decode_event(&room().id, Seq::new(1), &bytes));
         let _ = decode_message(&room().id, Seq::new(1), &bytes, || Ok(String::new()));
     }

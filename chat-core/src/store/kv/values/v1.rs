@@ -33,6 +33,16 @@ pub(in super::super) struct UserCount {
     pub(in super::super) version: u64,
 }
 
+/// `17`
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct Presence<'a> {
+    #[serde(borrow)]
+    pub(in super::super) user: Id<'a>,
+    pub(in super::super) mode: u8,
+    pub(in super::super) text: &'a str,
+    pub(in super::super) last_seen: Option<i64>,
+}
+
 /// `20`
 #[derive(Debug, Serialize, Deserialize)]
 pub(in super::super) struct Room<'a> {
