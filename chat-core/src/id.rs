@@ -92,6 +92,11 @@ opaque_id! {
 }
 
 opaque_id! {
+    /// One engine of a cluster, from its start to its end: an engine that starts anew is another one.
+    NodeId, is_id
+}
+
+opaque_id! {
     /// A client-chosen key (1 to 64 characters, no control characters) that makes a repeated send the same
     /// send, per user and room.
     ClientMessageId, is_client_key

@@ -39,7 +39,7 @@ mod a_bad_network {
     };
 
     fn hint(number: u64) -> Hint {
-        Hint { room: RoomId::parse("r").unwrap(), head: Seq::new(number), joined: Vec::new() }
+        Hint::Grown { room: RoomId::parse("r").unwrap(), head: Seq::new(number), joined: Vec::new() }
     }
 
     /// What one of the inboxes hears of a hundred hints, and how many were lost.
@@ -52,10 +52,10 @@ mod a_bad_network {
         let lost = bus.clone();
         drop(bus);
         let mut heard = Vec::new();
-        while let Ok(Some(hint)) =
+        while let Ok(Some(Hint::Grown { head, .. })) =
             tokio::time::timeout(std::time::Duration::from_secs(10), inbox.next()).await
         {
-            heard.push(hint.head.get());
+            heard.push(head.get());
         }
         (heard, lost.lost())
     }

@@ -24,7 +24,8 @@ async fn authenticating_tells_who_one_is_and_what_the_limits_are() {
     }
     let expected = json!({"type": "authenticated", "id": 1, "userId": "alice", "username": "alice",
     "epoch": engine.store().epoch(), "heartbeatMs": 25_000, "limits": {
-        "messagesPerMinute": 0, "messageBurst": 10, "commandsPerSecond": 0, "commandsInFlight": 32,
+        "messagesPerMinute": 0, "messageBurst": 10, "commandsPerSecond": 0, "typingPerSecond": 0,
+        "commandsInFlight": 32,
         "frameBytes": 65_536, "contentChars": 5_000, "resumeEntries": 1_000,
     }});
     assert_eq!(answer, expected);

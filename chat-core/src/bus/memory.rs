@@ -19,7 +19,7 @@ use crate::limits::BUS_HINTS_WAITING_MAX;
 /// # async fn main() {
 /// let bus = MemoryBus::new();
 /// let mut inbox = bus.subscribe().await;
-/// let hint = Hint { room: RoomId::parse("lobby").unwrap(), head: Seq::new(7), joined: Vec::new() };
+/// let hint = Hint::Grown { room: RoomId::parse("lobby").unwrap(), head: Seq::new(7), joined: Vec::new() };
 /// bus.clone().publish(hint.clone()).await;
 /// assert_eq!(inbox.next().await, Some(hint));
 /// # }

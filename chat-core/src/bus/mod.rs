@@ -2,7 +2,8 @@
 //!
 //! The store is the truth, the bus is a hint: it says that a room's log has grown, not with what. A lost, late,
 //! doubled or reordered hint is harmless, since whoever hears one reads the store, and heads are compared with
-//! the store every few seconds besides.
+//! the store every few seconds besides. Signals (typing and the like) travel on it themselves: they may be lost,
+//! and the newest wins.
 
 mod local;
 mod memory;
@@ -12,7 +13,10 @@ use async_trait::async_trait;
 pub use local::LocalBus;
 pub use memory::MemoryBus;
 
-use crate::id::{RoomId, Seq, UserId};
+use crate::{
+    id::{NodeId, RoomId, Seq, UserId},
+    wire::Notice,
+};
 
 /// Carries hints between the nodes of a cluster.
 ///
@@ -41,13 +45,41 @@ pub trait Inbox: Send + 'static {
     async fn next(&mut self) -> Option<Hint>;
 }
 
-/// A room's log has grown.
+/// What nodes tell each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hint {
-    /// Which room.
-    pub room: RoomId,
-    /// Up to where, at least.
-    pub head: Seq,
-    /// Who became a member by it: their sessions on other nodes subscribe to the room.
-    pub joined: Vec<UserId>,
+pub enum Hint {
+    /// A room's log has grown.
+    Grown {
+        /// Which room.
+        room: RoomId,
+        /// Up to where, at least.
+        head: Seq,
+        /// Who became a member by it: their sessions on other nodes subscribe to the room.
+        joined: Vec<UserId>,
+    },
+    /// Something is to be told that stands in no log.
+    Signal {
+        /// Who has told its own sessions already.
+        from: NodeId,
+        /// Whom to tell.
+        to: Audience,
+        /// What to tell them.
+        notice: Notice,
+    },
+}
+
+/// Whom a signal is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Audience {
+    /// Who follows a room and has come at least to `at` in its log, so that who was removed before it is not told.
+    Room {
+        /// Which room.
+        room: RoomId,
+        /// Its head when the signal was made.
+        at: Seq,
+        /// Whose sessions are not told.
+        except: Option<UserId>,
+    },
+    /// All sessions of these users.
+    Users(Vec<UserId>),
 }

@@ -11,6 +11,7 @@ use super::{
     profiles::Profiles,
     rate_table::RateTable,
     shared::{Connections, Shared, Timing},
+    typing::{self, Typists},
 };
 use crate::{
     auth::{AuthError, Authenticator, Hello, Identity},
@@ -152,10 +153,12 @@ impl EngineBuilder {
     pub async fn build(self) -> Result<Engine, Error> {
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
         let inbox = self.bus.subscribe().await;
+        let now = self.clock.now();
         let (sent, hear_sent) = mpsc::channel(AFTER_SEND_MAX);
         let shared = Arc::new(Shared {
             profiles: Profiles::new(store.clone()),
             message_rates: RateTable::new(self.limits.messages()),
+            typists: Typists::new(self.limits.typing()),
             sent: self.hooks.active().then_some(sent),
             store,
             bus: self.bus,
@@ -165,6 +168,7 @@ impl EngineBuilder {
             clock: self.clock,
             limits: self.limits,
             timing: self.timing,
+            node: self.ids.node(now),
             ids: self.ids,
             rooms: super::rooms::Rooms::default(),
             users: super::users::Users::default(),
@@ -183,6 +187,8 @@ impl EngineBuilder {
         if shared.sent.is_some() {
             tasks.spawn(pass_on(shared.hooks.clone(), hear_sent));
         }
+        let (begun, changed) = typing::to_run(&shared.typists);
+        tasks.spawn(typing::run(Arc::downgrade(&shared), begun, changed));
         tasks.spawn(super::upkeep::run(Arc::downgrade(&shared)));
         Ok(Engine { shared, tasks: Arc::new(Tasks::new(tasks)) })
     }

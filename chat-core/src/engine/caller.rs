@@ -19,7 +19,7 @@ use crate::{
     auth::Identity,
     domain::{Command, Draft, Entry, Member, Outcome, Rejection, Request, Room, RoomSpec, Sent, Username},
     hooks::{HOOK_DEADLINE, Verdict},
-    id::{RoomId, Seq, UserId},
+    id::{RoomId, Seq, SessionId, UserId},
     limits::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX, PAGE_MESSAGES_MAX},
     store::{MessageQuery, Page, PageRequest, Place},
 };
@@ -32,6 +32,8 @@ struct Parts {
     shared: Arc<Shared>,
     identity: Identity,
     username: Username,
+    /// Where the user speaks, if it is on a live session.
+    session: Option<SessionId>,
 }
 
 /// Messages with the names of their authors, ascending.
@@ -49,13 +51,21 @@ impl Caller {
     /// Takes an identity in: its profile is created at first sight.
     pub(crate) async fn enter(shared: Arc<Shared>, identity: Identity) -> Result<Self, Error> {
         let username = shared.profiles.ensure(&identity, shared.now()).await?;
-        Ok(Self(Arc::new(Parts { shared, identity, username })))
+        Ok(Self(Arc::new(Parts { shared, identity, username, session: None })))
+    }
+
+    /// The same user, speaking on a session.
+    pub(crate) fn in_session(&self, session: &SessionId) -> Self {
+        let Parts { shared, identity, username, .. } = &*self.0;
+        let (shared, identity, username) = (shared.clone(), identity.clone(), username.clone());
+        Self(Arc::new(Parts { shared, identity, username, session: Some(session.clone()) }))
     }
 
     /// The operator, who acts as nobody in particular and needs no profile.
     pub(crate) fn operator(shared: Arc<Shared>) -> Self {
         let identity = Identity::new(UserId::nobody(), "operator");
-        Self(Arc::new(Parts { shared, identity, username: Username::from_stored("operator") }))
+        let username = Username::from_stored("operator");
+        Self(Arc::new(Parts { shared, identity, username, session: None }))
     }
 
     /// Who it is.
@@ -68,6 +78,11 @@ impl Caller {
     #[must_use]
     pub fn username(&self) -> &Username {
         &self.0.username
+    }
+
+    /// The session on which the user speaks, if it is a live one: signals to their other sessions leave it out.
+    pub(crate) fn session(&self) -> Option<&SessionId> {
+        self.0.session.as_ref()
     }
 
     pub(crate) fn identity(&self) -> &Identity {

@@ -11,6 +11,7 @@ use parking_lot::{Mutex, RwLock};
 use super::{
     error::Error,
     outbox::{Mark, Outbox},
+    signal::Signal,
     tail::{After, PostedEntry, Tail},
 };
 use crate::{
@@ -229,8 +230,8 @@ impl Cell {
 
     /// Has a subscription woken by every later entry. Register first, then read the head: news in between
     /// wakes once too often, never too seldom.
-    pub(crate) fn follow(&self, slot: u32, outbox: &Arc<Outbox>) -> (Arc<Mark>, u32) {
-        let mark = Arc::new(Mark::new(slot, outbox.clone()));
+    pub(crate) fn follow(&self, slot: u32, user: &UserId, outbox: &Arc<Outbox>) -> (Arc<Mark>, u32) {
+        let mark = Arc::new(Mark::new(slot, user.clone(), outbox.clone()));
         let mut followers = self.followers.write();
         let key = match followers.free.pop() {
             Some(key) => key,
@@ -269,6 +270,18 @@ impl Cell {
     pub(crate) fn wake_followers(&self) {
         for mark in self.followers.read().marks.iter().flatten() {
             mark.set();
+        }
+    }
+}
+
+impl Cell {
+    /// Gives a signal to the followers who come, or have come, to `at` as members, but for the sessions of
+    /// `except`. Who has left before is not told, however far behind their session is.
+    pub(crate) fn signal(&self, signal: &Arc<Signal>, at: Seq, except: Option<&UserId>) {
+        for mark in self.followers.read().marks.iter().flatten() {
+            if Some(mark.user()) != except {
+                mark.signal(signal.clone(), &self.id, at);
+            }
         }
     }
 }

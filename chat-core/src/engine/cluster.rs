@@ -9,7 +9,7 @@ use super::{cell::Cell, shared::Shared};
 use crate::{
     bus::{Hint, Inbox},
     domain::Rejection,
-    id::{Seq, UserId},
+    id::{RoomId, Seq, UserId},
     limits::PAGE_ITEMS_MAX,
     store::{PageRequest, StoreError},
 };
@@ -24,7 +24,7 @@ const COMPARE_BATCH: usize = 500;
 pub(crate) async fn listen(shared: Weak<Shared>, mut inbox: Box<dyn Inbox>) {
     while let Some(hint) = inbox.next().await {
         let Some(shared) = shared.upgrade() else { return };
-        if let Err(error) = follow(&shared, &hint).await {
+        if let Err(error) = follow(&shared, hint).await {
             tracing::warn!(%error, "can't follow a hint; the next comparison of heads will");
         }
     }
@@ -46,22 +46,34 @@ pub(crate) async fn compare(shared: Weak<Shared>) {
     }
 }
 
-async fn follow(shared: &Shared, hint: &Hint) -> Result<(), StoreError> {
-    let wanted = hint.joined.iter().any(|user| shared.users.has(user));
-    let cell = match shared.rooms.get(&hint.room) {
+async fn follow(shared: &Shared, hint: Hint) -> Result<(), StoreError> {
+    match hint {
+        Hint::Grown { room, head, joined } => follow_log(shared, &room, head, &joined).await,
+        // The sessions of the node that it came from were told at once.
+        Hint::Signal { from, .. } if from == shared.node => Ok(()),
+        Hint::Signal { to, notice, .. } => {
+            shared.tell_here(&to, notice);
+            Ok(())
+        }
+    }
+}
+
+async fn follow_log(shared: &Shared, room: &RoomId, head: Seq, joined: &[UserId]) -> Result<(), StoreError> {
+    let wanted = joined.iter().any(|user| shared.users.has(user));
+    let cell = match shared.rooms.get(room) {
         Some(cell) => cell,
         // Nobody here follows the room; somebody here is to.
-        None if wanted => match shared.store.room(&hint.room).await? {
+        None if wanted => match shared.store.room(room).await? {
             Some(room) => shared.rooms.open(room),
             None => return Ok(()),
         },
         None => return Ok(()),
     };
-    if cell.head() < hint.head {
+    if cell.head() < head {
         shared.catch_up(&cell).await?;
     }
     if wanted {
-        for user in &hint.joined {
+        for user in joined {
             tell_joined(shared, &cell, user).await?;
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    id::{RoomId, SessionId},
+    id::{NodeId, RoomId, SessionId},
     time::Timestamp,
 };
 
@@ -34,6 +34,10 @@ impl Ids {
 
     pub(crate) fn room(&self, now: Timestamp) -> RoomId {
         RoomId::from_trusted(&self.uuid(now))
+    }
+
+    pub(crate) fn node(&self, now: Timestamp) -> NodeId {
+        NodeId::from_trusted(&self.uuid(now))
     }
 
     pub(crate) fn session(&self, now: Timestamp) -> SessionId {

@@ -48,6 +48,12 @@ impl Caller {
             ClientCommand::GetRoom(room) => self.perform_get_room(&room).await,
             ClientCommand::MarkRead(fields) => self.perform_mark_read(&fields).await,
             ClientCommand::MarkDelivered(fields) => self.perform_mark_delivered(&fields).await,
+            ClientCommand::TypingStart(room) => {
+                self.start_typing(&room_id(&room)?).await.map(|()| Answer::Done {})
+            }
+            ClientCommand::TypingStop(room) => {
+                self.stop_typing(&room_id(&room)?).await.map(|()| Answer::Done {})
+            }
             ClientCommand::FetchHistory(fields) => self.perform_history(&fields).await,
             ClientCommand::SetRole(fields) => self.perform_set_role(fields).await,
             ClientCommand::Kick(fields) => self.perform_moderate(fields, |_| Measure::Kick).await,

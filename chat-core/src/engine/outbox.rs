@@ -1,4 +1,4 @@
-//! What waits for one connection, and how it is woken: answers, rooms with news, orders to close.
+//! What waits for one connection, and how it is woken: answers, rooms with news, signals, orders to close.
 //!
 //! Log entries are not in here: a room that has some only marks itself, and the session pulls after its cursor.
 
@@ -8,8 +8,15 @@ use bytes::Bytes;
 use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 
-use super::{cell::Cell, flag::Flag};
-use crate::{close::CloseReason, id::Seq};
+use super::{
+    cell::Cell,
+    flag::Flag,
+    signal::{Hearing, Signal, Via, WaitingSignals},
+};
+use crate::{
+    close::CloseReason,
+    id::{RoomId, Seq, UserId},
+};
 
 /// The part of a connection that other tasks reach.
 #[derive(Debug, Default)]
@@ -19,7 +26,7 @@ pub(crate) struct Outbox {
 }
 
 /// Each field is bounded: answers by the commands in flight, dirty rooms and joined rooms by the rooms that one
-/// user may belong to.
+/// user may belong to, signals by [`crate::limits::SIGNALS_WAITING_MAX`].
 #[derive(Debug, Default)]
 struct Waiting {
     answers: VecDeque<Bytes>,
@@ -28,6 +35,8 @@ struct Waiting {
     refusals: usize,
     dirty: Vec<u32>,
     joined: Vec<(Arc<Cell>, Seq)>,
+    /// Only while there are some.
+    signals: Option<Box<WaitingSignals>>,
     order: Option<Order>,
 }
 
@@ -97,6 +106,23 @@ impl Outbox {
         self.waker.wake();
     }
 
+    /// Adds a signal in the place of an older one of its topic. `via` for one that is told in a room.
+    pub(crate) fn signal(&self, signal: Arc<Signal>, via: Option<Via>) {
+        self.waiting.lock().signals.get_or_insert_default().add(signal, via);
+        self.waker.wake();
+    }
+
+    /// Takes the oldest signals, at most `most`, of those whose room may be heard now.
+    pub(crate) fn take_signals(&self, most: usize, hears: impl FnMut(&Via) -> Hearing) -> Vec<Arc<Signal>> {
+        let mut waiting = self.waiting.lock();
+        let Some(signals) = &mut waiting.signals else { return Vec::new() };
+        let taken = signals.take(most, hears);
+        if signals.is_empty() {
+            waiting.signals = None;
+        }
+        taken
+    }
+
     /// Gives an order; an order to close is not taken back by one to drain.
     pub(crate) fn order(&self, order: Order) {
         let mut waiting = self.waiting.lock();
@@ -119,12 +145,23 @@ pub(crate) struct Mark {
     news: Flag,
     /// The subscription's place in its session.
     slot: u32,
+    user: UserId,
     outbox: Arc<Outbox>,
 }
 
 impl Mark {
-    pub(crate) fn new(slot: u32, outbox: Arc<Outbox>) -> Self {
-        Self { news: Flag::default(), slot, outbox }
+    pub(crate) fn new(slot: u32, user: UserId, outbox: Arc<Outbox>) -> Self {
+        Self { news: Flag::default(), slot, user, outbox }
+    }
+
+    /// Whose session it is.
+    pub(crate) fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    /// Hands over a signal that is told in the mark's room, to who has come to `at` in it.
+    pub(crate) fn signal(&self, signal: Arc<Signal>, room: &RoomId, at: Seq) {
+        self.outbox.signal(signal, Some(Via { slot: self.slot, room: room.clone(), at }));
     }
 
     /// Called after news was added to the ring. One swap for a session that has not looked yet.

@@ -17,6 +17,7 @@ use super::{
     operations::room_id,
     outbox::Outbox,
     shared::Registration,
+    signal::{Hearing, Signal},
     subscription::Subscription,
     tail::{After, PostedEntry},
 };
@@ -24,7 +25,10 @@ use crate::{
     auth::AuthError,
     domain::{Draft, Rejection, Sent},
     id::{RoomId, Seq, SessionId, UserId},
-    limits::{PAGE_ITEMS_MAX, PULL_BYTES_MAX, PULL_FRAMES_MAX, RESUME_ROOMS_MAX, UNFOLLOWED_ROOMS_MAX},
+    limits::{
+        PAGE_ITEMS_MAX, PULL_BYTES_MAX, PULL_FRAMES_MAX, PULL_SIGNALS_MAX, RESUME_ROOMS_MAX,
+        UNFOLLOWED_ROOMS_MAX,
+    },
     store::PageRequest,
     transport::Frame,
     wire::{Notice, ResumeFrom, SubscribeTo},
@@ -81,7 +85,7 @@ struct Reading {
 pub enum Event {
     /// An entry of a room that it follows; in `seq` order, without holes or repeats.
     Entry(Arc<PostedEntry>),
-    /// Something that stands in no log.
+    /// Something that stands in no log: about this session, or a signal, of which the newest wins.
     Notice(Notice),
 }
 
@@ -89,6 +93,7 @@ pub enum Event {
 pub(crate) enum Outgoing {
     Answer(Bytes),
     Event(Event),
+    Signal(Arc<Signal>),
 }
 
 impl Outgoing {
@@ -98,6 +103,7 @@ impl Outgoing {
             Self::Answer(json) => Frame::new(json),
             Self::Event(Event::Entry(posted)) => posted.frame_for(user).clone(),
             Self::Event(Event::Notice(notice)) => Frame::new(notice.frame()),
+            Self::Signal(signal) => signal.frame().clone(),
         }
     }
 }
@@ -116,12 +122,13 @@ impl Session {
             return Err(Rejection::BadRequest("too many rooms to resume").into());
         }
         // Registered before rooms are listed: a joining in between is told, one before is listed.
-        if !shared.users.add(caller.user(), &outbox, shared.limits.connections_per_user) {
+        let id = shared.ids.session(shared.now());
+        if !shared.users.add(caller.user(), &id, &outbox, shared.limits.connections_per_user) {
             return Err(AuthError::RateLimited.into());
         }
         let mut session = Self {
-            id: shared.ids.session(shared.now()),
-            caller,
+            caller: caller.in_session(&id),
+            id,
             outbox,
             follows_joined: subscribe == SubscribeTo::All,
             subscriptions: Vec::new(),
@@ -198,10 +205,10 @@ impl Session {
                     return Poll::Ready(None);
                 }
                 let mut taken = VecDeque::new();
-                ready!(self.poll_pull(cx, &mut |outgoing| {
-                    if let Outgoing::Event(event) = outgoing {
-                        taken.push_back(event);
-                    }
+                ready!(self.poll_pull(cx, &mut |outgoing| match outgoing {
+                    Outgoing::Answer(_) => {}
+                    Outgoing::Event(event) => taken.push_back(event),
+                    Outgoing::Signal(signal) => taken.push_back(Event::Notice(signal.notice().clone())),
                 }));
                 self.events = taken;
             }
@@ -238,7 +245,20 @@ impl Session {
             let Some(slot) = self.turns.pop_front() else { break };
             self.take_turn(slot, &mut budget, &mut told, tell);
         }
+        for signal in self.take_signals() {
+            told = true;
+            tell(Outgoing::Signal(signal));
+        }
         if told { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Takes signals that may be told now. Entries come first, so that who was removed is not told any more.
+    fn take_signals(&self) -> Vec<Arc<Signal>> {
+        self.outbox.take_signals(PULL_SIGNALS_MAX, |via| {
+            let place = self.subscriptions.get(via.slot as usize).and_then(Option::as_ref);
+            let there = place.filter(|subscription| *subscription.cell().id() == via.room);
+            there.map_or(Hearing::NoMore, |subscription| subscription.hears(via.at))
+        })
     }
 
     /// Lets one room say what is new, up to its share.
@@ -363,7 +383,7 @@ impl Session {
         }
         let slot = self.free_slot();
         // What came since reading was allowed is passed entry by entry, a leaving included.
-        let mut subscription = Subscription::after(&cell, allowed_at, slot, &self.outbox);
+        let mut subscription = Subscription::after(&cell, allowed_at, slot, self.caller.user(), &self.outbox);
         if let Some(after) = after {
             let from = after.max(hidden_until);
             if after > allowed_at || allowed_at.since(from) > self.caller.shared().limits.resume_entries {
@@ -408,7 +428,8 @@ impl Session {
             let is_news = self.unfollowed.get(cell.id()).is_none_or(|until| first > *until);
             if self.follows_joined && is_news && self.slot_of(cell.id()).is_none() {
                 let slot = self.free_slot();
-                let subscription = Subscription::after(&cell, first.previous(), slot, &self.outbox);
+                let subscription =
+                    Subscription::after(&cell, first.previous(), slot, self.caller.user(), &self.outbox);
                 self.subscriptions[slot as usize] = Some(subscription);
                 self.queue(slot);
             }
@@ -451,7 +472,9 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.caller.shared().users.remove(self.caller.user(), &self.outbox);
+        let shared = self.caller.shared();
+        shared.users.remove(self.caller.user(), &self.id);
+        shared.typists.disconnect(self.caller.user(), &self.id);
     }
 }
 

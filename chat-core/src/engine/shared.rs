@@ -22,6 +22,7 @@ use super::{
     rate_table::RateTable,
     rooms::Rooms,
     tail::PostedEntry,
+    typing::Typists,
     users::Users,
 };
 use crate::{
@@ -29,7 +30,7 @@ use crate::{
     bus::Bus,
     domain::{Action, Actor, Entry, Member, Needs, Policy, Rejection, Room},
     hooks::Hooks,
-    id::{RoomId, Seq, UserId},
+    id::{NodeId, RoomId, Seq, UserId},
     limits::{CATCH_UP_ENTRIES, Limits, PAGE_BYTES_MAX, TAIL_ENTRIES_MAX},
     store::{Store, StoreError},
     time::{Clock, Timestamp},
@@ -46,10 +47,12 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) timing: Timing,
     pub(crate) ids: Ids,
+    pub(crate) node: NodeId,
     pub(crate) rooms: Rooms,
     pub(crate) users: Users,
     pub(crate) profiles: Profiles,
     pub(crate) message_rates: RateTable<UserId>,
+    pub(crate) typists: Typists,
     /// Messages for [`Hooks::after_send`], bounded by [`crate::limits::AFTER_SEND_MAX`].
     pub(crate) sent: Option<mpsc::Sender<Entry>>,
     pub(crate) connections: Connections,
@@ -96,12 +99,22 @@ impl Shared {
 
     /// The room and the user's membership as of now, if the policy lets them read it.
     pub(crate) async fn readable(&self, cell: &Arc<Cell>, user: &UserId) -> Result<Readable, Error> {
+        self.permitted(cell, user, Action::Read).await
+    }
+
+    /// The room and the user's membership as of now, if the policy lets them do this there.
+    pub(crate) async fn permitted(
+        &self,
+        cell: &Arc<Cell>,
+        user: &UserId,
+        action: Action,
+    ) -> Result<Readable, Error> {
         let readable = self.membership(cell, user).await?;
         let Readable { room, member, .. } = &readable;
         if !room.exists() {
             return Err(Rejection::NO_ROOM.into());
         }
-        self.policy.decide(&self.actor(user), Action::Read, room, member.as_ref()).into_result()?;
+        self.policy.decide(&self.actor(user), action, room, member.as_ref()).into_result()?;
         Ok(readable)
     }
 
@@ -151,6 +164,7 @@ impl Shared {
 
     /// Takes stored entries into a room. Its followers are still to be woken.
     pub(crate) fn take_in(&self, cell: &Arc<Cell>, posted: Vec<Arc<PostedEntry>>) {
+        posted.iter().for_each(|posted| self.typists.note(posted.entry()));
         for (user, seq) in cell.absorb(posted) {
             self.users.joined(&user, cell, seq);
         }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{cell::Cell, outbox::Mark, outbox::Outbox, tail::PostedEntry};
+use super::{cell::Cell, outbox::Mark, outbox::Outbox, signal::Hearing, tail::PostedEntry};
 use crate::id::{Seq, UserId};
 
 /// One room that a session follows.
@@ -25,8 +25,14 @@ pub(crate) struct Subscription {
 impl Subscription {
     /// Starts following after `cursor`, as somebody who may read there. News from now on wakes the session;
     /// what came between `cursor` and now is found at the first look.
-    pub(crate) fn after(cell: &Arc<Cell>, cursor: Seq, slot: u32, outbox: &Arc<Outbox>) -> Self {
-        let (mark, key) = cell.follow(slot, outbox);
+    pub(crate) fn after(
+        cell: &Arc<Cell>,
+        cursor: Seq,
+        slot: u32,
+        user: &UserId,
+        outbox: &Arc<Outbox>,
+    ) -> Self {
+        let (mark, key) = cell.follow(slot, user, outbox);
         Self { cell: cell.clone(), mark, key, cursor, inside: true, replay_until: None, queued: false }
     }
 
@@ -69,6 +75,15 @@ impl Subscription {
     /// The seq to announce as caught up, once, when the replay has come there.
     pub(crate) fn caught_up(&mut self) -> Option<Seq> {
         self.replay_until.take_if(|until| *until <= self.cursor).map(|_| self.cursor)
+    }
+
+    /// Whether a signal that was made when the room's head was `at` may be told.
+    pub(crate) fn hears(&self, at: Seq) -> Hearing {
+        match (self.inside, self.cursor >= at) {
+            (false, _) => Hearing::NoMore,
+            (true, false) => Hearing::Later,
+            (true, true) => Hearing::Now,
+        }
     }
 
     /// Whether everything was seen and the user is not a member any more.

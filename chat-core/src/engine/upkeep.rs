@@ -20,6 +20,7 @@ pub(crate) async fn run(shared: Weak<Shared>) {
         let Some(shared) = shared.upgrade() else { return };
         shared.rooms.sweep();
         shared.message_rates.sweep(shared.now());
+        shared.typists.sweep(shared.now());
         if round % STORE_EVERY == 0 {
             sweep_store(&shared).await;
         }

@@ -4,31 +4,34 @@ use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
 
-use super::{cell::Cell, outbox::Outbox};
-use crate::id::{Seq, UserId};
+use super::{cell::Cell, outbox::Outbox, signal::Signal};
+use crate::id::{Seq, SessionId, UserId};
 
 /// Sessions by user.
 #[derive(Debug, Default)]
 pub(crate) struct Users {
-    sessions: Mutex<HashMap<UserId, Vec<Arc<Outbox>>>>,
+    sessions: Mutex<HashMap<UserId, Own>>,
 }
+
+/// The sessions of one user.
+type Own = Vec<(SessionId, Arc<Outbox>)>;
 
 impl Users {
     /// Adds a session, unless the user has `most` already (0: no bound). Returns whether it was added.
-    pub(crate) fn add(&self, user: &UserId, outbox: &Arc<Outbox>, most: usize) -> bool {
+    pub(crate) fn add(&self, user: &UserId, session: &SessionId, outbox: &Arc<Outbox>, most: usize) -> bool {
         let mut sessions = self.sessions.lock();
         let own = sessions.entry(user.clone()).or_default();
         let fits = most == 0 || own.len() < most;
         if fits {
-            own.push(outbox.clone());
+            own.push((session.clone(), outbox.clone()));
         }
         fits
     }
 
-    pub(crate) fn remove(&self, user: &UserId, outbox: &Arc<Outbox>) {
+    pub(crate) fn remove(&self, user: &UserId, session: &SessionId) {
         let mut sessions = self.sessions.lock();
         if let Some(own) = sessions.get_mut(user) {
-            own.retain(|known| !Arc::ptr_eq(known, outbox));
+            own.retain(|(known, _)| known != session);
             if own.is_empty() {
                 sessions.remove(user);
             }
@@ -38,7 +41,15 @@ impl Users {
     /// Tells all sessions of a user that they have joined a room.
     pub(crate) fn joined(&self, user: &UserId, cell: &Arc<Cell>, seq: Seq) {
         let own = self.sessions.lock().get(user).cloned().unwrap_or_default();
-        own.iter().for_each(|outbox| outbox.joined(cell, seq));
+        own.iter().for_each(|(_, outbox)| outbox.joined(cell, seq));
+    }
+
+    /// Gives a signal to all sessions of a user but `except`.
+    pub(crate) fn signal(&self, user: &UserId, signal: &Arc<Signal>, except: Option<&SessionId>) {
+        let sessions = self.sessions.lock();
+        let own = sessions.get(user).into_iter().flatten();
+        own.filter(|(session, _)| Some(session) != except)
+            .for_each(|(_, outbox)| outbox.signal(signal.clone(), None));
     }
 
     /// Everybody who has a session here, in an order that does not depend on chance.

@@ -212,7 +212,7 @@ fn fail(batch: Vec<Pending>, error: &Error) {
 async fn announce(shared: &Shared, cell: &Arc<Cell>, entries: Vec<Entry>) {
     if shared.bus.has_other_nodes() {
         let joined = entries.iter().filter_map(|entry| entry.joins().cloned()).collect();
-        shared.bus.publish(Hint { room: cell.id().clone(), head: cell.head(), joined }).await;
+        shared.bus.publish(Hint::Grown { room: cell.id().clone(), head: cell.head(), joined }).await;
     }
     if let Some(sent) = &shared.sent {
         for entry in entries.into_iter().filter(|entry| entry.message().is_some()) {

@@ -76,6 +76,10 @@ pub enum ClientCommand {
     FetchAudit(FetchAudit),
     /// `ping`
     Ping,
+    /// `typing_start`
+    TypingStart(String),
+    /// `typing_stop`
+    TypingStop(String),
     /// `pong`, the answer to the server's `ping`
     Pong,
 }
@@ -317,6 +321,8 @@ fn command(kind: &str, json: &[u8]) -> Option<serde_json::Result<ClientCommand>>
         "mute" => read(json, ClientCommand::Mute),
         "unmute" => read(json, ClientCommand::Unmute),
         "fetch_audit" => read(json, ClientCommand::FetchAudit),
+        "typing_start" => read(json, |room: RoomOnly| ClientCommand::TypingStart(room.room_id)),
+        "typing_stop" => read(json, |room: RoomOnly| ClientCommand::TypingStop(room.room_id)),
         "ping" => Some(Ok(ClientCommand::Ping)),
         "pong" => Some(Ok(ClientCommand::Pong)),
         _ => None,
@@ -405,6 +411,7 @@ mod tests {
             r#"{"type":"fetch_history","id":1,"roomId":"r","before":"x"}"#,
             r#"{"type":"fetch_history","id":1,"roomId":"r","before":-1}"#,
             r#"{"type":"authenticate","id":1,"resume":[{"roomId":"r"}]}"#,
+            r#"{"type":"typing_start","id":1}"#,
         ] {
             assert_eq!(refusal(json), (id.clone(), ErrorCode::BadRequest), "{json}");
         }

@@ -13,5 +13,5 @@ pub use client::{
     ListMembers, ListRooms, Mark, Moderate, RequestId, ResumeFrom, Scope, SendMessage, SetRole, Subscribe,
     SubscribeTo,
 };
-pub use server::{Answer, LimitsView, Notice, auth_error_frame, error_frame};
+pub use server::{Answer, LimitsView, Notice, Topic, auth_error_frame, error_frame};
 pub use view::{AuditView, MemberView, MessageView, OwnRoomView, RoomView, entry_frame, rfc3339};

@@ -7,7 +7,12 @@ use super::{
     client::RequestId,
     view::{AuditView, MemberView, MessageView, RoomView, encode, time},
 };
-use crate::{domain::ErrorCode, id::RoomId, limits::Limits, time::Timestamp};
+use crate::{
+    domain::{ErrorCode, Username},
+    id::{RoomId, UserId},
+    limits::Limits,
+    time::Timestamp,
+};
 
 /// The answer to a command: a `type` and fields.
 #[derive(Debug, Clone, Serialize)]
@@ -107,6 +112,7 @@ pub struct LimitsView {
     messages_per_minute: u32,
     message_burst: u32,
     commands_per_second: u32,
+    typing_per_second: u32,
     commands_in_flight: usize,
     frame_bytes: usize,
     content_chars: usize,
@@ -119,6 +125,7 @@ impl From<&Limits> for LimitsView {
             messages_per_minute: limits.messages_per_minute,
             message_burst: limits.message_burst,
             commands_per_second: limits.commands_per_second,
+            typing_per_second: limits.typing_per_second,
             commands_in_flight: limits.commands_in_flight,
             frame_bytes: limits.frame_bytes,
             content_chars: limits.content_chars,
@@ -140,6 +147,21 @@ pub enum Notice {
     ServerDraining(u64),
     /// A sign of life is wanted.
     Ping,
+    /// Somebody types in a room, as of now.
+    UserTyping(RoomId, UserId, Username),
+    /// Somebody types in a room no more.
+    UserStoppedTyping(RoomId, UserId, Username),
+}
+
+/// What a signal is about: of two with one topic that wait for a session the newer takes the older's place.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Topic {
+    /// What kind of thing.
+    pub kind: &'static str,
+    /// In which room, if in one.
+    pub room: Option<RoomId>,
+    /// Of which user, if of one.
+    pub user: Option<UserId>,
 }
 
 impl Notice {
@@ -156,7 +178,37 @@ impl Notice {
             }
             Self::ServerDraining(after) => NoticeFrame::ServerDraining { reconnect_after_ms: *after },
             Self::Ping => NoticeFrame::Ping {},
+            Self::UserTyping(room, user, name) => NoticeFrame::UserTyping {
+                room_id: room.as_str(),
+                user_id: user.as_str(),
+                username: name.as_str(),
+            },
+            Self::UserStoppedTyping(room, user, name) => NoticeFrame::UserStoppedTyping {
+                room_id: room.as_str(),
+                user_id: user.as_str(),
+                username: name.as_str(),
+            },
         })
+    }
+
+    /// What the notice is about.
+    #[must_use]
+    pub fn topic(&self) -> Topic {
+        let of = |kind, room: Option<&RoomId>, user: Option<&UserId>| Topic {
+            kind,
+            room: room.cloned(),
+            user: user.cloned(),
+        };
+        match self {
+            Self::CaughtUp(room, _) => of("caught_up", Some(room), None),
+            Self::ResyncRequired(room, _) => of("resync_required", Some(room), None),
+            Self::ResumeFailed(_) => of("resume_failed", None, None),
+            Self::ServerDraining(_) => of("server_draining", None, None),
+            Self::Ping => of("ping", None, None),
+            Self::UserTyping(room, user, _) | Self::UserStoppedTyping(room, user, _) => {
+                of("typing", Some(room), Some(user))
+            }
+        }
     }
 }
 
@@ -168,6 +220,8 @@ enum NoticeFrame<'a> {
     ResumeFailed { room_id: &'a str, code: &'static str },
     ServerDraining { reconnect_after_ms: u64 },
     Ping {},
+    UserTyping { room_id: &'a str, user_id: &'a str, username: &'a str },
+    UserStoppedTyping { room_id: &'a str, user_id: &'a str, username: &'a str },
 }
 
 #[derive(Serialize)]
@@ -211,6 +265,8 @@ mod tests {
             created_at: Timestamp::from_millis(0),
             duplicate: false,
         };
+        let place = RoomId::parse("r").unwrap();
+        let (ada, name) = (UserId::parse("u1").unwrap(), Username::parse("ada").unwrap());
         let frames = [
             sent.frame(Some(&id)),
             Answer::Done {}.frame(Some(&RequestId::Number(1))),
@@ -220,6 +276,8 @@ mod tests {
             Notice::CaughtUp(RoomId::parse("r").unwrap(), 3).frame(),
             Notice::ResumeFailed("r".into()).frame(),
             Notice::Ping.frame(),
+            Notice::UserTyping(place.clone(), ada.clone(), name.clone()).frame(),
+            Notice::UserStoppedTyping(place, ada, name).frame(),
         ];
         let expected = [
             r#"{"type":"ack","id":"a","messageId":"m","roomId":"r","seq":3,"createdAt":"1970-01-01T00:00:00.000Z","duplicate":false}"#,
@@ -230,6 +288,8 @@ mod tests {
             r#"{"type":"caught_up","roomId":"r","seq":3}"#,
             r#"{"type":"resume_failed","roomId":"r","code":"not_found"}"#,
             r#"{"type":"ping"}"#,
+            r#"{"type":"user_typing","roomId":"r","userId":"u1","username":"ada"}"#,
+            r#"{"type":"user_stopped_typing","roomId":"r","userId":"u1","username":"ada"}"#,
         ];
         assert_eq!(frames.map(|frame| String::from_utf8(frame.to_vec()).unwrap()), expected);
     }

@@ -13,7 +13,7 @@ use chat_core::{
 
 /// Limits that are out of the way.
 pub fn no_rates() -> Limits {
-    Limits { messages_per_minute: 0, commands_per_second: 0, ..Limits::default() }
+    Limits { messages_per_minute: 0, commands_per_second: 0, typing_per_second: 0, ..Limits::default() }
 }
 
 pub fn builder() -> EngineBuilder {

@@ -12,6 +12,7 @@ pub(super) const KEYS: &[&str] = &[
     "limits.messages_per_minute",
     "limits.message_burst",
     "limits.commands_per_second",
+    "limits.typing_per_second",
     "limits.commands_in_flight",
     "limits.connections_per_user",
     "limits.connections_per_ip",

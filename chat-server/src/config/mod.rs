@@ -116,6 +116,11 @@ impl Config {
                 0..=100_000,
                 base.commands_per_second,
             )?,
+            typing_per_second: values.number(
+                "limits.typing_per_second",
+                0..=1_000,
+                base.typing_per_second,
+            )?,
             commands_in_flight: values.number(
                 "limits.commands_in_flight",
                 1..=1_024,
