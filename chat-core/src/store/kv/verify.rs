@@ -422,8 +422,8 @@ mod tests {
     use super::*;
     use crate::{
         domain::{
-            Actor, Command, Content, Draft, MembersOnly, MessageType, Moderation, Plan, Request, RoomSpec, KeptPresence,
-            Rows, TextRules, Username,
+            Actor, Command, Content, Draft, KeptPresence, MembersOnly, MessageType, Moderation, Plan,
+            Request, RoomSpec, Rows, TextRules, Username,
         },
         id::{ClientMessageId, RoomId, UserId},
         store::{
