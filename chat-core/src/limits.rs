@@ -2,6 +2,8 @@
 
 use crate::domain::{Rate, TextRules};
 
+pub use crate::domain::{PINS_MAX, REACTION_USERS_MAX, REACTIONS_DISTINCT_MAX};
+
 /// Entries in one commit. At seven keys an entry this stays under the 1,000 operations that a sled batch may
 /// hold before readers notice (17 ms). What is over waits for the next commit.
 pub const COMMIT_ENTRIES_MAX: usize = 128;
@@ -81,6 +83,13 @@ pub const PAGE_MESSAGES_MAX: usize = 200;
 
 /// Bytes of text on one page of messages; a page ends early there, with `hasMore…` true.
 pub const PAGE_BYTES_MAX: usize = 256 * 1024;
+
+/// Texts that are kept of an edited message, besides the present one. The oldest make room.
+pub const EDITS_KEPT_MAX: usize = 50;
+
+/// Rows that say who reacted to a message which its deletion deletes at once; what is over goes with the next
+/// sweeps, since sled stops all readers for 17 µs a row.
+pub const REACTIONS_DELETED_AT_ONCE: usize = 200;
 
 /// Items on one page of any other list.
 pub const PAGE_ITEMS_MAX: usize = 100;

@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chat_core::{
     domain::{
-        Actor, Command, Draft, MembersOnly, Outcome, Plan, Rejection, Request, Role, Room, RoomKind,
-        RoomSpec, Rows, TextRules,
+        Actor, Command, Content, Draft, Emoji, MembersOnly, Outcome, Plan, Rejection, Request, Role, Room,
+        RoomKind, RoomSpec, Rows, TextRules,
     },
     id::{ClientMessageId, RoomId, Seq, UserId},
     time::Timestamp,
@@ -21,6 +21,25 @@ enum Ask {
     Join,
     Leave,
     Send { key: Option<u8> },
+    Reply { to: u64 },
+    Edit { of: u64, text: u8 },
+    Delete { of: u64 },
+    React { to: u64, emoji: u8 },
+    Unreact { to: u64, emoji: u8 },
+    Pin { of: u64 },
+    Unpin { of: u64 },
+}
+
+/// A message as it ought to stand.
+#[derive(Debug, Default, Clone)]
+struct Posted {
+    author: u8,
+    text: Option<u8>,
+    /// The entry of the latest edit, or the message itself.
+    text_at: u64,
+    deleted_at: Option<u64>,
+    pinned_at: Option<u64>,
+    reactions: BTreeSet<(u8, u8)>,
 }
 
 /// What ought to come of it.
@@ -31,6 +50,7 @@ struct Model {
     members: BTreeMap<u8, Role>,
     sent: HashMap<(u8, u8), u64>,
     messages: u64,
+    posted: BTreeMap<u64, Posted>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -38,6 +58,7 @@ enum Expected {
     At(u64),
     Repeat(u64),
     Nothing,
+    Before(u64),
     Refused(&'static str),
 }
 
@@ -65,17 +86,90 @@ impl Model {
                 self.members.remove(&user);
                 self.append(1)
             }
-            Ask::Send { .. } if role.is_none() => Expected::Refused("forbidden"),
+            _ if role.is_none() => Expected::Refused("forbidden"),
             Ask::Send { key } => match key.and_then(|key| self.sent.get(&(user, key))) {
                 Some(seq) => Expected::Repeat(*seq),
                 None => {
-                    self.messages += 1;
-                    let at = self.append(1);
+                    let at = self.post(user);
                     key.map(|key| self.sent.insert((user, key), self.head));
                     at
                 }
             },
+            Ask::Reply { to } if !self.lives(to) => Expected::Refused("not_found"),
+            Ask::Reply { .. } => self.post(user),
+            Ask::Delete { of } => self.delete(user, role, of),
+            Ask::Pin { .. } | Ask::Unpin { .. } if role != Some(Role::Owner) => {
+                Expected::Refused("forbidden")
+            }
+            Ask::Edit { of, .. } | Ask::Pin { of } | Ask::Unpin { of } if !self.lives(of) => {
+                Expected::Refused("not_found")
+            }
+            Ask::React { to, .. } | Ask::Unreact { to, .. } if !self.lives(to) => {
+                Expected::Refused("not_found")
+            }
+            Ask::Edit { of, text } => self.edit(user, of, text),
+            Ask::React { to, emoji } => match self.at(to).reactions.insert((user, emoji)) {
+                true => self.append(1),
+                false => Expected::Nothing,
+            },
+            Ask::Unreact { to, emoji } => match self.at(to).reactions.remove(&(user, emoji)) {
+                true => self.append(1),
+                false => Expected::Nothing,
+            },
+            Ask::Pin { of } => match self.at(of).pinned_at {
+                Some(seq) => Expected::Before(seq),
+                None => {
+                    self.at(of).pinned_at = Some(self.head + 1);
+                    self.append(1)
+                }
+            },
+            Ask::Unpin { of } => match self.at(of).pinned_at.take() {
+                Some(_) => self.append(1),
+                None => Expected::Nothing,
+            },
         }
+    }
+
+    fn at(&mut self, seq: u64) -> &mut Posted {
+        self.posted.get_mut(&seq).unwrap()
+    }
+
+    fn lives(&self, seq: u64) -> bool {
+        self.posted.get(&seq).is_some_and(|posted| posted.deleted_at.is_none())
+    }
+
+    fn post(&mut self, author: u8) -> Expected {
+        self.messages += 1;
+        let at = self.append(1);
+        self.posted.insert(self.head, Posted { author, text_at: self.head, ..Posted::default() });
+        at
+    }
+
+    fn edit(&mut self, user: u8, of: u64, text: u8) -> Expected {
+        let next = self.head + 1;
+        let posted = self.at(of);
+        match posted.author == user {
+            false => Expected::Refused("forbidden"),
+            true if posted.text == Some(text) => Expected::Before(posted.text_at),
+            true => {
+                (posted.text, posted.text_at) = (Some(text), next);
+                self.append(1)
+            }
+        }
+    }
+
+    /// The owner deletes what members and people who have left wrote, everybody their own.
+    fn delete(&mut self, user: u8, role: Option<Role>, of: u64) -> Expected {
+        let Some(posted) = self.posted.get(&of) else { return Expected::Refused("not_found") };
+        if posted.author != user && role != Some(Role::Owner) {
+            return Expected::Refused("forbidden");
+        }
+        if let Some(seq) = posted.deleted_at {
+            return Expected::Before(seq);
+        }
+        let (author, deleted_at) = (posted.author, Some(self.head + 1));
+        *self.at(of) = Posted { author, deleted_at, ..Posted::default() };
+        self.append(1)
     }
 
     fn is_last_owner(&self, user: u8) -> bool {
@@ -96,7 +190,8 @@ fn observed(outcome: &Result<Outcome, Rejection>) -> Expected {
         }
         Ok(Outcome::Sent(sent)) if sent.duplicate => Expected::Repeat(sent.seq.get()),
         Ok(Outcome::Sent(sent)) => Expected::At(sent.seq.get()),
-        Ok(Outcome::AlreadyJoined | Outcome::AlreadyLeft | Outcome::Unchanged(_)) => Expected::Nothing,
+        Ok(Outcome::Unchanged(Some(seq))) => Expected::Before(seq.get()),
+        Ok(Outcome::AlreadyJoined | Outcome::AlreadyLeft | Outcome::Unchanged(None)) => Expected::Nothing,
         Err(rejection) => Expected::Refused(rejection.code().as_str()),
     }
 }
@@ -114,9 +209,27 @@ fn request(user: u8, ask: Ask, at: i64) -> Request {
                 None => draft,
             })
         }
+        Ask::Reply { to } => Command::Send(Draft::text("hi").unwrap().replying(Seq::new(to))),
+        Ask::Edit { of, text } => {
+            let content = Content::parse(&format!("text {text}"), TextRules::default()).unwrap();
+            Command::Edit { target: Seq::new(of), content }
+        }
+        Ask::Delete { of } => Command::Delete { target: Seq::new(of) },
+        Ask::React { to, emoji } => Command::React { target: Seq::new(to), emoji: emoji_of(emoji) },
+        Ask::Unreact { to, emoji } => Command::Unreact { target: Seq::new(to), emoji: emoji_of(emoji) },
+        Ask::Pin { of } => Command::Pin { target: Seq::new(of) },
+        Ask::Unpin { of } => Command::Unpin { target: Seq::new(of) },
     };
-    let actor = Actor::new(UserId::parse(&format!("user{user}")).unwrap());
+    let actor = Actor::new(user_of(user));
     Request { actor, at: Timestamp::from_millis(at), command }
+}
+
+fn user_of(number: u8) -> UserId {
+    UserId::parse(&format!("user{number}")).unwrap()
+}
+
+fn emoji_of(number: u8) -> Emoji {
+    Emoji::parse(["👍", "❤", "🎉"][usize::from(number)]).unwrap()
 }
 
 fn asks() -> impl Strategy<Value = Vec<Vec<(u8, Ask)>>> {
@@ -125,9 +238,19 @@ fn asks() -> impl Strategy<Value = Vec<Vec<(u8, Ask)>>> {
         3 => Just(Ask::Join),
         2 => Just(Ask::Leave),
         5 => prop::option::of(0u8..4).prop_map(|key| Ask::Send { key }),
+        1 => (1..PLACES).prop_map(|to| Ask::Reply { to }),
+        2 => (1..PLACES, 0u8..2).prop_map(|(of, text)| Ask::Edit { of, text }),
+        1 => (1..PLACES).prop_map(|of| Ask::Delete { of }),
+        3 => (1..PLACES, 0u8..3).prop_map(|(to, emoji)| Ask::React { to, emoji }),
+        2 => (1..PLACES, 0u8..3).prop_map(|(to, emoji)| Ask::Unreact { to, emoji }),
+        1 => (1..PLACES).prop_map(|of| Ask::Pin { of }),
+        1 => (1..PLACES).prop_map(|of| Ask::Unpin { of }),
     ];
     prop::collection::vec(prop::collection::vec((0u8..4, ask), 1..8), 1..12)
 }
+
+/// Messages up to this place have things done to them.
+const PLACES: u64 = 16;
 
 proptest! {
     /// Batches of any size: each request is decided on top of those before it, stored or only planned.
@@ -136,12 +259,13 @@ proptest! {
         let mut model = Model::default();
         let mut room = Room::unborn(RoomId::parse("room").unwrap());
         // All rows at once: a plan sees the same as if they were gathered.
-        let mut rows = Rows::default();
+        let targets = (1..PLACES).map(|seq| (Seq::new(seq), None)).collect();
+        let mut rows = Rows { targets, pins: Some(0), ..Rows::default() };
         let mut log = Vec::new();
         for (at, batch) in batches.into_iter().enumerate() {
             let mut gathered = rows.clone();
             for (user, _) in &batch {
-                gathered.members.entry(UserId::parse(&format!("user{user}")).unwrap()).or_default();
+                gathered.members.entry(user_of(*user)).or_default();
             }
             rows = gathered.clone();
             let mut plan = Plan::on(&room, gathered, &MembersOnly, TextRules::default());
@@ -163,6 +287,25 @@ proptest! {
         prop_assert_eq!(room.head.get(), model.head);
         prop_assert_eq!(room.messages, model.messages);
         prop_assert_eq!(room.members as usize, model.members.len());
+        for (seq, posted) in model.posted.range(..PLACES) {
+            let message = rows.target(Seq::new(*seq)).and_then(|entry| entry.message()).unwrap();
+            let text = match (posted.deleted_at, posted.text) {
+                (Some(_), _) => String::new(),
+                (None, Some(text)) => format!("text {text}"),
+                (None, None) => "hi".to_owned(),
+            };
+            prop_assert_eq!(message.content.as_str(), text);
+            prop_assert_eq!(message.deleted.as_ref().map(|deleted| deleted.seq.get()), posted.deleted_at);
+            prop_assert_eq!(message.pinned.map(Seq::get), posted.pinned_at);
+            let reactions = message.reactions.iter().flat_map(|reaction| {
+                assert_eq!(reaction.count as usize, reaction.users.len());
+                reaction.users.iter().map(|user| (user.clone(), reaction.emoji.clone()))
+            });
+            let expected = posted.reactions.iter().map(|(user, emoji)| (user_of(*user), emoji_of(*emoji)));
+            prop_assert_eq!(reactions.collect::<BTreeSet<_>>(), expected.collect::<BTreeSet<_>>());
+        }
+        let pinned = model.posted.range(..PLACES).filter(|(_, posted)| posted.pinned_at.is_some()).count();
+        prop_assert_eq!(rows.pins, Some(pinned as u32));
         prop_assert_eq!(room.exists() && room.kind == RoomKind::Private, model.head > 0 && model.private);
 
         let mut replayed = Room::unborn(room.id.clone());

@@ -1,6 +1,6 @@
 //! What is asked of a room, and what comes of it.
 
-use super::{Content, Description, History, MessageType, Moderation, RoomKind, RoomName, TextError};
+use super::{Content, Description, Emoji, History, MessageType, Moderation, RoomKind, RoomName, TextError};
 use crate::{
     id::{ClientMessageId, Seq, UserId},
     time::Timestamp,
@@ -45,6 +45,42 @@ pub enum Command {
     Leave,
     /// Send a message.
     Send(Draft),
+    /// Give one's message another text.
+    Edit {
+        /// Which message.
+        target: Seq,
+        /// The new text.
+        content: Content,
+    },
+    /// Delete a message.
+    Delete {
+        /// Which message.
+        target: Seq,
+    },
+    /// Put an emoji under a message.
+    React {
+        /// Which message.
+        target: Seq,
+        /// The emoji.
+        emoji: Emoji,
+    },
+    /// Take an emoji back.
+    Unreact {
+        /// Which message.
+        target: Seq,
+        /// The emoji.
+        emoji: Emoji,
+    },
+    /// Pin a message.
+    Pin {
+        /// Which message.
+        target: Seq,
+    },
+    /// Unpin a message.
+    Unpin {
+        /// Which message.
+        target: Seq,
+    },
     /// Do something to somebody.
     Moderate(Moderation),
 }
@@ -97,22 +133,36 @@ pub struct Draft {
     pub message_type: MessageType,
     /// The author's key that makes a repeat the same send.
     pub client_message_id: Option<ClientMessageId>,
+    /// The message of the same room that it answers.
+    pub reply_to: Option<Seq>,
 }
 
 impl Draft {
+    /// A plain text message.
+    #[must_use]
+    pub const fn new(content: Content) -> Self {
+        Self { content, message_type: MessageType::Text, client_message_id: None, reply_to: None }
+    }
+
     /// A plain text message, under the default rules for text.
     ///
     /// # Errors
     /// [`TextError`] when the text breaks a rule.
     pub fn text(text: &str) -> Result<Self, TextError> {
         let content = Content::parse(text, super::TextRules::default())?;
-        Ok(Self { content, message_type: MessageType::Text, client_message_id: None })
+        Ok(Self::new(content))
     }
 
     /// The same message under a key that makes a repeat the same send.
     #[must_use]
     pub fn keyed(self, key: ClientMessageId) -> Self {
         Self { client_message_id: Some(key), ..self }
+    }
+
+    /// The same message as an answer to an earlier one of the room.
+    #[must_use]
+    pub fn replying(self, target: Seq) -> Self {
+        Self { reply_to: Some(target), ..self }
     }
 }
 
@@ -155,6 +205,12 @@ pub struct Needs {
     pub members: Vec<UserId>,
     /// What was sent under these keys.
     pub sent: Vec<(UserId, ClientMessageId)>,
+    /// The messages at these places, with the membership of their authors.
+    pub targets: Vec<Seq>,
+    /// Whether these users have put these emoji under these messages.
+    pub reacted: Vec<(Seq, Emoji, UserId)>,
+    /// How many messages are pinned.
+    pub pins: bool,
     /// Whether these users have a profile.
     pub profiles: Vec<UserId>,
 }
@@ -164,12 +220,31 @@ impl Needs {
     pub fn add(&mut self, request: &Request) {
         let user = &request.actor.user;
         self.add_member(user);
-        if let Command::Send(Draft { client_message_id: Some(key), .. }) = &request.command {
-            self.sent.push((user.clone(), key.clone()));
+        match &request.command {
+            Command::Create(_) | Command::Join | Command::Leave => {}
+            Command::Send(draft) => {
+                self.sent.extend(draft.client_message_id.iter().map(|key| (user.clone(), key.clone())));
+                draft.reply_to.into_iter().for_each(|target| self.add_target(target));
+            }
+            Command::Edit { target, .. } | Command::Delete { target } => self.add_target(*target),
+            Command::React { target, emoji } | Command::Unreact { target, emoji } => {
+                self.add_target(*target);
+                self.reacted.push((*target, emoji.clone(), user.clone()));
+            }
+            Command::Pin { target } | Command::Unpin { target } => {
+                self.add_target(*target);
+                self.pins = true;
+            }
+            Command::Moderate(Moderation { user, .. }) => {
+                self.add_member(user);
+                self.profiles.push(user.clone());
+            }
         }
-        if let Command::Moderate(Moderation { user, .. }) = &request.command {
-            self.add_member(user);
-            self.profiles.push(user.clone());
+    }
+
+    fn add_target(&mut self, target: Seq) {
+        if !self.targets.contains(&target) {
+            self.targets.push(target);
         }
     }
 

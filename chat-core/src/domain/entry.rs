@@ -1,8 +1,8 @@
 //! What a room remembers.
 
-use super::{Content, MemberUpdate, Role, Room};
+use super::{Content, Emoji, MemberUpdate, Message, Role, Room};
 use crate::{
-    id::{ClientMessageId, MessageId, RoomId, Seq, UserId},
+    id::{MessageId, RoomId, Seq, UserId},
     time::Timestamp,
 };
 
@@ -47,8 +47,48 @@ pub enum Change {
         /// Members who remain.
         member_count: u32,
     },
-    /// A message was sent.
+    /// A message was sent. The message as it stands when it is told: edited, deleted, with its reactions.
     Send(Message),
+    /// A message got another text.
+    Edit {
+        /// Which message.
+        target: Seq,
+        /// The text that it has when this is told: empty once it is deleted.
+        content: Content,
+    },
+    /// A message was deleted; the actor of the entry did it.
+    Delete {
+        /// Which message.
+        target: Seq,
+    },
+    /// The actor put an emoji under a message.
+    React {
+        /// Which message.
+        target: Seq,
+        /// The emoji.
+        emoji: Emoji,
+        /// How many users had it there then, the actor included.
+        count: u32,
+    },
+    /// The actor took an emoji back.
+    Unreact {
+        /// Which message.
+        target: Seq,
+        /// The emoji.
+        emoji: Emoji,
+        /// How many users still had it there then.
+        count: u32,
+    },
+    /// A message was pinned.
+    Pin {
+        /// Which message.
+        target: Seq,
+    },
+    /// A message was unpinned.
+    Unpin {
+        /// Which message.
+        target: Seq,
+    },
     /// A member's role or what stands against somebody was changed.
     UpdateMember(MemberUpdate),
 }
@@ -76,37 +116,6 @@ impl LeaveReason {
     }
 }
 
-/// A message as it was sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// Its number among the room's messages, from 1 without holes; unread counts are differences of these.
-    pub ordinal: u64,
-    /// Its text.
-    pub content: Content,
-    /// What kind of message it is.
-    pub message_type: MessageType,
-    /// The author's own key for it, shown to nobody else.
-    pub client_message_id: Option<ClientMessageId>,
-}
-
-/// What kind of message it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum MessageType {
-    /// Plain text.
-    #[default]
-    Text,
-}
-
-impl MessageType {
-    /// The type on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-        }
-    }
-}
-
 impl Entry {
     /// The message id, when this entry is a message.
     #[must_use]
@@ -120,6 +129,51 @@ impl Entry {
         match &self.change {
             Change::Send(message) => Some(message),
             _ => None,
+        }
+    }
+
+    /// The earlier message to which something was done.
+    #[must_use]
+    pub fn target(&self) -> Option<Seq> {
+        match &self.change {
+            Change::Edit { target, .. }
+            | Change::Delete { target }
+            | Change::React { target, .. }
+            | Change::Unreact { target, .. }
+            | Change::Pin { target }
+            | Change::Unpin { target } => Some(*target),
+            _ => None,
+        }
+    }
+
+    /// Whether what is told with this entry may be changed by a later one of the same room.
+    #[must_use]
+    pub fn is_told_anew_after(&self, later: &Self) -> bool {
+        match (later.target(), &self.change) {
+            (Some(target), Change::Send(_)) => self.seq == target,
+            (Some(target), Change::Edit { target: edited, .. }) => *edited == target,
+            _ => false,
+        }
+    }
+
+    /// Takes in a later entry of the same room. What is told with this entry moves with its message: a message
+    /// with all that is done to it, an edit with the text. Returns whether anything may have changed.
+    pub fn take_in(&mut self, later: &Self) -> bool {
+        let Some(target) = later.target() else { return false };
+        match &mut self.change {
+            Change::Send(message) if self.seq == target => {
+                message.take_in(later);
+                true
+            }
+            Change::Edit { target: edited, content } if *edited == target && self.seq < later.seq => {
+                match &later.change {
+                    Change::Edit { content: newer, .. } => *content = newer.clone(),
+                    Change::Delete { .. } => *content = Content::gone(),
+                    _ => return false,
+                }
+                true
+            }
+            _ => false,
         }
     }
 

@@ -27,8 +27,10 @@ mod audit;
 mod code;
 mod command;
 mod commit;
+mod emoji;
 mod entry;
 mod member;
+mod message;
 mod moderation;
 mod plan;
 mod policy;
@@ -44,8 +46,12 @@ pub use audit::{AuditAct, AuditHash, AuditNote, AuditRecord};
 pub use code::ErrorCode;
 pub use command::{Actor, Command, Draft, Needs, Outcome, Request, RoomSpec, Sent};
 pub use commit::{Commit, Guard, RowChange};
-pub use entry::{Change, Entry, LeaveReason, Message, MessageType};
+pub use emoji::Emoji;
+pub use entry::{Change, Entry, LeaveReason};
 pub use member::{Marker, Member, Role};
+pub use message::{
+    Deleted, Edited, Message, MessageType, PINS_MAX, REACTION_USERS_MAX, REACTIONS_DISTINCT_MAX, Reaction,
+};
 pub use moderation::{Measure, MemberUpdate, Moderation, Sanction};
 pub use plan::Plan;
 pub use policy::{Action, Decision, MembersOnly, Policy};

@@ -1,10 +1,12 @@
 //! Decides requests on top of a room; nothing becomes visible before it is stored.
 
+mod messages;
 mod moderation;
 
 use super::{
-    Action, Actor, Change, Command, Commit, Draft, Entry, Guard, LeaveReason, Marker, Member, Message,
-    Outcome, Policy, Rejection, Request, Role, Room, RoomKind, RoomSpec, RowChange, Rows, Sent, TextRules,
+    Action, Actor, Change, Command, Commit, Content, Draft, Entry, Guard, LeaveReason, Marker, Member,
+    Message, Outcome, Policy, Rejection, Request, Role, Room, RoomKind, RoomSpec, RowChange, Rows, Sent,
+    TextRules,
 };
 use crate::{id::UserId, time::Timestamp};
 
@@ -38,6 +40,12 @@ impl<'a> Plan<'a> {
             Command::Join => self.join(actor, *at),
             Command::Leave => self.leave(actor, *at),
             Command::Send(draft) => self.send(actor, *at, draft),
+            Command::Edit { target, content } => self.edit(actor, *at, *target, content),
+            Command::Delete { target } => self.delete(actor, *at, *target),
+            Command::React { target, emoji } => self.react(actor, *at, *target, emoji),
+            Command::Unreact { target, emoji } => self.unreact(actor, *at, *target, emoji),
+            Command::Pin { target } => self.pin(actor, *at, *target),
+            Command::Unpin { target } => self.unpin(actor, *at, *target),
             Command::Moderate(moderation) => self.moderate(actor, *at, moderation),
         }
     }
@@ -111,16 +119,15 @@ impl<'a> Plan<'a> {
             return Ok(Outcome::Sent(first));
         }
         self.may_write(actor, at)?;
-        // The text was checked when the draft was made; hooks may have rewritten it since, under the same rules.
-        if draft.content.as_str().chars().nth(self.rules.content_chars).is_some() {
-            return Err(Rejection::BadRequest("the message is too long"));
+        self.check_length(&draft.content)?;
+        if let Some(target) = draft.reply_to {
+            self.living(actor, target)?;
         }
-        let ordinal = self.room.messages + 1;
         let message = Message {
-            ordinal,
-            content: draft.content.clone(),
             message_type: draft.message_type,
             client_message_id: draft.client_message_id.clone(),
+            reply_to: draft.reply_to,
+            ..Message::new(self.room.messages + 1, draft.content.clone())
         };
         self.append(actor, at, Change::Send(message));
         let sent = Sent { seq: self.room.head, at, duplicate: false };
@@ -129,6 +136,14 @@ impl<'a> Plan<'a> {
         }
         self.mark_read(&actor.user);
         Ok(Outcome::Sent(sent))
+    }
+
+    /// The text was checked when it was made; hooks may have rewritten it since, under the same rules.
+    fn check_length(&self, content: &Content) -> Result<(), Rejection> {
+        match content.as_str().chars().nth(self.rules.content_chars) {
+            None => Ok(()),
+            Some(_) => Err(Rejection::BadRequest("the message is too long")),
+        }
     }
 
     /// The actor's membership, if the policy lets them do this.

@@ -1,6 +1,6 @@
 //! May you? The embedder's say on top of the rules that always hold.
 
-use super::{Actor, Member, Rejection, Room, RoomKind};
+use super::{Actor, Member, Rejection, Role, Room, RoomKind};
 
 /// Decides whether a user may do something in a room. Called while planning and before reading, with rows
 /// that are true at that moment, so it must be quick and must not block.
@@ -38,6 +38,16 @@ pub enum Action {
     Read,
     /// Send a message to it.
     Send,
+    /// Edit one's own message there.
+    Edit,
+    /// Delete one's own message there.
+    Delete,
+    /// Delete somebody else's message; that they have a lower rank holds whatever a policy says.
+    DeleteOthers,
+    /// Put an emoji under a message, or take one back.
+    React,
+    /// Pin or unpin a message.
+    Pin,
     /// Do something to somebody there: the ranks and the last owner hold whatever a policy says.
     Moderate,
 }
@@ -67,13 +77,18 @@ impl Decision {
     }
 }
 
-/// The default: members read and write, anybody joins public rooms and creates rooms.
+/// The default: members read, write and react, moderators and above delete what others wrote and pin, anybody
+/// joins public rooms and creates rooms.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MembersOnly;
 
 impl Policy for MembersOnly {
     fn decide(&self, _actor: &Actor, action: Action, room: &Room, member: Option<&Member>) -> Decision {
+        let keeps_order = member.is_some_and(|member| member.role >= Role::Moderator);
         match (action, member, room.kind) {
+            (Action::DeleteOthers | Action::Pin, Some(_), _) if !keeps_order => {
+                Decision::Forbid("only moderators and above may do this")
+            }
             (Action::Create, ..) | (_, Some(_), _) | (Action::Join, None, RoomKind::Public) => {
                 Decision::Allow
             }

@@ -32,6 +32,9 @@ impl Rejection {
     /// A room that is not there, or must look so.
     pub const NO_ROOM: Self = Self::NotFound("room");
 
+    /// A message that is not there: it never was, it is deleted, or it must look so.
+    pub const NO_MESSAGE: Self = Self::NotFound("message");
+
     /// The code on the wire.
     #[must_use]
     pub const fn code(self) -> ErrorCode {

@@ -128,6 +128,12 @@ impl Room {
                 self.owners = self.owners.saturating_sub(u32::from(*role == Role::Owner));
             }
             Change::Send(message) => self.messages = message.ordinal,
+            Change::Edit { .. }
+            | Change::Delete { .. }
+            | Change::React { .. }
+            | Change::Unreact { .. }
+            | Change::Pin { .. }
+            | Change::Unpin { .. } => {}
             Change::UpdateMember(update) => {
                 self.owners += u32::from(update.role == Some(Role::Owner));
                 self.owners = self.owners.saturating_sub(u32::from(update.was == Some(Role::Owner)));

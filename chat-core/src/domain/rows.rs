@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Entry, Member, Sanction, Sent};
+use super::{Change, Emoji, Entry, Member, Sanction, Sent};
 use crate::id::{ClientMessageId, Seq, UserId};
 
 /// Rows read for one batch of requests, true at the head `at`.
@@ -16,6 +16,12 @@ pub struct Rows {
     pub members: HashMap<UserId, Option<Member>>,
     /// What was sent, by user and key; only keys under which something was sent.
     pub sent: HashMap<(UserId, ClientMessageId), Sent>,
+    /// Messages by place, as they stand; `None` for a place that was looked up and holds none.
+    pub targets: HashMap<Seq, Option<Entry>>,
+    /// Who has put which emoji under which message, of those who were looked up.
+    pub reacted: HashSet<(Seq, Emoji, UserId)>,
+    /// How many messages are pinned, if that was looked up.
+    pub pins: Option<u32>,
     /// What stands against those of `members` against whom something does.
     pub sanctions: HashMap<UserId, Sanction>,
     /// Those who were looked up and have a profile.
@@ -43,10 +49,22 @@ impl Rows {
         Some(Sent { duplicate: true, ..*sent })
     }
 
+    /// The message at that place.
+    #[must_use]
+    pub fn target(&self, seq: Seq) -> Option<&Entry> {
+        self.targets.get(&seq).and_then(Option::as_ref)
+    }
+
+    /// Whether the user has that emoji under that message.
+    #[must_use]
+    pub fn has_reacted(&self, target: Seq, emoji: &Emoji, user: &UserId) -> bool {
+        self.reacted.contains(&(target, emoji.clone(), user.clone()))
+    }
+
     /// Moves the rows by one entry, so that rows read at an older head stay true. Only rows that were
     /// gathered are kept up to date.
     pub fn apply(&mut self, entry: &Entry) {
-        use super::Change;
+        self.move_target(entry);
         match &entry.change {
             Change::Join { user, role, .. } => {
                 if let Some(row) = self.members.get_mut(user) {
@@ -73,7 +91,17 @@ impl Rows {
                     self.sent.insert((entry.actor.clone(), key.clone()), sent);
                 }
             }
-            Change::Describe(_) => {}
+            Change::React { target, emoji, .. } => {
+                self.reacted.insert((*target, emoji.clone(), entry.actor.clone()));
+            }
+            Change::Unreact { target, emoji, .. } => {
+                self.reacted.remove(&(*target, emoji.clone(), entry.actor.clone()));
+            }
+            Change::Describe(_)
+            | Change::Edit { .. }
+            | Change::Delete { .. }
+            | Change::Pin { .. }
+            | Change::Unpin { .. } => {}
         }
         self.at = self.at.max(entry.seq);
     }
@@ -85,6 +113,24 @@ impl Rows {
         match self.sanction(user).after(entry) {
             none if none == Sanction::default() => drop(self.sanctions.remove(user)),
             sanction => drop(self.sanctions.insert(user.clone(), sanction)),
+        }
+    }
+
+    /// Moves the message that the entry is, or is about, and with it the count of pins.
+    fn move_target(&mut self, entry: &Entry) {
+        if entry.message().is_some()
+            && let Some(row) = self.targets.get_mut(&entry.seq)
+        {
+            *row = Some(entry.clone());
+        }
+        let Some(Some(message)) = entry.target().and_then(|target| self.targets.get_mut(&target)) else {
+            return;
+        };
+        let was_pinned = message.message().is_some_and(|message| message.pinned.is_some());
+        message.take_in(entry);
+        let is_pinned = message.message().is_some_and(|message| message.pinned.is_some());
+        if let Some(pins) = &mut self.pins {
+            *pins = (*pins + u32::from(is_pinned)).saturating_sub(u32::from(was_pinned));
         }
     }
 }

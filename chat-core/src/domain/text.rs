@@ -10,6 +10,13 @@ use super::Rejection;
 #[error("{0}")]
 pub struct TextError(&'static str);
 
+impl TextError {
+    /// An error with this fixed sentence.
+    pub(super) const fn of(sentence: &'static str) -> Self {
+        Self(sentence)
+    }
+}
+
 impl From<TextError> for Rejection {
     fn from(error: TextError) -> Self {
         Self::BadRequest(error.0)
@@ -56,6 +63,12 @@ impl Content {
             return Err(TextError("the message holds a control character"));
         }
         Ok(Self(text))
+    }
+
+    /// What is left of a text that was deleted: nothing.
+    #[must_use]
+    pub fn gone() -> Self {
+        Self("".into())
     }
 
     /// Adopts text that was checked before it was stored.
