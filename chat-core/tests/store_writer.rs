@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use chat_core::{
     domain::{
-        Actor, Command, Commit, Content, Draft, MembersOnly, MessageType, Needs, Plan, Request, Room,
-        RoomSpec, Rows, TextRules, Username,
+        Actor, Command, Commit, Content, Draft, MembersOnly, Needs, Plan, Request, Room, RoomSpec, Rows,
+        TextRules, Username,
     },
     id::{ClientMessageId, RoomId, Seq, UserId},
     limits::{STORE_GROUP_OPS_MAX, STORE_QUEUE_MAX},
@@ -46,9 +46,8 @@ fn request(actor: &str, command: Command) -> Request {
 
 fn text(text: &str, key: Option<&str>) -> Command {
     Command::Send(Draft {
-        content: Content::parse(text, TextRules::default()).unwrap(),
-        message_type: MessageType::Text,
         client_message_id: key.map(|key| ClientMessageId::parse(key).unwrap()),
+        ..Draft::new(Content::parse(text, TextRules::default()).unwrap())
     })
 }
 

@@ -7,9 +7,9 @@ use chat_core::{
     domain::{AuditRecord, Commit, Entry, KeptPresence, Member, Needs, Room, Rows, Username},
     id::{RoomId, Seq, UserId},
     store::{
-        AuditStore, CommitError, CreateUserError, LogStore, Maintenance, MarkedRead, MessagePage,
-        MessageQuery, Page, PageRequest, ReadingStore, RoomOverview, RoomStore, StoreError, UserProfile,
-        UserStore,
+        AuditStore, CommitError, CreateUserError, FormerTexts, LogStore, Maintenance, MarkedRead,
+        MessagePage, MessageQuery, Page, PageRequest, ReadingStore, RoomOverview, RoomStore, StoreError,
+        UserProfile, UserStore,
         kv::{KvOptions, KvStore},
     },
     time::Timestamp,
@@ -123,6 +123,25 @@ impl LogStore for SledStore {
 
     async fn messages(&self, room: &RoomId, query: MessageQuery) -> Result<MessagePage, StoreError> {
         self.kv.messages(room, query).await
+    }
+
+    async fn pins(
+        &self,
+        room: &RoomId,
+        before: Seq,
+        hidden_until: Seq,
+        max_bytes: usize,
+    ) -> Result<MessagePage, StoreError> {
+        self.kv.pins(room, before, hidden_until, max_bytes).await
+    }
+
+    async fn former_texts(
+        &self,
+        room: &RoomId,
+        target: Seq,
+        max_bytes: usize,
+    ) -> Result<FormerTexts, StoreError> {
+        self.kv.former_texts(room, target, max_bytes).await
     }
 }
 

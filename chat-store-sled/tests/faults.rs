@@ -16,8 +16,8 @@ use std::{
 
 use chat_core::{
     domain::{
-        Actor, Command as Do, Commit, Content, Draft, MembersOnly, MessageType, Plan, Request, Room,
-        RoomSpec, Rows, TextRules,
+        Actor, Command as Do, Commit, Content, Draft, MembersOnly, Plan, Request, Room, RoomSpec, Rows,
+        TextRules,
     },
     id::{RoomId, Seq, UserId},
     store::{
@@ -54,7 +54,7 @@ impl Talk {
 
     fn send(&self, text: &str) -> Commit {
         let content = Content::parse(text, TextRules::default()).unwrap();
-        self.plan(Do::Send(Draft { content, message_type: MessageType::Text, client_message_id: None }))
+        self.plan(Do::Send(Draft::new(content)))
     }
 
     /// The commit is stored.

@@ -8,8 +8,8 @@ use std::{
 
 use chat_core::{
     domain::{
-        Actor, Command, Commit, Content, Draft, MembersOnly, MessageType, Needs, Plan, Request, Room,
-        RoomSpec, Rows, TextRules,
+        Actor, Command, Commit, Content, Draft, MembersOnly, Needs, Plan, Request, Room, RoomSpec, Rows,
+        TextRules,
     },
     id::{ClientMessageId, RoomId, Seq, UserId},
     store::Store,
@@ -47,7 +47,7 @@ impl Author {
         author.room = commit.room.clone();
         store.commit(commit).await.unwrap();
         let members = author.actors.iter().map(|actor| actor.user.clone()).collect();
-        author.rows = store.gather(&author.room.id, &Needs { members, sent: Vec::new() }).await.unwrap();
+        author.rows = store.gather(&author.room.id, &Needs { members, ..Needs::default() }).await.unwrap();
         author
     }
 
@@ -69,9 +69,8 @@ impl Author {
             self.sent += 1;
             let key = format!("0190b5a2-7a39-7c3e-8f00-{:012x}", self.sent);
             let draft = Draft {
-                content: Content::from_stored(TEXT),
-                message_type: MessageType::Text,
                 client_message_id: Some(ClientMessageId::parse(&key).unwrap()),
+                ..Draft::new(Content::from_stored(TEXT))
             };
             plan.decide(&self.request(self.sent, Command::Send(draft))).unwrap();
         }

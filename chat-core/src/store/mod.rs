@@ -28,7 +28,7 @@ pub use kv::MemoryStore;
 pub use reading::{MarkedRead, Reading, ReadingStore, RoomOverview};
 
 use crate::{
-    domain::{AuditRecord, Commit, Entry, KeptPresence, Member, Needs, Room, Rows, Username},
+    domain::{AuditRecord, Commit, Content, Entry, KeptPresence, Member, Needs, Room, Rows, Username},
     id::{RoomId, Seq, UserId},
     time::Timestamp,
 };
@@ -106,6 +106,9 @@ pub trait RoomStore: Send + Sync + 'static {
 /// 1. Entries come in `seq` order, dense, starting right after the `after` that was given.
 /// 2. Reads see only durable entries (see [`RoomStore`], 5).
 /// 3. A reader that has seen entry n can read every entry before n.
+/// 4. A message is told as it stands (edited, deleted, with its reactions), by old entries too; an edit is told
+///    with the text that its message has now. After the deletion of a message is saved, no read gives its text,
+///    an earlier text or its reactions.
 #[async_trait]
 pub trait LogStore: Send + Sync + 'static {
     /// Entries after `after`: at most `limit`, and ending early once their texts pass `max_bytes` (but never
@@ -120,6 +123,26 @@ pub trait LogStore: Send + Sync + 'static {
 
     /// One page of messages, ascending.
     async fn messages(&self, room: &RoomId, query: MessageQuery) -> Result<MessagePage, StoreError>;
+
+    /// The pinned messages before `before` and after `hidden_until`, ascending: the newest of them, ending early
+    /// once their texts pass `max_bytes` (but never empty when there is one).
+    async fn pins(
+        &self,
+        room: &RoomId,
+        before: Seq,
+        hidden_until: Seq,
+        max_bytes: usize,
+    ) -> Result<MessagePage, StoreError>;
+
+    /// The texts that a message had before, the oldest first: the newest of those that are kept
+    /// ([`crate::limits::EDITS_KEPT_MAX`]), ending early once they pass `max_bytes` (but never empty when there
+    /// is one). None for a message that was never edited, is deleted, or is not there.
+    async fn former_texts(
+        &self,
+        room: &RoomId,
+        target: Seq,
+        max_bytes: usize,
+    ) -> Result<FormerTexts, StoreError>;
 }
 
 /// Profiles of users, whoever authenticates them.
@@ -251,6 +274,26 @@ pub struct MessagePage {
     pub more_before: bool,
     /// Whether there are ones after the last.
     pub more_after: bool,
+}
+
+/// Texts that a message had before, the oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FormerTexts {
+    /// The texts.
+    pub items: Vec<FormerText>,
+    /// Whether there are ones before the first.
+    pub more_before: bool,
+}
+
+/// A text that a message had before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormerText {
+    /// The text.
+    pub content: Content,
+    /// When it was written.
+    pub written_at: Timestamp,
+    /// When another one took its place.
+    pub replaced_at: Timestamp,
 }
 
 /// Who a user is to other users.

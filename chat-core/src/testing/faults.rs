@@ -12,9 +12,9 @@ use crate::{
     domain::{AuditRecord, Commit, Entry, KeptPresence, Member, Needs, Room, Rows, Username},
     id::{RoomId, Seq, UserId},
     store::{
-        AuditStore, CommitError, CreateUserError, LogStore, Maintenance, MarkedRead, MessagePage,
-        MessageQuery, Page, PageRequest, ReadingStore, RoomOverview, RoomStore, Store, StoreError,
-        UserProfile, UserStore,
+        AuditStore, CommitError, CreateUserError, FormerTexts, LogStore, Maintenance, MarkedRead,
+        MessagePage, MessageQuery, Page, PageRequest, ReadingStore, RoomOverview, RoomStore, Store,
+        StoreError, UserProfile, UserStore,
         kv::{Direction, KvBatch, KvError, OrderedKv},
     },
     time::Timestamp,
@@ -262,6 +262,27 @@ impl<S: Store, A: Around> LogStore for Decorated<S, A> {
     async fn messages(&self, room: &RoomId, query: MessageQuery) -> Result<MessagePage, StoreError> {
         self.around.before_read().await?;
         self.inner.messages(room, query).await
+    }
+
+    async fn pins(
+        &self,
+        room: &RoomId,
+        before: Seq,
+        hidden_until: Seq,
+        max_bytes: usize,
+    ) -> Result<MessagePage, StoreError> {
+        self.around.before_read().await?;
+        self.inner.pins(room, before, hidden_until, max_bytes).await
+    }
+
+    async fn former_texts(
+        &self,
+        room: &RoomId,
+        target: Seq,
+        max_bytes: usize,
+    ) -> Result<FormerTexts, StoreError> {
+        self.around.before_read().await?;
+        self.inner.former_texts(room, target, max_bytes).await
     }
 }
 

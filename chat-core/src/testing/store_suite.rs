@@ -1,6 +1,7 @@
 //! The proof of a store: one named test for each obligation of the traits in [`crate::store`].
 
 pub mod logs;
+pub mod messages;
 pub mod model;
 pub mod moderation;
 pub mod reading;
@@ -14,8 +15,8 @@ use std::sync::Arc;
 use super::random::Random;
 use crate::{
     domain::{
-        Actor, Command, Content, Draft, Entry, MembersOnly, MessageType, Needs, Outcome, Plan, Rejection,
-        Request, Room, RoomSpec, TextRules,
+        Actor, Command, Content, Draft, Entry, MembersOnly, Needs, Outcome, Plan, Rejection, Request, Room,
+        RoomSpec, TextRules,
     },
     id::{ClientMessageId, RoomId, Seq, UserId},
     store::{CommitError, MessagePage, MessageQuery, Place, Store, StoreError, UserProfile},
@@ -79,6 +80,16 @@ macro_rules! store_conformance {
             long_texts_come_back_whole
             texts_of_every_script_come_back_unchanged
             times_may_go_backwards
+        }
+        $crate::store_conformance! { @cases messages (async || $open):
+            a_message_is_told_as_it_stands_by_old_entries_too
+            after_a_deletion_no_read_gives_what_was_deleted
+            former_texts_come_oldest_first_and_the_newest_are_kept
+            former_texts_end_early_at_the_byte_limit_but_never_empty
+            reactions_are_counted_and_come_in_the_order_of_their_coming
+            a_crowd_that_reacted_is_forgotten_with_the_message
+            pins_come_in_the_order_of_their_messages
+            what_planning_needs_of_messages_is_gathered
         }
         $crate::store_conformance! { @cases users (async || $open):
             a_profile_is_found_by_id_and_by_name_without_regard_to_case
@@ -194,9 +205,8 @@ pub(crate) fn profile(id: &str, username: &str) -> UserProfile {
 pub(crate) fn draft(text: &str, client_message_id: Option<&str>) -> Command {
     let rules = TextRules { content_chars: 100_000 };
     Command::Send(Draft {
-        content: Content::parse(text, rules).unwrap(),
-        message_type: MessageType::Text,
         client_message_id: client_message_id.map(key),
+        ..Draft::new(Content::parse(text, rules).unwrap())
     })
 }
 

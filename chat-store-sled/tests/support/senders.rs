@@ -9,8 +9,7 @@ use std::{
 
 use chat_core::{
     domain::{
-        Actor, Command, Content, Draft, MembersOnly, MessageType, Needs, Outcome, Plan, Request, Room,
-        RoomSpec, TextRules,
+        Actor, Command, Content, Draft, MembersOnly, Needs, Outcome, Plan, Request, Room, RoomSpec, TextRules,
     },
     id::{ClientMessageId, RoomId, Seq, UserId},
     store::{CommitError, LogStore, Maintenance, RoomStore},
@@ -102,9 +101,8 @@ fn text(sender: u64, number: u64) -> String {
 
 fn message(sender: u64, number: u64) -> Draft {
     Draft {
-        content: Content::parse(&text(sender, number), TextRules::default()).unwrap(),
-        message_type: MessageType::Text,
         client_message_id: Some(ClientMessageId::parse(&key(sender, number)).unwrap()),
+        ..Draft::new(Content::parse(&text(sender, number), TextRules::default()).unwrap())
     }
 }
 

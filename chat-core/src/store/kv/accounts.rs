@@ -10,6 +10,7 @@ use super::{
     group::{GuardedRows, Refusal, Request},
     keys::{self, table},
     values::{self, v1},
+    view::View,
 };
 use crate::{
     accounts::{
@@ -176,7 +177,7 @@ struct Looked {
 }
 
 fn look_at_families<K: OrderedKv>(
-    view: &super::view::View<'_, K>,
+    view: &View<'_, K>,
     from: &[u8],
     now: Timestamp,
 ) -> Result<Looked, StoreError> {

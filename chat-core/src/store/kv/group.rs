@@ -3,7 +3,10 @@
 //! Each request sees the ones before it in the group, and succeeds or fails for itself: what a failed one would
 //! have changed is dropped. Pure but for reading the rows that it checks, so it is tested without a thread.
 
-use std::{collections::BTreeMap, ops::Bound};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::{Bound, ControlFlow},
+};
 
 use super::{
     Direction, KvBatch, OrderedKv,
@@ -17,6 +20,9 @@ use crate::{
     store::{StoreError, UserProfile},
     time::Timestamp,
 };
+
+/// Rows that a deletion may be expected to touch: the message, its index of pins, a few edits and reactions.
+const DELETION_OPS: usize = 24;
 
 /// Something to be written.
 #[derive(Debug)]
@@ -113,7 +119,15 @@ impl Request {
                         let bytes = message.content.as_str().len();
                         (2 + bytes.saturating_sub(1) / values::TEXT_INLINE_BYTES, bytes)
                     }
-                    None => (2, 0),
+                    None => match &entry.change {
+                        // The old text goes to the edits, the new one takes its place.
+                        Change::Edit { content, .. } => {
+                            let bytes = content.as_str().len();
+                            (6 + 2 * bytes / values::TEXT_INLINE_BYTES, 2 * bytes)
+                        }
+                        Change::Delete { .. } => (DELETION_OPS, 0),
+                        _ => (4, 0),
+                    },
                 });
                 let rows = commit.rows.iter().map(|row| match row {
                     RowChange::PutMember(_) => 3,
@@ -176,12 +190,15 @@ fn week_of_sent(key: &[u8]) -> Option<u16> {
     }
 }
 
-/// Whether readers see rows of this table as they were until the change is durable. Rows of the log are new and
-/// above the head, so that the head hides them; so does it with what was sent under a key. A marker may be seen
-/// early: it says nothing that could be taken back and matter. Records of audit logs are hidden by their count.
-fn is_hidden_until_durable(table: u8) -> bool {
+/// Whether readers see a row of this table as it was until the change is durable. New rows of the log are above
+/// the head, so that the head hides them; so does it with what was sent under a key. A marker may be seen early:
+/// it says nothing that could be taken back and matter. A message that was there before is `rewritten`, and so is
+/// its text: the row was looked at first. Records of audit logs are hidden by their count.
+fn is_hidden_until_durable(table: u8, rewritten: bool) -> bool {
     match table {
+        table::MESSAGE | table::TEXT => rewritten,
         table::TOMBSTONES | table::MENTIONS | table::ROOM_MENTIONS | table::AUDIT_HEAD => true,
+        table::FORMER | table::REACTED | table::REACTION | table::PIN | table::UNSWEPT => true,
         _ => table < table::MESSAGE,
     }
 }
@@ -247,7 +264,10 @@ impl<K: OrderedKv> Group<'_, K> {
 
     fn entry(&mut self, room16: &Id16, entry: &Entry) -> Result<(), StoreError> {
         match values::encode_event(entry)? {
-            Some(row) => self.put(keys::event(room16, entry.seq), row),
+            Some(row) => {
+                self.put(keys::event(room16, entry.seq), row)?;
+                self.rework(room16, entry)
+            }
             None => match entry.message() {
                 Some(message) => self.message(room16, entry, message),
                 None => Ok(()),
@@ -377,13 +397,15 @@ impl<K: OrderedKv> Group<'_, K> {
             .scan(&from, &to, Direction::Ascending, &mut |key, _| {
                 more = old.len() == STORE_SWEEP_MAX;
                 if more {
-                    return std::ops::ControlFlow::Break(());
+                    return ControlFlow::Break(());
                 }
                 old.push(key.to_vec());
-                std::ops::ControlFlow::Continue(())
+                ControlFlow::Continue(())
             })
             .map_err(StoreError::from)?;
+        let budget = STORE_SWEEP_MAX - old.len();
         self.request.extend(old.into_iter().map(|key| (key, None)));
+        more |= self.sweep_deleted(budget)?;
         Ok((more, first_kept))
     }
 
@@ -407,6 +429,29 @@ impl<K: OrderedKv> Group<'_, K> {
             }
         }
         Ok(last.map(|(_, row)| row))
+    }
+
+    /// The keys under `prefix` as the requests so far leave them, ascending, at most `limit`.
+    pub(super) fn keys_under(&self, prefix: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        let end = keys::after_prefix(prefix);
+        let changed = |key: &[u8]| self.request.get(key).or_else(|| self.changes.get(key));
+        let mut found = BTreeSet::new();
+        self.kv.scan(prefix, &end, Direction::Ascending, &mut |key, _| {
+            if found.len() >= limit {
+                return ControlFlow::Break(());
+            }
+            if changed(key).is_none_or(Option::is_some) {
+                found.insert(key.to_vec());
+            }
+            ControlFlow::Continue(())
+        })?;
+        let range = (Bound::Included(prefix.to_vec()), Bound::Excluded(end));
+        for (key, _) in self.changes.range(range.clone()).chain(self.request.range(range)) {
+            if changed(key).is_some_and(Option::is_some) {
+                found.insert(key.clone());
+            }
+        }
+        Ok(found.into_iter().take(limit).collect())
     }
 
     pub(super) fn remove(&mut self, key: Vec<u8>) {
@@ -437,7 +482,10 @@ impl<K: OrderedKv> Group<'_, K> {
 
     fn undo(&mut self) -> Result<Changes, StoreError> {
         let mut undo = Changes::new();
-        for key in self.changes.keys().filter(|key| is_hidden_until_durable(key[0])) {
+        for key in self.changes.keys() {
+            if !is_hidden_until_durable(key[0], self.read.contains_key(key)) {
+                continue;
+            }
             let value = match self.read.remove(key) {
                 Some(value) => value,
                 None => self.kv.get(key)?,

@@ -18,23 +18,28 @@
 //! | `24` | folded name | the public room of that name |
 //! | `25` | room, user | what stands against a user in a room |
 //! | `30` | room, seq | entry that is a message |
+//! | `32` | room, seq, seq of the edit, part `u16` | text that the message had before that edit |
+//! | `33` | room, seq, length `u8`, emoji, user | who put which emoji under the message |
+//! | `34` | room, seq, emoji | how many did, and the first of them |
 //! | `35` | room, level `u8`, row `u64` | how many messages are deleted, see [`super::tally`] |
 //! | `36` | room, user, level `u8`, row `u64` | how many messages mention the user, likewise |
 //! | `37` | room, level `u8`, row `u64` | how many messages mention all the room, likewise |
 //! | `38` | user, room, seq | index: the messages of an author |
 //! | `39` | room, seq, part `u16` | continuation of a long text |
 //! | `3A` | room, seq | entry that is no message |
+//! | `3B` | room, seq | index: the pinned messages |
+//! | `3C` | room, seq | deleted message of which rows of `33` are still to be swept |
 //! | `40` | user, room | how far the user has read |
 //! | `41` | user, room | up to where the room was delivered to the user |
 //! | `50` | week `u16`, user, room, client's key | what was sent under a key |
 //! | `60` | room, number `u64` | record of an audit log |
 //! | `61` | room | how many records its audit log has, and the hash of the newest |
 //!
-//! Users and rooms are 16 bytes each, see [`id16`]. The tags `13`, `31` to `34`, `52` to `A0` are
-//! kept free for devices, edits, reactions, threads, tokens, files, audit, search and expiry.
+//! Users and rooms are 16 bytes each, see [`id16`]. The tags `13`, `31`, `52` to `A0` are
+//! kept free for devices, threads, tokens, files, audit, search and expiry.
 
 use crate::{
-    domain::{RoomName, Username},
+    domain::{Emoji, RoomName, Username},
     id::{ClientMessageId, RoomId, Seq, UserId},
     time::Timestamp,
 };
@@ -59,12 +64,17 @@ pub(super) mod table {
     pub(in super::super) const ROOM_NAME: u8 = 0x24;
     pub(in super::super) const SANCTION: u8 = 0x25;
     pub(in super::super) const MESSAGE: u8 = 0x30;
+    pub(in super::super) const FORMER: u8 = 0x32;
+    pub(in super::super) const REACTED: u8 = 0x33;
+    pub(in super::super) const REACTION: u8 = 0x34;
     pub(in super::super) const TOMBSTONES: u8 = 0x35;
     pub(in super::super) const MENTIONS: u8 = 0x36;
     pub(in super::super) const ROOM_MENTIONS: u8 = 0x37;
     pub(in super::super) const AUTHOR: u8 = 0x38;
     pub(in super::super) const TEXT: u8 = 0x39;
     pub(in super::super) const EVENT: u8 = 0x3A;
+    pub(in super::super) const PIN: u8 = 0x3B;
+    pub(in super::super) const UNSWEPT: u8 = 0x3C;
     pub(in super::super) const MARKER: u8 = 0x40;
     pub(in super::super) const DELIVERED: u8 = 0x41;
     pub(in super::super) const SENT: u8 = 0x50;
@@ -206,6 +216,48 @@ pub(super) fn text(room: &Id16, seq: Seq, part: u16) -> Vec<u8> {
     key(table::TEXT, &[room, &seq.get().to_be_bytes(), &part.to_be_bytes()])
 }
 
+/// Part 0 is the row, later parts continue its text.
+pub(super) fn former(room: &Id16, seq: Seq, edit: Seq, part: u16) -> Vec<u8> {
+    let (seq, edit) = (seq.get().to_be_bytes(), edit.get().to_be_bytes());
+    key(table::FORMER, &[room, &seq, &edit, &part.to_be_bytes()])
+}
+
+/// The edit and the part in a key of [`former`].
+pub(super) fn edit_of(key: &[u8]) -> Option<(Seq, u16)> {
+    let edit = key.get(25..33)?.try_into().ok()?;
+    let part = key.get(33..35)?.try_into().ok()?;
+    Some((Seq::new(u64::from_be_bytes(edit)), u16::from_be_bytes(part)))
+}
+
+pub(super) fn reacted(room: &Id16, seq: Seq, emoji: &Emoji, user: &Id16) -> Vec<u8> {
+    let emoji = emoji.as_str().as_bytes();
+    // An emoji has at most 64 bytes.
+    let length = u8::try_from(emoji.len()).unwrap_or(u8::MAX);
+    key(table::REACTED, &[room, &seq.get().to_be_bytes(), &[length], emoji, user])
+}
+
+pub(super) fn reaction(room: &Id16, seq: Seq, emoji: &Emoji) -> Vec<u8> {
+    key(table::REACTION, &[room, &seq.get().to_be_bytes(), emoji.as_str().as_bytes()])
+}
+
+/// The emoji in a key of [`reaction`].
+pub(super) fn emoji_of(key: &[u8]) -> Option<&str> {
+    std::str::from_utf8(key.get(25..)?).ok()
+}
+
+/// All keys of a table that are about one message begin so.
+pub(super) fn of_message(table: u8, room: &Id16, seq: Seq) -> Vec<u8> {
+    key(table, &[room, &seq.get().to_be_bytes()])
+}
+
+pub(super) fn pin(room: &Id16, seq: Seq) -> Vec<u8> {
+    of_message(table::PIN, room, seq)
+}
+
+pub(super) fn unswept(room: &Id16, seq: Seq) -> Vec<u8> {
+    of_message(table::UNSWEPT, room, seq)
+}
+
 pub(super) fn marker(user: &Id16, room: &Id16) -> Vec<u8> {
     key(table::MARKER, &[user, room])
 }
@@ -240,7 +292,7 @@ pub(super) fn week(at: Timestamp) -> u16 {
     u16::try_from(week).unwrap_or(u16::MAX)
 }
 
-/// The `seq` in a key of the tables `30` and `3A`.
+/// The `seq` in a key of the tables `30` to `34`, `39` to `3C`.
 pub(super) fn seq_of(key: &[u8]) -> Option<Seq> {
     let bytes = key.get(17..25)?.try_into().ok()?;
     Some(Seq::new(u64::from_be_bytes(bytes)))

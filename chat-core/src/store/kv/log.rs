@@ -1,20 +1,21 @@
 //! Reading logs: entries in order, and pages of messages.
 //!
-//! The head is read first, from the durable rows; what stands up to it never changes, so the rest needs no lock.
+//! All of one answer is read in one view, so that a message, the rest of its text and its reactions belong
+//! together. A message is told as it stands, wherever it is told: who reads an old entry gets no text that is gone.
 
-use std::ops::ControlFlow;
+use std::{collections::BTreeMap, ops::ControlFlow};
 
 use super::{
     Direction, OrderedKv,
     keys::{self, Id16, table},
     read::log_key,
     values,
-    view::Visible,
+    view::{Source, View, Visible},
 };
 use crate::{
-    domain::Entry,
+    domain::{Change, Content, Entry, Message, PINS_MAX, Reaction},
     id::{RoomId, Seq},
-    store::{MessagePage, MessageQuery, Place, StoreError},
+    store::{FormerTexts, MessagePage, MessageQuery, Place, StoreError},
 };
 
 /// Entries in one answer at most, whatever is asked.
@@ -44,19 +45,132 @@ pub(super) fn entries<K: OrderedKv>(
         last = if cut == after.next() { cut } else { cut.previous() };
     }
     let events = log.rows(table::EVENT, after.next(), last, Direction::Ascending, usize::MAX, usize::MAX)?;
+    let mut reactions = reactions(&log.view, &log.room16, after.next(), last)?;
     let mut entries = Vec::with_capacity(messages.rows.len() + events.rows.len());
     for (seq, row) in messages.rows.iter().filter(|(seq, _)| *seq <= last) {
-        entries.push(log.message(*seq, row)?);
+        entries.push(log.message(*seq, row, &mut reactions)?);
     }
+    // Edits tell texts too, which count towards the bound; beyond it they are not even read.
+    let mut edited = 0;
     for (seq, row) in &events.rows {
-        entries.push(values::decode_event(room, *seq, row)?);
+        let text = |target| {
+            let text = text_of(&log.view, &log.room16, target)?;
+            edited += text.as_str().len();
+            Ok(text)
+        };
+        entries.push(values::decode_event(room, *seq, row, text)?);
+        if edited > max_bytes {
+            last = last.min(*seq);
+            break;
+        }
     }
+    entries.retain(|entry| entry.seq <= last);
     entries.sort_unstable_by_key(|entry| entry.seq);
     let expected = (after.get() + 1)..=last.get();
     if !entries.iter().map(|entry| entry.seq.get()).eq(expected) {
         return Err(values::corrupt("a log with a hole"));
     }
+    let mut bytes = 0;
+    let fit = entries.iter().take_while(|entry| {
+        bytes += text_bytes(entry);
+        bytes <= max_bytes
+    });
+    let fit = fit.count().max(1);
+    entries.truncate(fit);
     Ok(entries)
+}
+
+fn text_bytes(entry: &Entry) -> usize {
+    match &entry.change {
+        Change::Send(Message { content, .. }) | Change::Edit { content, .. } => content.as_str().len(),
+        _ => 0,
+    }
+}
+
+/// The message at a place, as it stands.
+pub(super) fn message<S: Source>(
+    source: &S,
+    room: &RoomId,
+    room16: &Id16,
+    seq: Seq,
+) -> Result<Option<Entry>, StoreError> {
+    let Some(row) = source.get(&keys::message(room16, seq))? else { return Ok(None) };
+    let mut entry = values::decode_message(room, seq, &row, || continuation(source, room16, seq))?;
+    if let Change::Send(message) = &mut entry.change {
+        message.reactions = reactions(source, room16, seq, seq)?.remove(&seq).unwrap_or_default();
+    }
+    Ok(Some(entry))
+}
+
+/// The places of the pinned messages of a room, ascending.
+pub(super) fn pinned<S: Source>(source: &S, room16: &Id16) -> Result<Vec<Seq>, StoreError> {
+    let prefix = keys::key(table::PIN, &[room16]);
+    let mut pinned = Vec::new();
+    source.range(&prefix, &keys::after_prefix(&prefix), Direction::Ascending, &mut |key, _| {
+        pinned.extend(keys::seq_of(key));
+        // The rules keep it below; damage must not make it more.
+        if pinned.len() > PINS_MAX as usize { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    Ok(pinned)
+}
+
+pub(super) fn pins<K: OrderedKv>(
+    rows: &Visible<K>,
+    room: &RoomId,
+    before: Seq,
+    hidden_until: Seq,
+    max_bytes: usize,
+) -> Result<MessagePage, StoreError> {
+    let log = Log::of(rows, room)?;
+    let mut page = MessagePage::default();
+    let mut bytes = 0;
+    let visible = pinned(&log.view, &log.room16)?.into_iter().filter(|seq| *seq > hidden_until);
+    for seq in visible.rev() {
+        if seq >= before {
+            page.more_after = true;
+            continue;
+        }
+        let entry = message(&log.view, room, &log.room16, seq)?;
+        let entry = entry.ok_or_else(|| values::corrupt("a pinned message that is not there"))?;
+        bytes += text_bytes(&entry);
+        if bytes > max_bytes && !page.messages.is_empty() {
+            page.more_before = true;
+            break;
+        }
+        page.messages.push(entry);
+    }
+    page.messages.reverse();
+    Ok(page)
+}
+
+pub(super) fn former_texts<K: OrderedKv>(
+    rows: &Visible<K>,
+    room: &RoomId,
+    target: Seq,
+    max_bytes: usize,
+) -> Result<FormerTexts, StoreError> {
+    let Log { view, room16, .. } = Log::of(rows, room)?;
+    let prefix = keys::of_message(table::FORMER, &room16, target);
+    let mut edits: BTreeMap<Seq, Vec<Vec<u8>>> = BTreeMap::new();
+    view.scan(&prefix, &keys::after_prefix(&prefix), &mut |key, row| {
+        if let Some((edit, _)) = keys::edit_of(key) {
+            edits.entry(edit).or_default().push(row.to_vec());
+        }
+        ControlFlow::Continue(())
+    })?;
+    let (mut items, mut more_before, mut bytes) = (Vec::new(), false, 0);
+    for parts in edits.values().rev() {
+        let Some((first, rest)) = parts.split_first() else { continue };
+        let former = values::decode_former(first, || whole(&rest.concat()))?;
+        bytes += former.content.as_str().len();
+        if bytes > max_bytes && !items.is_empty() {
+            more_before = true;
+            break;
+        }
+        items.push(former);
+    }
+    items.reverse();
+    Ok(FormerTexts { items, more_before })
 }
 
 pub(super) fn messages<K: OrderedKv>(
@@ -162,15 +276,22 @@ impl<K: OrderedKv> Span<'_, K> {
     }
 
     fn page(&self, before: &Found, after: &Found) -> Result<MessagePage, StoreError> {
-        let rows = before.rows.iter().chain(&after.rows);
-        let messages = rows.map(|(seq, row)| self.log.message(*seq, row)).collect::<Result<_, _>>()?;
+        let rows: Vec<_> = before.rows.iter().chain(&after.rows).collect();
+        let mut reactions = match (rows.first(), rows.last()) {
+            (Some((first, _)), Some((last, _))) => {
+                reactions(&self.log.view, &self.log.room16, *first, *last)?
+            }
+            _ => BTreeMap::new(),
+        };
+        let message = |(seq, row): &(Seq, Vec<u8>)| self.log.message(*seq, row, &mut reactions);
+        let messages = rows.into_iter().map(message).collect::<Result<_, _>>()?;
         Ok(MessagePage { messages, more_before: before.more, more_after: after.more })
     }
 }
 
 /// A room's log up to its durable head.
 struct Log<'a, K> {
-    kv: &'a K,
+    view: View<'a, K>,
     room: &'a RoomId,
     room16: Id16,
     head: Seq,
@@ -186,8 +307,9 @@ struct LogRows {
 impl<'a, K: OrderedKv> Log<'a, K> {
     fn of(rows: &'a Visible<K>, room: &'a RoomId) -> Result<Self, StoreError> {
         let room16 = keys::room16(room);
-        let head = rows.view().head(&room16)?;
-        Ok(Self { kv: rows.raw(), room, room16, head })
+        let view = rows.view();
+        let head = view.head(&room16)?;
+        Ok(Self { view, room, room16, head })
     }
 
     /// Rows from `first` to `last`, both inclusive: at most `limit`, and none after the one at which the texts
@@ -207,7 +329,7 @@ impl<'a, K: OrderedKv> Log<'a, K> {
         }
         let (from, to) = (log_key(table, &self.room16, first), log_key(table, &self.room16, last.next()));
         let (mut bytes, mut failed) = (0_usize, None);
-        self.kv.scan(&from, &to, direction, &mut |key, value| {
+        self.view.range(&from, &to, direction, &mut |key, value| {
             let Some(seq) = keys::seq_of(key) else {
                 failed = Some(values::corrupt("a key of a log"));
                 return ControlFlow::Break(());
@@ -236,18 +358,71 @@ impl<'a, K: OrderedKv> Log<'a, K> {
         }
     }
 
-    fn message(&self, seq: Seq, row: &[u8]) -> Result<Entry, StoreError> {
-        values::decode_message(self.room, seq, row, || continuation(self.kv, &self.room16, seq))
+    fn message(
+        &self,
+        seq: Seq,
+        row: &[u8],
+        reactions: &mut BTreeMap<Seq, Vec<Reaction>>,
+    ) -> Result<Entry, StoreError> {
+        let rest = || continuation(&self.view, &self.room16, seq);
+        let mut entry = values::decode_message(self.room, seq, row, rest)?;
+        if let Change::Send(message) = &mut entry.change {
+            message.reactions = reactions.remove(&seq).unwrap_or_default();
+        }
+        Ok(entry)
     }
 }
 
+/// The reactions to the messages from `first` to `last`, both inclusive, in the order in which they came.
+pub(super) fn reactions<S: Source>(
+    source: &S,
+    room16: &Id16,
+    first: Seq,
+    last: Seq,
+) -> Result<BTreeMap<Seq, Vec<Reaction>>, StoreError> {
+    let (from, to) = (log_key(table::REACTION, room16, first), log_key(table::REACTION, room16, last.next()));
+    let mut found: BTreeMap<Seq, Vec<(Reaction, Seq)>> = BTreeMap::new();
+    let mut failed = None;
+    source.range(&from, &to, Direction::Ascending, &mut |key, row| {
+        let (Some(seq), Some(emoji)) = (keys::seq_of(key), keys::emoji_of(key)) else {
+            failed = Some(values::corrupt("a key of a reaction"));
+            return ControlFlow::Break(());
+        };
+        match values::decode_reaction(emoji, row) {
+            Ok(reaction) => found.entry(seq).or_default().push(reaction),
+            Err(error) => failed = Some(error),
+        }
+        if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let in_order = |(seq, mut reactions): (Seq, Vec<(Reaction, Seq)>)| {
+        reactions.sort_by_key(|(_, first)| *first);
+        (seq, reactions.into_iter().map(|(reaction, _)| reaction).collect())
+    };
+    Ok(found.into_iter().map(in_order).collect())
+}
+
+/// The text that a message has now.
+pub(super) fn text_of<S: Source>(source: &S, room16: &Id16, seq: Seq) -> Result<Content, StoreError> {
+    let row = source.get(&keys::message(room16, seq))?;
+    let row = row.ok_or_else(|| values::corrupt("an entry about a message that is not there"))?;
+    let row = values::decode_message_row(&row)?;
+    values::whole_text(row.text, row.continued, || continuation(source, room16, seq))
+}
+
 /// The rest of a long text.
-pub(super) fn continuation<K: OrderedKv>(kv: &K, room16: &Id16, seq: Seq) -> Result<String, StoreError> {
+pub(super) fn continuation<S: Source>(source: &S, room16: &Id16, seq: Seq) -> Result<String, StoreError> {
     let prefix = log_key(table::TEXT, room16, seq);
     let mut rest = Vec::new();
-    kv.scan(&prefix, &keys::after_prefix(&prefix), Direction::Ascending, &mut |_, part| {
+    source.range(&prefix, &keys::after_prefix(&prefix), Direction::Ascending, &mut |_, part| {
         rest.extend_from_slice(part);
         ControlFlow::Continue(())
     })?;
-    String::from_utf8(rest).map_err(|_| values::corrupt("the continuation of a text"))
+    whole(&rest)
+}
+
+fn whole(parts: &[u8]) -> Result<String, StoreError> {
+    String::from_utf8(parts.to_vec()).map_err(|_| values::corrupt("the continuation of a text"))
 }

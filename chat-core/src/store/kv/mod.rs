@@ -14,6 +14,7 @@ mod mem;
 mod presence;
 mod read;
 mod reading;
+mod rework;
 mod seam;
 mod store;
 mod tally;

@@ -3,8 +3,9 @@
 use std::ops::ControlFlow;
 
 use super::{
-    OrderedKv,
+    Direction, OrderedKv,
     keys::{self, Id16},
+    log,
     values::{self, v1},
     view::{View, Visible},
 };
@@ -36,12 +37,7 @@ pub(super) fn gather<K: OrderedKv>(
     let room16 = keys::room16(room);
     let mut found = Rows { at: view.head(&room16)?, ..Rows::default() };
     for user in &needs.members {
-        let row = view.get(&keys::member(&room16, &keys::user16(user)))?;
-        let member = row.map(|row| values::decode_member(&row)).transpose()?;
-        found.members.insert(user.clone(), member);
-        if let Some(row) = view.get(&keys::sanction(&room16, &keys::user16(user)))? {
-            found.sanctions.insert(user.clone(), values::decode_sanction(&row)?.1);
-        }
+        gather_member(&view, &room16, user, &mut found)?;
     }
     for user in &needs.profiles {
         if view.get(&keys::user(&keys::user16(user)))?.is_some() {
@@ -59,7 +55,39 @@ pub(super) fn gather<K: OrderedKv>(
             }
         }
     }
+    for target in &needs.targets {
+        let message = log::message(&view, room, &room16, *target)?.filter(|_| *target <= found.at);
+        if let Some(author) = message.as_ref().map(|message| message.actor.clone()) {
+            gather_member(&view, &room16, &author, &mut found)?;
+        }
+        found.targets.insert(*target, message);
+    }
+    for (target, emoji, user) in &needs.reacted {
+        if view.get(&keys::reacted(&room16, *target, emoji, &keys::user16(user)))?.is_some() {
+            found.reacted.insert((*target, emoji.clone(), user.clone()));
+        }
+    }
+    if needs.pins {
+        let pins = log::pinned(&view, &room16)?.len();
+        found.pins = Some(u32::try_from(pins).unwrap_or(u32::MAX));
+    }
     Ok(found)
+}
+
+/// A membership, and what stands against the user.
+fn gather_member<K: OrderedKv>(
+    view: &View<'_, K>,
+    room16: &Id16,
+    user: &UserId,
+    found: &mut Rows,
+) -> Result<(), StoreError> {
+    let row = view.get(&keys::member(room16, &keys::user16(user)))?;
+    let member = row.map(|row| values::decode_member(&row)).transpose()?;
+    found.members.insert(user.clone(), member);
+    if let Some(row) = view.get(&keys::sanction(room16, &keys::user16(user)))? {
+        found.sanctions.insert(user.clone(), values::decode_sanction(&row)?.1);
+    }
+    Ok(())
 }
 
 pub(super) fn members<K: OrderedKv>(
@@ -215,7 +243,7 @@ pub(super) fn weeks_of_sent<K: OrderedKv>(kv: &K) -> Result<Vec<u16>, StoreError
     let (mut weeks, mut from) = (Vec::new(), keys::sent_week(0));
     loop {
         let mut found = None;
-        kv.scan(&from, &end, super::Direction::Ascending, &mut |key, _| {
+        kv.scan(&from, &end, Direction::Ascending, &mut |key, _| {
             found = key.get(1..3).map(|week| u16::from_be_bytes([week[0], week[1]]));
             ControlFlow::Break(())
         })?;

@@ -15,9 +15,9 @@ use crate::{
     domain::{AuditRecord, Commit, Entry, KeptPresence, Member, Needs, Room, Rows, Username},
     id::{RoomId, Seq, UserId},
     store::{
-        AuditStore, CommitError, CreateUserError, Durability, LogStore, Maintenance, MarkedRead, MessagePage,
-        MessageQuery, Page, PageRequest, ReadingStore, RoomOverview, RoomStore, StoreError, UserProfile,
-        UserStore,
+        AuditStore, CommitError, CreateUserError, Durability, FormerTexts, LogStore, Maintenance, MarkedRead,
+        MessagePage, MessageQuery, Page, PageRequest, ReadingStore, RoomOverview, RoomStore, StoreError,
+        UserProfile, UserStore,
     },
     time::Timestamp,
 };
@@ -186,6 +186,27 @@ impl<K: OrderedKv> LogStore for KvStore<K> {
     async fn messages(&self, room: &RoomId, query: MessageQuery) -> Result<MessagePage, StoreError> {
         let room = room.clone();
         self.read(move |shared| log::messages(&shared.rows, &room, query)).await
+    }
+
+    async fn pins(
+        &self,
+        room: &RoomId,
+        before: Seq,
+        hidden_until: Seq,
+        max_bytes: usize,
+    ) -> Result<MessagePage, StoreError> {
+        let room = room.clone();
+        self.read(move |shared| log::pins(&shared.rows, &room, before, hidden_until, max_bytes)).await
+    }
+
+    async fn former_texts(
+        &self,
+        room: &RoomId,
+        target: Seq,
+        max_bytes: usize,
+    ) -> Result<FormerTexts, StoreError> {
+        let room = room.clone();
+        self.read(move |shared| log::former_texts(&shared.rows, &room, target, max_bytes)).await
     }
 }
 

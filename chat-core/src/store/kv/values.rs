@@ -2,22 +2,27 @@
 //! version ([`v1`]). The domain's types never derive the encoding, so that changing them changes no file.
 
 pub(super) mod v1;
+pub(super) mod v2;
 
 use serde::{Deserialize, Serialize};
 
 use super::keys::canonical_uuid;
 use crate::{
     domain::{
-        AuditHash, AuditRecord, Change, Content, Description, Entry, History, LeaveReason, Marker, Member,
-        MemberUpdate, Message, MessageType, Role, Room, RoomKind, RoomName, Sanction, Sent, Username,
+        AuditHash, AuditRecord, Change, Content, Deleted, Description, Edited, Emoji, Entry, History,
+        LeaveReason, Marker, Member, MemberUpdate, Message, MessageType, Reaction, Role, Room, RoomKind,
+        RoomName, Sanction, Sent, Username,
     },
     id::{ClientMessageId, RoomId, Seq, UserId},
-    store::{StoreError, UserProfile},
+    store::{FormerText, StoreError, UserProfile},
     time::Timestamp,
 };
 
-/// The version written.
+/// The version written, but of messages to which something was done.
 const VERSION: u8 = 1;
+
+/// The version of those.
+const MESSAGE_VERSION: u8 = 2;
 
 /// A row that says all by being there.
 pub(super) const PRESENT: &[u8] = &[VERSION];
@@ -31,21 +36,29 @@ pub(super) const TEXT_PART_BYTES: usize = 6_900;
 
 /// Encodes a value of the present version.
 pub(super) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
+    encode_as(VERSION, value)
+}
+
+fn encode_as<T: Serialize>(version: u8, value: &T) -> Result<Vec<u8>, StoreError> {
     let buffer = Vec::with_capacity(96);
-    let mut buffer = postcard::to_extend(&VERSION, buffer).map_err(|_| StoreError::TooLarge)?;
+    let mut buffer = postcard::to_extend(&version, buffer).map_err(|_| StoreError::TooLarge)?;
     buffer = postcard::to_extend(value, buffer).map_err(|_| StoreError::TooLarge)?;
     Ok(buffer)
 }
 
-/// Decodes a value of any version known.
+/// Decodes a value that has one version only.
 pub(super) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, StoreError> {
     match bytes.split_first() {
-        Some((&VERSION, rest)) => match postcard::take_from_bytes(rest) {
-            Ok((value, [])) => Ok(value),
-            _ => Err(corrupt("a value does not decode")),
-        },
+        Some((&VERSION, rest)) => decode_rest(rest),
         Some((&found, _)) if found > VERSION => Err(StoreError::TooNew { found }),
         _ => Err(corrupt("a value has no version")),
+    }
+}
+
+fn decode_rest<'a, T: Deserialize<'a>>(rest: &'a [u8]) -> Result<T, StoreError> {
+    match postcard::take_from_bytes(rest) {
+        Ok((value, [])) => Ok(value),
+        _ => Err(corrupt("a value does not decode")),
     }
 }
 
@@ -282,7 +295,7 @@ pub(super) fn encode_message(
     text: &str,
     continued: usize,
 ) -> Result<Vec<u8>, StoreError> {
-    encode(&v1::Message {
+    encode_message_row(&v2::Message {
         at: entry.at.as_millis(),
         actor: v1::Id::of(entry.actor.as_str()),
         ordinal: message.ordinal,
@@ -292,40 +305,87 @@ pub(super) fn encode_message(
         client_message_id: message.client_message_id.as_ref().map(|key| v1::Id::of(key.as_str())),
         text,
         continued: u32::try_from(continued).map_err(|_| StoreError::TooLarge)?,
+        reply_to: message.reply_to.unwrap_or_default().get(),
+        edited: message.edited.map(|edited| v2::Edited { seq: edited.seq.get(), at: edited.at.as_millis() }),
+        deleted: message.deleted.as_ref().map(deleted_row),
+        pinned: message.pinned.unwrap_or_default().get(),
     })
+}
+
+fn deleted_row(deleted: &Deleted) -> v2::Deleted<'_> {
+    v2::Deleted { seq: deleted.seq.get(), at: deleted.at.as_millis(), by: v1::Id::of(deleted.by.as_str()) }
+}
+
+/// A message to which nothing was done is written as version 1, which takes fewer bytes.
+pub(super) fn encode_message_row(row: &v2::Message<'_>) -> Result<Vec<u8>, StoreError> {
+    match row.as_v1() {
+        Some(row) => encode(&row),
+        None => encode_as(MESSAGE_VERSION, row),
+    }
+}
+
+/// The row of a message, whichever version it has.
+pub(super) fn decode_message_row(bytes: &[u8]) -> Result<v2::Message<'_>, StoreError> {
+    match bytes.split_first() {
+        Some((&MESSAGE_VERSION, rest)) => decode_rest(rest),
+        Some((&found, _)) if found > MESSAGE_VERSION => Err(StoreError::TooNew { found }),
+        _ => decode::<v1::Message<'_>>(bytes).map(v2::Message::from),
+    }
 }
 
 /// How many bytes of text the message in this row has, those in continuations included.
 pub(super) fn text_bytes(bytes: &[u8]) -> Result<usize, StoreError> {
-    let row: v1::Message<'_> = decode(bytes)?;
+    let row = decode_message_row(bytes)?;
     Ok(row.text.len() + row.continued as usize)
 }
 
 /// The ordinal of the message in this row.
 pub(super) fn decode_ordinal(bytes: &[u8]) -> Result<u64, StoreError> {
-    decode::<v1::Message<'_>>(bytes).map(|row| row.ordinal)
+    decode_message_row(bytes).map(|row| row.ordinal)
 }
 
-/// The message in a row; `rest` yields the continuation of a long text.
+/// A text that begins in a row and goes on for `continued` bytes, which `rest` yields.
+pub(super) fn whole_text(
+    text: &str,
+    continued: u32,
+    rest: impl FnOnce() -> Result<String, StoreError>,
+) -> Result<Content, StoreError> {
+    if continued == 0 {
+        return Ok(Content::from_stored(text));
+    }
+    let rest = rest()?;
+    if rest.len() != continued as usize {
+        return Err(corrupt("the continuation of a text"));
+    }
+    Ok(Content::from_stored(&format!("{text}{rest}")))
+}
+
+/// The message in a row, without its reactions; `rest` yields the continuation of a long text.
 pub(super) fn decode_message(
     room: &RoomId,
     seq: Seq,
     bytes: &[u8],
     rest: impl FnOnce() -> Result<String, StoreError>,
 ) -> Result<Entry, StoreError> {
-    let row: v1::Message<'_> = decode(bytes)?;
-    let content = if row.continued == 0 {
-        Content::from_stored(row.text)
-    } else {
-        let rest = rest()?;
-        if rest.len() != row.continued as usize {
-            return Err(corrupt("the continuation of a text"));
-        }
-        Content::from_stored(&format!("{}{rest}", row.text))
-    };
+    let row = decode_message_row(bytes)?;
+    let some = |seq: u64| (seq > 0).then(|| Seq::new(seq));
     let message = Message {
         ordinal: row.ordinal,
-        content,
+        content: whole_text(row.text, row.continued, rest)?,
+        reply_to: some(row.reply_to),
+        edited: row
+            .edited
+            .map(|edited| Edited { seq: Seq::new(edited.seq), at: Timestamp::from_millis(edited.at) }),
+        deleted: match row.deleted {
+            Some(deleted) => Some(Deleted {
+                seq: Seq::new(deleted.seq),
+                at: Timestamp::from_millis(deleted.at),
+                by: deleted.by.user()?,
+            }),
+            None => None,
+        },
+        pinned: some(row.pinned),
+        reactions: Vec::new(),
         message_type: match row.message_type {
             0 => MessageType::Text,
             _ => return Err(corrupt("the type of a message")),
@@ -366,13 +426,29 @@ pub(super) fn encode_event(entry: &Entry) -> Result<Option<Vec<u8>>, StoreError>
             muted_until: update.muted_until.map(Timestamp::as_millis),
             banned_until: update.banned_until.map(Timestamp::as_millis),
         },
+        Change::Edit { target, .. } => v1::Change::Edit { target: target.get() },
+        Change::Delete { target } => v1::Change::Delete { target: target.get() },
+        Change::React { target, emoji, count } => {
+            v1::Change::React { target: target.get(), emoji: emoji.as_str(), count: *count }
+        }
+        Change::Unreact { target, emoji, count } => {
+            v1::Change::Unreact { target: target.get(), emoji: emoji.as_str(), count: *count }
+        }
+        Change::Pin { target } => v1::Change::Pin { target: target.get() },
+        Change::Unpin { target } => v1::Change::Unpin { target: target.get() },
     };
     let (at, actor) = (entry.at.as_millis(), v1::Id::of(entry.actor.as_str()));
     encode(&v1::Event { at, actor, change }).map(Some)
 }
 
-/// The entry in a row of the table of entries that are no messages.
-pub(super) fn decode_event(room: &RoomId, seq: Seq, bytes: &[u8]) -> Result<Entry, StoreError> {
+/// The entry in a row of the table of entries that are no messages. `text` yields the text that a message has
+/// now, for an entry that tells it.
+pub(super) fn decode_event(
+    room: &RoomId,
+    seq: Seq,
+    bytes: &[u8],
+    text: impl FnOnce(Seq) -> Result<Content, StoreError>,
+) -> Result<Entry, StoreError> {
     let row: v1::Event<'_> = decode(bytes)?;
     let change = match &row.change {
         v1::Change::Describe { room, count } => Change::Describe(Box::new(room_of(room, count)?)),
@@ -398,9 +474,63 @@ pub(super) fn decode_event(room: &RoomId, seq: Seq, bytes: &[u8]) -> Result<Entr
                 banned_until: banned_until.map(Timestamp::from_millis),
             })
         }
+        v1::Change::Edit { target } => {
+            let target = Seq::new(*target);
+            Change::Edit { target, content: text(target)? }
+        }
+        v1::Change::Delete { target } => Change::Delete { target: Seq::new(*target) },
+        v1::Change::React { target, emoji, count } => {
+            Change::React { target: Seq::new(*target), emoji: Emoji::from_stored(emoji), count: *count }
+        }
+        v1::Change::Unreact { target, emoji, count } => {
+            Change::Unreact { target: Seq::new(*target), emoji: Emoji::from_stored(emoji), count: *count }
+        }
+        v1::Change::Pin { target } => Change::Pin { target: Seq::new(*target) },
+        v1::Change::Unpin { target } => Change::Unpin { target: Seq::new(*target) },
     };
     let (at, actor) = (Timestamp::from_millis(row.at), row.actor.user()?);
     Ok(Entry { room: room.clone(), seq, at, actor, change })
+}
+
+/// The row of a text that was replaced; it begins with `text` and goes on for `continued` bytes.
+pub(super) fn encode_former(
+    written_at: i64,
+    replaced_at: Timestamp,
+    text: &str,
+    continued: usize,
+) -> Result<Vec<u8>, StoreError> {
+    let continued = u32::try_from(continued).map_err(|_| StoreError::TooLarge)?;
+    encode(&v1::Former { written_at, replaced_at: replaced_at.as_millis(), text, continued })
+}
+
+/// The text in a row of replaced ones; `rest` yields the continuation of a long one.
+pub(super) fn decode_former(
+    bytes: &[u8],
+    rest: impl FnOnce() -> Result<String, StoreError>,
+) -> Result<FormerText, StoreError> {
+    let row: v1::Former<'_> = decode(bytes)?;
+    Ok(FormerText {
+        content: whole_text(row.text, row.continued, rest)?,
+        written_at: Timestamp::from_millis(row.written_at),
+        replaced_at: Timestamp::from_millis(row.replaced_at),
+    })
+}
+
+pub(super) fn encode_reacted(user: &UserId, seq: Seq) -> Result<Vec<u8>, StoreError> {
+    encode(&v1::Reacted { user: v1::Id::of(user.as_str()), seq: seq.get() })
+}
+
+pub(super) fn encode_reaction(reaction: &Reaction, first: Seq) -> Result<Vec<u8>, StoreError> {
+    let users = reaction.users.iter().map(|user| v1::Id::of(user.as_str())).collect();
+    encode(&v1::Reaction { first: first.get(), count: reaction.count, users })
+}
+
+/// A reaction, and the entry by which its emoji came to the message.
+pub(super) fn decode_reaction(emoji: &str, bytes: &[u8]) -> Result<(Reaction, Seq), StoreError> {
+    let row: v1::Reaction<'_> = decode(bytes)?;
+    let users = row.users.iter().map(v1::Id::user).collect::<Result<_, _>>()?;
+    let reaction = Reaction { emoji: Emoji::from_stored(emoji), count: row.count, users };
+    Ok((reaction, Seq::new(row.first)))
 }
 
 pub(super) fn encode_marker(marker: Marker) -> Result<Vec<u8>, StoreError> {

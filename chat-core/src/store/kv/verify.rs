@@ -1,5 +1,7 @@
 //! Recounting everything that is kept twice.
 
+mod rework;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     ops::ControlFlow,
@@ -8,9 +10,10 @@ use std::{
 use super::{
     Direction, OrderedKv,
     keys::{self, Id16, table},
-    log::continuation,
+    log::{continuation, text_of},
     tally::{Counts, Tally, decode},
     values::{self, v1},
+    view::Raw,
 };
 use crate::{
     domain::{Change, Entry, Member, Role, Room, RoomKind, Sanction},
@@ -30,6 +33,7 @@ pub(super) fn verify<K: OrderedKv>(kv: &K) -> Result<Vec<String>, StoreError> {
         own: HashMap::new(),
         tallied: BTreeMap::new(),
         sanctions: BTreeMap::new(),
+        rework: rework::Expected::default(),
     };
     check.rooms()?;
     check.names()?;
@@ -37,6 +41,7 @@ pub(super) fn verify<K: OrderedKv>(kv: &K) -> Result<Vec<String>, StoreError> {
     check.memberships()?;
     check.authors()?;
     check.texts()?;
+    check.reworked()?;
     check.markers()?;
     check.delivered()?;
     check.tallies()?;
@@ -66,6 +71,7 @@ struct Check<'a, K> {
     own: HashMap<(Id16, Id16), Seq>,
     /// What should be counted of deletions and mentions.
     tallied: BTreeMap<Vec<u8>, Counts>,
+    rework: rework::Expected,
 }
 
 impl<K: OrderedKv> Check<'_, K> {
@@ -116,12 +122,13 @@ impl<K: OrderedKv> Check<'_, K> {
         let mut entries: BTreeMap<Seq, Entry> = BTreeMap::new();
         for (key, row) in self.rows_under(&keys::message(room16, Seq::ZERO)[..17])? {
             let seq = keys::seq_of(&key).unwrap_or_default();
-            let rest = || continuation(self.kv, room16, seq);
+            let rest = || continuation(&Raw(self.kv), room16, seq);
             entries.insert(seq, values::decode_message(&room.id, seq, &row, rest)?);
         }
         for (key, row) in self.rows_under(&keys::event(room16, Seq::ZERO)[..17])? {
             let seq = keys::seq_of(&key).unwrap_or_default();
-            if entries.insert(seq, values::decode_event(&room.id, seq, &row)?).is_some() {
+            let text = |target| text_of(&Raw(self.kv), room16, target);
+            if entries.insert(seq, values::decode_event(&room.id, seq, &row, text)?).is_some() {
                 self.differ(format!("entry {seq} of room {} stands in both tables", room.id));
             }
         }
@@ -135,6 +142,7 @@ impl<K: OrderedKv> Check<'_, K> {
         if !entries.keys().map(|seq| seq.get()).eq(1..=last.get()) {
             self.differ(format!("the log of room {} has holes", room.id));
         }
+        self.replay_rework(room16, &entries)?;
         let mut replayed = Room::unborn(room.id.clone());
         let mut ordinal = 0;
         for entry in entries.values() {
@@ -275,7 +283,7 @@ impl<K: OrderedKv> Check<'_, K> {
                 return Err(values::corrupt("a key of a text"));
             };
             let continued = match self.kv.get(&keys::message(&room16, seq))? {
-                Some(row) => values::decode::<v1::Message<'_>>(&row)?.continued > 0,
+                Some(row) => values::decode_message_row(&row)?.continued > 0,
                 None => false,
             };
             if !continued {
@@ -364,7 +372,7 @@ impl<K: OrderedKv> Check<'_, K> {
             };
             let right = match (self.rooms.get(&room16), self.kv.get(&keys::message(&room16, sent.seq))?) {
                 (Some(room), Some(row)) => {
-                    let rest = || continuation(self.kv, &room16, sent.seq);
+                    let rest = || continuation(&Raw(self.kv), &room16, sent.seq);
                     let entry = values::decode_message(&room.id, sent.seq, &row, rest)?;
                     let client = entry.message().and_then(|message| message.client_message_id.as_ref());
                     keys::user16(&entry.actor) == user16
@@ -422,8 +430,8 @@ mod tests {
     use super::*;
     use crate::{
         domain::{
-            Actor, Command, Content, Draft, KeptPresence, MembersOnly, MessageType, Moderation, Plan,
-            Request, RoomSpec, Rows, TextRules, Username,
+            Actor, Command, Content, Draft, Emoji, KeptPresence, MembersOnly, Moderation, Plan, Request,
+            RoomSpec, Rows, TextRules, Username,
         },
         id::{ClientMessageId, RoomId, UserId},
         store::{
@@ -451,20 +459,27 @@ mod tests {
         let rows = Rows {
             members: HashMap::from([(bob.clone(), None)]),
             profiles: [bob.clone()].into(),
+            targets: [3, 4].map(|seq| (Seq::new(seq), None)).into(),
+            pins: Some(0),
             ..Rows::default()
         };
         let mut plan = Plan::on(&unborn, rows, &MembersOnly, rules);
         let text = |text: &str, key: Option<&str>| {
             Command::Send(Draft {
-                content: Content::parse(text, rules).unwrap(),
-                message_type: MessageType::Text,
                 client_message_id: key.map(|key| ClientMessageId::parse(key).unwrap()),
+                ..Draft::new(Content::parse(text, rules).unwrap())
             })
         };
         let commands = [
             Command::Create(RoomSpec::public("Lobby").unwrap()),
             text("short", Some("k")),
             text(&"long".repeat(4_000), None),
+            Command::Edit {
+                target: Seq::new(4),
+                content: Content::parse(&"longer".repeat(3_000), rules).unwrap(),
+            },
+            Command::React { target: Seq::new(3), emoji: Emoji::parse("👍").unwrap() },
+            Command::Pin { target: Seq::new(3) },
             Command::Moderate(Moderation::ban(bob.clone(), None)),
         ];
         for command in commands {
@@ -522,6 +537,10 @@ mod tests {
             table::ROOM_NAME,
             table::SANCTION,
             table::MESSAGE,
+            table::FORMER,
+            table::REACTED,
+            table::REACTION,
+            table::PIN,
             table::AUTHOR,
             table::TEXT,
             table::EVENT,
@@ -550,18 +569,18 @@ mod tests {
         let wrong = [
             (
                 keys::room_count(&room16),
-                values::encode(&v1::RoomCount { head: 5, messages: 2, members: 2, owners: 1 }),
+                values::encode(&v1::RoomCount { head: 8, messages: 2, members: 2, owners: 1 }),
             ),
             (
                 keys::room_count(&room16),
-                values::encode(&v1::RoomCount { head: 5, messages: 1, members: 1, owners: 1 }),
+                values::encode(&v1::RoomCount { head: 8, messages: 1, members: 1, owners: 1 }),
             ),
             (
                 keys::room_count(&room16),
                 values::encode(&v1::RoomCount { head: 4, messages: 2, members: 1, owners: 1 }),
             ),
             (keys::user_count(&user16), values::encode(&v1::UserCount { rooms: 2, version: 1 })),
-            (keys::marker(&user16, &room16), values::encode(&v1::Marker { seq: 6, ordinal: 2 })),
+            (keys::marker(&user16, &room16), values::encode(&v1::Marker { seq: 9, ordinal: 2 })),
         ];
         for (key, value) in wrong {
             let right = kv.get(&key).unwrap();

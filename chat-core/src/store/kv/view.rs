@@ -15,7 +15,7 @@ use crate::{
 ///
 /// The writer hands in what the rows held before it applies a group, and takes it back once the group is
 /// durable. A reader holds the lock while it reads, so a group begins or ends between two views, never within
-/// one. The rows of logs are left out: a room's head hides those above it, and those below never change.
+/// one. New rows of logs are left out: a room's head hides them.
 #[derive(Debug)]
 pub(super) struct Visible<K> {
     kv: K,
@@ -27,7 +27,7 @@ impl<K: OrderedKv> Visible<K> {
         Self { kv, undo: RwLock::new(BTreeMap::new()) }
     }
 
-    /// The engine below, unfiltered: for the writer, and for rows of logs up to a durable head.
+    /// The engine below, unfiltered: for the writer.
     pub(super) fn raw(&self) -> &K {
         &self.kv
     }
@@ -48,41 +48,83 @@ impl<K: OrderedKv> Visible<K> {
     }
 }
 
+/// Rows to read.
+pub(super) trait Source {
+    /// The value of a key.
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Visits the rows from `from` (inclusive) to `to` (exclusive) in the given direction, until `visit` breaks.
+    #[allow(clippy::type_complexity, reason = "the shape of `OrderedKv::scan`")]
+    fn range(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        direction: Direction,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), StoreError>;
+}
+
+/// The rows of an engine as they are.
+pub(super) struct Raw<'a, K>(pub(super) &'a K);
+
+impl<K: OrderedKv> Source for Raw<'_, K> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.0.get(key)?)
+    }
+
+    fn range(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        direction: Direction,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        Ok(self.0.scan(from, to, direction, visit)?)
+    }
+}
+
 /// A consistent view of the durable rows.
 pub(super) struct View<'a, K> {
     kv: &'a K,
     undo: RwLockReadGuard<'a, Changes>,
 }
 
-impl<K: OrderedKv> View<'_, K> {
-    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+impl<K: OrderedKv> Source for View<'_, K> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         match self.undo.get(key) {
             Some(value) => Ok(value.clone()),
             None => Ok(self.kv.get(key)?),
         }
     }
 
-    /// Visits the rows from `from` (inclusive) to `to` (exclusive), ascending, until `visit` breaks.
-    #[allow(clippy::type_complexity, reason = "the shape of `OrderedKv::scan`")]
-    pub(super) fn scan(
+    fn range(
         &self,
         from: &[u8],
         to: &[u8],
+        direction: Direction,
         visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         if from >= to {
             return Ok(());
         }
-        let mut before =
+        let mut hidden =
             self.undo.range::<[u8], _>((std::ops::Bound::Included(from), std::ops::Bound::Excluded(to)));
-        let mut hidden = before.next();
+        let mut next_hidden = || match direction {
+            Direction::Ascending => hidden.next(),
+            Direction::Descending => hidden.next_back(),
+        };
+        let is_past = |hidden: &[u8], key: &[u8]| match direction {
+            Direction::Ascending => hidden > key,
+            Direction::Descending => hidden < key,
+        };
+        let mut before = next_hidden();
         let mut flow = ControlFlow::Continue(());
-        self.kv.scan(from, to, Direction::Ascending, &mut |key, value| {
-            while let Some((old_key, old_value)) = hidden {
-                if old_key.as_slice() > key {
+        self.kv.scan(from, to, direction, &mut |key, value| {
+            while let Some((old_key, old_value)) = before {
+                if is_past(old_key, key) {
                     break;
                 }
-                hidden = before.next();
+                before = next_hidden();
                 if let Some(old_value) = old_value {
                     flow = visit(old_key, old_value);
                 }
@@ -93,13 +135,31 @@ impl<K: OrderedKv> View<'_, K> {
             flow = visit(key, value);
             flow
         })?;
-        while let (ControlFlow::Continue(()), Some((key, value))) = (flow, hidden) {
+        while let (ControlFlow::Continue(()), Some((key, value))) = (flow, before) {
             if let Some(value) = value {
                 flow = visit(key, value);
             }
-            hidden = before.next();
+            before = next_hidden();
         }
         Ok(())
+    }
+}
+
+impl<K: OrderedKv> View<'_, K> {
+    /// The value of a key.
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Source::get(self, key)
+    }
+
+    /// Visits the rows from `from` (inclusive) to `to` (exclusive), ascending, until `visit` breaks.
+    #[allow(clippy::type_complexity, reason = "the shape of `OrderedKv::scan`")]
+    pub(super) fn scan(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.range(from, to, Direction::Ascending, visit)
     }
 
     pub(super) fn head(&self, room16: &keys::Id16) -> Result<Seq, StoreError> {

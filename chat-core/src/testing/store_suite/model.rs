@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Change, Command, Commit, Entry, Moderation, Needs, Outcome, Rejection, Request, Role, Room, RoomSpec,
+        Change, Command, Commit, Content, Emoji, Entry, Moderation, Needs, Outcome, Rejection, Request, Role,
+        Room, RoomSpec, TextRules,
     },
     id::{RoomId, Seq, UserId},
     store::{CommitError, PageRequest, Place, Store},
@@ -29,10 +30,24 @@ fn pick<T: Copy>(random: &mut Random, from: &[T]) -> T {
 }
 
 fn random_request(random: &mut Random, room: &str) -> Request {
+    let target = Seq::new(1 + random.below(25));
+    let emoji = Emoji::parse(pick(random, &["👍", "❤️"])).unwrap();
     let other = user(pick(random, &USERS));
-    let command = match random.below(12) {
-        10 => Command::Moderate(Moderation::mute(other, (random.below(2) == 0).then_some(1))),
-        11 => Command::Moderate(match random.below(5) {
+    let command = match random.below(18) {
+        10 | 11 => {
+            let text = "y".repeat(pick(random, &[1, 20, 300, 7_000, 20_000]));
+            Command::Edit {
+                target,
+                content: Content::parse(&text, TextRules { content_chars: 100_000 }).unwrap(),
+            }
+        }
+        12 => Command::Delete { target },
+        13 => Command::React { target, emoji },
+        14 => Command::Unreact { target, emoji },
+        15 if random.below(2) == 0 => Command::Pin { target },
+        15 => Command::Unpin { target },
+        16 => Command::Moderate(Moderation::mute(other, (random.below(2) == 0).then_some(1))),
+        17 => Command::Moderate(match random.below(5) {
             0 => Moderation::kick(other),
             1 => Moderation::ban(other, (random.below(2) == 0).then_some(1)),
             2 => Moderation::unban(other),
@@ -77,7 +92,11 @@ impl Model {
             for user in entry.joins().into_iter().chain(entry.leaves()) {
                 *self.versions.entry(user.clone()).or_default() += 1;
             }
-            self.logs.entry(commit.room.id.clone()).or_default().push(entry.clone());
+            let log = self.logs.entry(commit.room.id.clone()).or_default();
+            for earlier in log.iter_mut() {
+                earlier.take_in(entry);
+            }
+            log.push(entry.clone());
         }
     }
 

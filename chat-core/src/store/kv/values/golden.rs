@@ -40,12 +40,39 @@ fn entry(change: Change) -> Entry {
 }
 
 fn message() -> Message {
+    let client_message_id = Some(ClientMessageId::parse("k-1").unwrap());
+    Message { client_message_id, ..Message::new(7, Content::from_stored("hello")) }
+}
+
+/// A message to which everything was done, but its reactions, which have rows of their own.
+fn reworked() -> Message {
     Message {
-        ordinal: 7,
-        content: Content::from_stored("hello"),
-        message_type: MessageType::Text,
-        client_message_id: Some(ClientMessageId::parse("k-1").unwrap()),
+        reply_to: Some(Seq::new(5)),
+        edited: Some(Edited { seq: Seq::new(10), at: Timestamp::from_millis(2) }),
+        deleted: Some(Deleted { seq: Seq::new(11), at: Timestamp::from_millis(3), by: user("bob") }),
+        pinned: Some(Seq::new(12)),
+        ..message()
     }
+}
+
+fn rework() -> [Change; 6] {
+    let (target, emoji) = (Seq::new(7), Emoji::parse("👍").unwrap());
+    [
+        Change::Edit { target, content: Content::from_stored("") },
+        Change::Delete { target },
+        Change::React { target, emoji: emoji.clone(), count: 2 },
+        Change::Unreact { target, emoji, count: 1 },
+        Change::Pin { target },
+        Change::Unpin { target },
+    ]
+}
+
+fn reaction() -> Reaction {
+    Reaction { emoji: Emoji::parse("👍").unwrap(), count: 2, users: vec![user("bob"), user(UUID)] }
+}
+
+fn gone(_: Seq) -> Result<Content, StoreError> {
+    Ok(Content::gone())
 }
 
 fn member() -> Member {
@@ -135,11 +162,20 @@ fn every_stored_struct_has_the_bytes_of_version_1() {
         ("epoch", encode(&v1::Epoch { epoch: "e" }).unwrap()),
         ("present", PRESENT.to_vec()),
     ];
+    let reworked = encode_message(&entry(Change::Send(reworked())), &reworked(), "hello", 200).unwrap();
+    let beside = [
+        ("reworked", reworked),
+        ("former", encode_former(2, Timestamp::from_millis(3), "hello", 200).unwrap()),
+        ("reacted", encode_reacted(&user("bob"), Seq::new(9)).unwrap()),
+        ("reaction", encode_reaction(&reaction(), Seq::new(9)).unwrap()),
+    ];
+    let rows = rows.into_iter().chain(rework().map(|change| ("rework", event(change)))).chain(beside);
+    let rows: Vec<_> = rows.collect();
     let found: Vec<_> = rows.iter().map(|(name, bytes)| format!("{name} {}", hex(bytes))).collect();
     assert_eq!(found, GOLDEN);
 }
 
-const GOLDEN: [&str; 22] = [
+const GOLDEN: [&str; 32] = [
     "profile 01000190b5a27a397c3e8f0000000000000105416c696365800101",
     "named 0101056c6f626279",
     "user count 01028101",
@@ -162,6 +198,16 @@ const GOLDEN: [&str; 22] = [
     "run 010101",
     "epoch 010165",
     "present 01",
+    "rework 01010105616c6963650407",
+    "rework 01010105616c6963650507",
+    "rework 01010105616c696365060704f09f918d02",
+    "rework 01010105616c696365070704f09f918d01",
+    "rework 01010105616c6963650807",
+    "rework 01010105616c6963650907",
+    "reworked 02010105616c69636507000101036b2d310568656c6c6fc80105010a04010b060103626f620c",
+    "former 0104060568656c6c6fc801",
+    "reacted 010103626f6209",
+    "reaction 010902020103626f62000190b5a27a397c3e8f00000000000001",
 ];
 
 #[test]
@@ -178,13 +224,22 @@ fn every_stored_struct_comes_back_as_it_was() {
     assert_eq!(decode_audit(3, &encode_audit(&audit()).unwrap()), Ok(audit()));
     let presence = encode_presence(&user(UUID), &kept()).unwrap();
     assert_eq!(decode_presence(&presence), Ok((user(UUID), kept())));
-    for entry in [join(), leave(), banned(), update(), entry(Change::Describe(Box::new(room())))] {
+    let others = [join(), leave(), banned(), update(), entry(Change::Describe(Box::new(room())))];
+    for entry in others.into_iter().chain(rework().map(entry)) {
         let row = encode_event(&entry).unwrap().unwrap();
-        assert_eq!(decode_event(&entry.room, entry.seq, &row), Ok(entry));
+        assert_eq!(decode_event(&entry.room, entry.seq, &row, gone), Ok(entry));
     }
-    let sent = entry(Change::Send(message()));
-    let row = encode_message(&sent, &message(), "hello", 0).unwrap();
-    assert_eq!(decode_message(&sent.room, sent.seq, &row, no_rest), Ok(sent));
+    for message in [message(), reworked()] {
+        let sent = entry(Change::Send(message.clone()));
+        let row = encode_message(&sent, &message, "hello", 0).unwrap();
+        assert_eq!(decode_message(&sent.room, sent.seq, &row, no_rest), Ok(sent));
+    }
+    let row = encode_reaction(&reaction(), Seq::new(9)).unwrap();
+    assert_eq!(decode_reaction("👍", &row), Ok((reaction(), Seq::new(9))));
+    let row = encode_former(2, Timestamp::from_millis(3), "hello", 0).unwrap();
+    let (written_at, replaced_at) = (Timestamp::from_millis(2), Timestamp::from_millis(3));
+    let former = FormerText { content: Content::from_stored("hello"), written_at, replaced_at };
+    assert_eq!(decode_former(&row, no_rest), Ok(former));
 }
 
 #[test]
@@ -267,18 +322,19 @@ proptest! {
         let (at, seq, actor) = (Timestamp::from_millis(at), Seq::new(seq), user(&actor));
         let entry = Entry { room: room().id, seq, at, actor, change };
         let row = encode_event(&entry).unwrap().unwrap();
-        prop_assert_eq!(decode_event(&entry.room, seq, &row), Ok(entry));
+        prop_assert_eq!(decode_event(&entry.room, seq, &row, gone), Ok(entry));
     }
 
     #[test]
     fn any_message_comes_back_as_it_was(
-        text in "(?s).{1,8000}", key in prop::option::of(prop_oneof!["[a-zäß€🦀 ]{1,64}", any_id()]), ordinal in any::<u64>(), actor in any_id(),
+        text in "(?s).{1,8000}", key in prop::option::of(prop_oneof!["[a-zäß€🦀 ]{1,64}", any_id()]), ordinal in any::<u64>(), actor in any_id(), plain in any::<bool>(),
     ) {
+        let plain = if plain { Message::new(0, Content::gone()) } else { reworked() };
         let message = Message {
             ordinal,
             content: Content::from_stored(&text),
-            message_type: MessageType::Text,
             client_message_id: key.map(|key| ClientMessageId::parse(&key).unwrap()),
+            ..plain
         };
         let entry = Entry { actor: user(&actor), ..entry(Change::Send(message.clone())) };
         let (inline, parts) = split_text(&text);
@@ -291,13 +347,14 @@ proptest! {
 
     #[test]
     fn bytes_of_any_origin_decode_to_an_error_or_a_value_but_never_panic(
-        mut bytes in prop::collection::vec(any::<u8>(), 0..80),
+        mut bytes in prop::collection::vec(any::<u8>(), 0..80), version in VERSION..=MESSAGE_VERSION,
     ) {
         if let Some(first) = bytes.first_mut() {
-            *first = VERSION;
+            *first = version;
         }
         let _ = (decode_presence(&bytes), decode_user(&bytes), decode_member(&bytes), decode_marker(&bytes), decode_sent(&bytes));
-        let _ = (decode_room(&bytes, &bytes), decode_event(&room().id, Seq::new(1), &bytes));
+        let _ = (decode_room(&bytes, &bytes), decode_event(&room().id, Seq::new(1), &bytes, gone));
         let _ = decode_message(&room().id, Seq::new(1), &bytes, || Ok(String::new()));
+        let _ = (decode_reaction("👍", &bytes), decode_former(&bytes, || Ok(String::new())));
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// An identifier: the bytes of a canonical UUID, or the text of anything else.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(in super::super) enum Id<'a> {
     Uuid([u8; 16]),
     Text(&'a str),
@@ -139,6 +139,58 @@ pub(in super::super) enum Change<'a> {
         muted_until: Option<i64>,
         banned_until: Option<i64>,
     },
+    /// The text stands with the message.
+    Edit {
+        target: u64,
+    },
+    Delete {
+        target: u64,
+    },
+    React {
+        target: u64,
+        emoji: &'a str,
+        count: u32,
+    },
+    Unreact {
+        target: u64,
+        emoji: &'a str,
+        count: u32,
+    },
+    Pin {
+        target: u64,
+    },
+    Unpin {
+        target: u64,
+    },
+}
+
+/// `32`, part 0: a text that a message had before.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct Former<'a> {
+    pub(in super::super) written_at: i64,
+    pub(in super::super) replaced_at: i64,
+    pub(in super::super) text: &'a str,
+    /// Bytes of the text that stand in the parts after this one.
+    pub(in super::super) continued: u32,
+}
+
+/// `33`
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct Reacted<'a> {
+    #[serde(borrow)]
+    pub(in super::super) user: Id<'a>,
+    /// The entry that says so.
+    pub(in super::super) seq: u64,
+}
+
+/// `34`
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct Reaction<'a> {
+    /// The entry by which the first of its users came, so that emoji keep their order.
+    pub(in super::super) first: u64,
+    pub(in super::super) count: u32,
+    #[serde(borrow)]
+    pub(in super::super) users: Vec<Id<'a>>,
 }
 
 /// Why a membership ended. Variants are only ever appended.

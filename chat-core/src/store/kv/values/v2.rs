@@ -1,0 +1,77 @@
+//! The second encoding of the values that needed one. Frozen, as [`super::v1`] is.
+
+use serde::{Deserialize, Serialize};
+
+use super::v1::{self, Id};
+
+/// `30`: a message to which something was done. One to which nothing was is still written as [`v1::Message`].
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct Message<'a> {
+    pub(in super::super) at: i64,
+    #[serde(borrow)]
+    pub(in super::super) actor: Id<'a>,
+    pub(in super::super) ordinal: u64,
+    pub(in super::super) message_type: u8,
+    #[serde(borrow)]
+    pub(in super::super) client_message_id: Option<Id<'a>>,
+    pub(in super::super) text: &'a str,
+    /// Bytes of the text that stand in `39`.
+    pub(in super::super) continued: u32,
+    /// The message that it answers; 0 for none.
+    pub(in super::super) reply_to: u64,
+    pub(in super::super) edited: Option<Edited>,
+    #[serde(borrow)]
+    pub(in super::super) deleted: Option<Deleted<'a>>,
+    /// The entry that pinned it; 0 while it is not.
+    pub(in super::super) pinned: u64,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(in super::super) struct Edited {
+    pub(in super::super) seq: u64,
+    pub(in super::super) at: i64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct Deleted<'a> {
+    pub(in super::super) seq: u64,
+    pub(in super::super) at: i64,
+    #[serde(borrow)]
+    pub(in super::super) by: Id<'a>,
+}
+
+impl<'a> From<v1::Message<'a>> for Message<'a> {
+    fn from(row: v1::Message<'a>) -> Self {
+        let v1::Message { at, actor, ordinal, message_type, client_message_id, text, continued } = row;
+        let (reply_to, edited, deleted, pinned) = (0, None, None, 0);
+        Self {
+            at,
+            actor,
+            ordinal,
+            message_type,
+            client_message_id,
+            text,
+            continued,
+            reply_to,
+            edited,
+            deleted,
+            pinned,
+        }
+    }
+}
+
+impl<'a> Message<'a> {
+    /// The row as version 1, if that can say it all.
+    pub(super) fn as_v1(&self) -> Option<v1::Message<'a>> {
+        let plain = self.reply_to == 0 && self.edited.is_none() && self.deleted.is_none() && self.pinned == 0;
+        plain.then_some(v1::Message {
+            at: self.at,
+            actor: self.actor,
+            ordinal: self.ordinal,
+            message_type: self.message_type,
+            client_message_id: self.client_message_id,
+            text: self.text,
+            continued: self.continued,
+        })
+    }
+}
