@@ -140,7 +140,7 @@ async def commands(rooms):
     long_id = {"type": "ping", "id": "x" * 65}
     table = [
         ("an unknown type", {"type": "dance", "id": 1}, "unknown_type", 1),
-        ("a command of a later version", {"type": "add_reaction", "id": 1, "roomId": "r"}, "unknown_type", 1),
+        ("a command of a later version", {"type": "search_messages", "id": 1, "roomId": "r"}, "unknown_type", 1),
         ("broken JSON", '{"type":"ping","id":1', "bad_request", None),
         ("no JSON at all", "hello", "bad_request", None),
         ("an empty frame", "", "bad_request", None),

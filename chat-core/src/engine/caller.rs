@@ -1,9 +1,12 @@
 //! What an authenticated user can ask for, whichever way they come.
 
+mod messages;
 mod moderation;
 mod reading;
 
 use std::{fmt, sync::Arc};
+
+pub use messages::Changed;
 
 use tokio::sync::oneshot;
 

@@ -223,6 +223,26 @@ impl Cell {
         self.tail.read().after(cursor, most, bytes)
     }
 
+    /// Brings entries that were read from the store up to date with what was done to them since `began_at`, a head
+    /// before they were read. A reader may have been held up in between, and must not tell a text that is gone.
+    /// Returns whether that could be done; if not, they have to be read again.
+    pub(crate) fn bring_up_to_date(&self, read: &mut [Arc<PostedEntry>], began_at: Seq) -> bool {
+        match self.after(began_at, usize::MAX, usize::MAX) {
+            After::Nothing => true,
+            After::Entries(since) => {
+                for later in since.iter().filter(|later| later.entry().target().is_some()) {
+                    for posted in read.iter_mut() {
+                        if let Some(newer) = posted.with(later.entry()) {
+                            *posted = Arc::new(newer);
+                        }
+                    }
+                }
+                true
+            }
+            After::Older => false,
+        }
+    }
+
     /// The newest messages, oldest first and one more than asked for, if the ring holds them.
     pub(crate) fn newest_messages(&self, limit: usize) -> Option<Vec<Arc<PostedEntry>>> {
         self.tail.read().newest_messages(limit)

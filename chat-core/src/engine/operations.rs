@@ -1,7 +1,10 @@
 //! The table of operations: each command of the protocol and what it does, for every door alike.
 
+mod messages;
 mod moderation;
 mod reading;
+
+use messages::target_in;
 
 use super::{
     caller::{Caller, Messages, sent},
@@ -17,8 +20,8 @@ use crate::{
     limits::PAGE_MESSAGES_MAX,
     store::Place,
     wire::{
-        Answer, ClientCommand, CreateRoom, FetchHistory, ListMembers, ListRooms, MemberView, MessageView,
-        RoomView, Scope, SendMessage,
+        Answer, ClientCommand, CreateRoom, FetchHistory, ListMembers, ListRooms, MemberView, RoomView, Scope,
+        SendMessage,
     },
 };
 
@@ -55,6 +58,14 @@ impl Caller {
                 self.stop_typing(&room_id(&room)?).await.map(|()| Answer::Done {})
             }
             ClientCommand::FetchHistory(fields) => self.perform_history(&fields).await,
+            ClientCommand::EditMessage(fields) => self.perform_edit(&fields).await,
+            ClientCommand::DeleteMessage(fields) => self.perform_delete(&fields).await,
+            ClientCommand::AddReaction(fields) => self.perform_react(&fields, true).await,
+            ClientCommand::RemoveReaction(fields) => self.perform_react(&fields, false).await,
+            ClientCommand::PinMessage(fields) => self.perform_pin(&fields, true).await,
+            ClientCommand::UnpinMessage(fields) => self.perform_pin(&fields, false).await,
+            ClientCommand::FetchEdits(fields) => self.perform_edits(&fields).await,
+            ClientCommand::ListPins(fields) => self.perform_pins(&fields).await,
             ClientCommand::SetRole(fields) => self.perform_set_role(fields).await,
             ClientCommand::Kick(fields) => self.perform_moderate(fields, |_| Measure::Kick).await,
             ClientCommand::Ban(fields) => self.perform_moderate(fields, Measure::Ban).await,
@@ -95,15 +106,16 @@ impl Caller {
             return Err(Rejection::BadRequest("this server knows messages of type text only").into());
         }
         let attached = fields.attachments.is_some_and(|attachments| !attachments.is_empty());
-        if attached || fields.reply_to.is_some() || fields.thread_id.is_some() {
-            return Err(Rejection::BadRequest("this server knows no replies, threads or attachments").into());
+        if attached || fields.thread_id.is_some() {
+            return Err(Rejection::BadRequest("this server knows no threads or attachments").into());
         }
         let client_message_id = match fields.client_message_id.as_deref().map(ClientMessageId::parse) {
             Some(Err(_)) => return Err(Rejection::BadRequest(BAD_KEY).into()),
             key => key.and_then(Result::ok),
         };
         let content = Content::parse(&fields.content, self.shared().limits.text())?;
-        Ok((room, Draft { content, message_type: MessageType::Text, client_message_id }))
+        let reply_to = fields.reply_to.map(|id| target_in(&room, &id));
+        Ok((room, Draft { client_message_id, reply_to, ..Draft::new(content) }))
     }
 
     async fn perform_create(&self, fields: CreateRoom) -> Result<Answer, Error> {
@@ -153,12 +165,9 @@ impl Caller {
             limit => usize::try_from(limit).unwrap_or(PAGE_MESSAGES_MAX).min(PAGE_MESSAGES_MAX),
         };
         let Messages { items, more_before, more_after } = self.messages(&room, place, limit).await?;
-        let view = |(entry, name): &(crate::domain::Entry, crate::domain::Username)| {
-            MessageView::of(entry, name.as_str(), entry.actor == *self.user())
-        };
         Ok(Answer::History {
             room_id: fields.room_id.clone(),
-            messages: items.iter().filter_map(view).collect(),
+            messages: self.views(&items),
             has_more_before: more_before,
             has_more_after: more_after,
         })

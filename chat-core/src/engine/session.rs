@@ -77,6 +77,8 @@ struct Reading {
     room: RoomId,
     /// Where it reads on.
     cursor: Seq,
+    /// The head when it began to read: what came since may have changed what it read.
+    began_at: Seq,
     entries: Pin<Box<dyn Future<Output = Vec<Arc<PostedEntry>>> + Send>>,
 }
 
@@ -276,8 +278,9 @@ impl Session {
             }
             After::Older if self.reading.is_none() => {
                 let (room, cursor) = (subscription.cell().id().clone(), subscription.cursor());
+                let began_at = subscription.cell().head();
                 let entries = Box::pin(read_entries(self.caller.shared().clone(), room.clone(), cursor));
-                self.reading = Some(Box::new(Reading { slot, room, cursor, entries }));
+                self.reading = Some(Box::new(Reading { slot, room, cursor, began_at, entries }));
             }
             // Its turn comes again when the read that is under way is done.
             After::Older => self.queue(slot),
@@ -293,7 +296,7 @@ impl Session {
         tell: &mut dyn FnMut(Outgoing),
     ) -> bool {
         let Some(reading) = &mut self.reading else { return false };
-        let Poll::Ready(entries) = reading.entries.as_mut().poll(cx) else {
+        let Poll::Ready(mut entries) = reading.entries.as_mut().poll(cx) else {
             // While it waits, rooms that need no read take their turns; those that do wait for this one.
             self.turns.retain(|slot| {
                 let subscription = self.subscriptions.get_mut(*slot as usize).and_then(Option::as_mut);
@@ -306,12 +309,16 @@ impl Session {
             });
             return false;
         };
-        let (slot, room, cursor) = (reading.slot, reading.room.clone(), reading.cursor);
+        let Reading { slot, cursor, began_at, .. } = **reading;
+        let room = reading.room.clone();
         self.reading = None;
         // The place may have been given to another room meanwhile, or to the same one from elsewhere.
         let goes_on = |subscription: &Subscription| subscription.cursor() == cursor;
         let place = self.subscriptions.get(slot as usize).and_then(Option::as_ref);
-        if self.slot_of(&room) == Some(slot) && place.is_some_and(goes_on) {
+        if self.slot_of(&room) == Some(slot)
+            && place
+                .is_some_and(|place| goes_on(place) && place.cell().bring_up_to_date(&mut entries, began_at))
+        {
             self.deliver(slot, entries, budget, told, tell);
         }
         for slot in 0..self.subscriptions.len() {

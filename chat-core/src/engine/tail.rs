@@ -52,6 +52,12 @@ impl PostedEntry {
         }
     }
 
+    /// The same entry as it is to be told after a later one of the room, if that makes a difference.
+    pub(crate) fn with(&self, later: &Entry) -> Option<Self> {
+        let mut entry = self.entry.is_told_anew_after(later).then(|| self.entry.clone())?;
+        entry.take_in(later).then(|| Self::new(entry, self.username.clone()))
+    }
+
     fn bytes(&self) -> usize {
         self.frame.json().len()
     }
@@ -92,9 +98,18 @@ impl Tail {
         self.head
     }
 
-    /// Adds the next entry; the oldest make room.
+    /// Adds the next entry; the oldest make room. Entries here that are told with what it changes (the message
+    /// that it is about, earlier edits of that) are replaced: a text that is gone is gone from the ring.
     pub(crate) fn push(&mut self, posted: Arc<PostedEntry>) {
         self.head = posted.entry.seq;
+        if posted.entry.target().is_some() {
+            for held in &mut self.entries {
+                if let Some(newer) = held.with(&posted.entry) {
+                    self.bytes = self.bytes - held.bytes() + newer.bytes();
+                    *held = Arc::new(newer);
+                }
+            }
+        }
         self.bytes += posted.bytes();
         self.entries.push_back(posted);
         while self.entries.len() > TAIL_ENTRIES_MAX || (self.bytes > TAIL_BYTES_MAX && self.entries.len() > 1)
@@ -140,18 +155,14 @@ impl Tail {
 mod tests {
     use super::*;
     use crate::{
-        domain::{Change, Content, Message, MessageType},
+        domain::{Change, Content, Message},
         id::{ClientMessageId, RoomId},
         time::Timestamp,
     };
 
     fn posted(seq: u64, text: &str) -> Arc<PostedEntry> {
-        let message = Message {
-            ordinal: seq,
-            content: Content::from_stored(text),
-            message_type: MessageType::Text,
-            client_message_id: Some(ClientMessageId::parse("key").unwrap()),
-        };
+        let client_message_id = Some(ClientMessageId::parse("key").unwrap());
+        let message = Message { client_message_id, ..Message::new(seq, Content::from_stored(text)) };
         let entry = Entry {
             room: RoomId::parse("r").unwrap(),
             seq: Seq::new(seq),
@@ -198,6 +209,33 @@ mod tests {
             tail.push(posted(TAIL_ENTRIES_MAX as u64 + 10 + seq, &large));
         }
         assert!(tail.bytes <= TAIL_BYTES_MAX);
+        assert_eq!(tail.bytes, tail.entries.iter().map(|posted| posted.bytes()).sum::<usize>());
+    }
+
+    #[test]
+    fn what_is_done_to_a_message_moves_it_and_its_edits_in_the_ring() {
+        let mut tail = Tail::default();
+        tail.push(posted(1, "canary"));
+        tail.push(posted(2, "other"));
+        let later = |seq, change| {
+            Arc::new(PostedEntry::new(
+                Entry { seq: Seq::new(seq), change, ..posted(1, "").entry.clone() },
+                Username::from_stored("alice"),
+            ))
+        };
+        let target = Seq::new(1);
+        let told = |tail: &Tail| {
+            let text = |posted: &Arc<PostedEntry>| String::from_utf8(posted.frame.json().to_vec()).unwrap();
+            tail.entries.iter().map(text).collect::<Vec<_>>()
+        };
+        tail.push(later(3, Change::Edit { target, content: Content::from_stored("canary 2") }));
+        assert!(told(&tail)[0].contains("canary 2"));
+        tail.push(later(4, Change::Edit { target, content: Content::from_stored("canary 3") }));
+        assert!(told(&tail)[..3].iter().all(|frame| !frame.contains("canary 2")));
+        assert!(told(&tail)[2].contains("canary 3"));
+        tail.push(later(5, Change::Delete { target }));
+        assert!(told(&tail).iter().all(|frame| !frame.contains("canary")));
+        assert!(told(&tail)[1].contains("other"));
         assert_eq!(tail.bytes, tail.entries.iter().map(|posted| posted.bytes()).sum::<usize>());
     }
 

@@ -1,10 +1,12 @@
 //! What a client may say.
 
+mod messages;
 mod moderation;
 mod reading;
 
 use std::{borrow::Cow, fmt};
 
+pub use messages::{EditMessage, ListPins, MessageRef, ReactionFields};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 pub use moderation::{FetchAudit, Moderate, SetRole};
@@ -60,6 +62,22 @@ pub enum ClientCommand {
     MarkDelivered(Mark),
     /// `fetch_history`
     FetchHistory(FetchHistory),
+    /// `edit_message`
+    EditMessage(EditMessage),
+    /// `delete_message`
+    DeleteMessage(MessageRef),
+    /// `add_reaction`
+    AddReaction(ReactionFields),
+    /// `remove_reaction`
+    RemoveReaction(ReactionFields),
+    /// `pin_message`
+    PinMessage(MessageRef),
+    /// `unpin_message`
+    UnpinMessage(MessageRef),
+    /// `fetch_edits`
+    FetchEdits(MessageRef),
+    /// `list_pins`
+    ListPins(ListPins),
     /// `set_role`
     SetRole(SetRole),
     /// `kick`
@@ -205,7 +223,7 @@ pub struct SendMessage {
     /// Makes a repeat the same send.
     #[serde(default)]
     pub client_message_id: Option<String>,
-    /// The message that this one answers; refused in this version rather than dropped.
+    /// The id of the message that this one answers.
     #[serde(default)]
     pub reply_to: Option<String>,
     /// The thread that it belongs to; refused in this version rather than dropped.
@@ -314,6 +332,14 @@ fn command(kind: &str, json: &[u8]) -> Option<serde_json::Result<ClientCommand>>
         "mark_read" => read(json, ClientCommand::MarkRead),
         "mark_delivered" => read(json, ClientCommand::MarkDelivered),
         "fetch_history" => read(json, ClientCommand::FetchHistory),
+        "edit_message" => read(json, ClientCommand::EditMessage),
+        "delete_message" => read(json, ClientCommand::DeleteMessage),
+        "add_reaction" => read(json, ClientCommand::AddReaction),
+        "remove_reaction" => read(json, ClientCommand::RemoveReaction),
+        "pin_message" => read(json, ClientCommand::PinMessage),
+        "unpin_message" => read(json, ClientCommand::UnpinMessage),
+        "fetch_edits" => read(json, ClientCommand::FetchEdits),
+        "list_pins" => read(json, ClientCommand::ListPins),
         "set_role" => read(json, ClientCommand::SetRole),
         "kick" => read(json, ClientCommand::Kick),
         "ban" => read(json, ClientCommand::Ban),

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{
     client::RequestId,
-    view::{AuditView, MemberView, MessageView, RoomView, encode, time},
+    view::{AuditView, EditView, MemberView, MessageView, RoomView, encode, time},
 };
 use crate::{
     domain::{ErrorCode, Username},
@@ -55,6 +55,15 @@ pub enum Answer {
     Members { room_id: String, items: Vec<MemberView>, next_cursor: Option<String> },
     /// `history`
     History { room_id: String, messages: Vec<MessageView>, has_more_before: bool, has_more_after: bool },
+    /// `ack` of what was so before, with the entry since which it is, where that is known
+    Unchanged {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        seq: Option<u64>,
+    },
+    /// `edits`
+    Edits { room_id: String, message_id: String, items: Vec<EditView>, has_more_before: bool },
+    /// `pins`
+    Pins { room_id: String, messages: Vec<MessageView>, has_more_before: bool },
     /// `audit`
     Audit { room_id: String, items: Vec<AuditView>, next_cursor: Option<String> },
     /// `pong`
@@ -70,13 +79,18 @@ impl Answer {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Authenticated { .. } => "authenticated",
-            Self::Sent { .. } | Self::Room { .. } | Self::Seq { .. } | Self::Read { .. } | Self::Done {} => {
-                "ack"
-            }
+            Self::Sent { .. }
+            | Self::Room { .. }
+            | Self::Seq { .. }
+            | Self::Read { .. }
+            | Self::Unchanged { .. }
+            | Self::Done {} => "ack",
             Self::KnownRoom { .. } => "room",
             Self::Rooms { .. } => "rooms",
             Self::Members { .. } => "members",
             Self::History { .. } => "history",
+            Self::Edits { .. } => "edits",
+            Self::Pins { .. } => "pins",
             Self::Audit { .. } => "audit",
             Self::Pong { .. } => "pong",
         }

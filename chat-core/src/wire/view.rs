@@ -6,8 +6,9 @@ use bytes::Bytes;
 use serde::{Serialize, Serializer};
 
 use crate::{
-    domain::{AuditRecord, Change, Entry, Member, Role, Room},
-    id::UserId,
+    domain::{AuditRecord, Change, Entry, Member, Reaction, Role, Room},
+    id::{MessageId, Seq, UserId},
+    store::FormerText,
     time::Timestamp,
 };
 
@@ -149,14 +150,18 @@ pub struct MessageView {
     message_type: &'static str,
     #[serde(serialize_with = "time")]
     created_at: Timestamp,
-    edited_at: (),
-    deleted_at: (),
-    reply_to: (),
+    #[serde(serialize_with = "some_time")]
+    edited_at: Option<Timestamp>,
+    #[serde(serialize_with = "some_time")]
+    deleted_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted_by: Option<String>,
+    reply_to: Option<String>,
     thread_id: (),
     thread_count: u32,
     attachments: [(); 0],
     mentions: [(); 0],
-    reactions: [(); 0],
+    reactions: Vec<ReactionView>,
     pinned: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_message_id: Option<String>,
@@ -177,18 +182,65 @@ impl MessageView {
             content: message.content.as_str().to_owned(),
             message_type: message.message_type.as_str(),
             created_at: entry.at,
-            edited_at: (),
-            deleted_at: (),
-            reply_to: (),
+            edited_at: message.edited.map(|edited| edited.at),
+            deleted_at: message.deleted.as_ref().map(|deleted| deleted.at),
+            deleted_by: message.deleted.as_ref().map(|deleted| deleted.by.as_str().to_owned()),
+            reply_to: message.reply_to.map(|target| message_id(entry, target)),
             thread_id: (),
             thread_count: 0,
             attachments: [],
             mentions: [],
-            reactions: [],
-            pinned: false,
+            reactions: message.reactions.iter().map(ReactionView::of).collect(),
+            pinned: message.pinned.is_some(),
             client_message_id: key.map(|key| key.as_str().to_owned()),
         })
     }
+}
+
+/// One emoji under a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ReactionView {
+    emoji: String,
+    count: u32,
+    user_ids: Vec<String>,
+}
+
+impl ReactionView {
+    fn of(reaction: &Reaction) -> Self {
+        Self {
+            emoji: reaction.emoji.as_str().to_owned(),
+            count: reaction.count,
+            user_ids: reaction.users.iter().map(|user| user.as_str().to_owned()).collect(),
+        }
+    }
+}
+
+/// A text that a message had before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EditView {
+    content: String,
+    #[serde(serialize_with = "time")]
+    created_at: Timestamp,
+    #[serde(serialize_with = "time")]
+    replaced_at: Timestamp,
+}
+
+impl EditView {
+    /// The text, when it was written and when another one took its place.
+    #[must_use]
+    pub fn of(former: &FormerText) -> Self {
+        Self {
+            content: former.content.as_str().to_owned(),
+            created_at: former.written_at,
+            replaced_at: former.replaced_at,
+        }
+    }
+}
+
+fn message_id(entry: &Entry, target: Seq) -> String {
+    MessageId::of(&entry.room, target).to_string()
 }
 
 /// The one frame of an entry. `username` is the name of the user whom it is about; `own` adds what only the
@@ -225,6 +277,49 @@ pub fn entry_frame(entry: &Entry, username: &str, own: bool) -> Bytes {
         Change::Send(_) => {
             EntryFrame::NewMessage { message: MessageView::of(entry, username, own).map(Box::new) }
         }
+        Change::Edit { target, content } => EntryFrame::MessageEdited {
+            room_id,
+            message_id: message_id(entry, *target),
+            content: content.as_str(),
+            mentions: [],
+            edited_at: entry.at,
+            seq,
+        },
+        Change::Delete { target } => EntryFrame::MessageDeleted {
+            room_id,
+            message_id: message_id(entry, *target),
+            deleted_by: entry.actor.as_str(),
+            deleted_at: entry.at,
+            seq,
+        },
+        Change::React { target, emoji, count } => EntryFrame::ReactionAdded {
+            room_id,
+            message_id: message_id(entry, *target),
+            user_id: entry.actor.as_str(),
+            emoji: emoji.as_str(),
+            count: *count,
+            seq,
+        },
+        Change::Unreact { target, emoji, count } => EntryFrame::ReactionRemoved {
+            room_id,
+            message_id: message_id(entry, *target),
+            user_id: entry.actor.as_str(),
+            emoji: emoji.as_str(),
+            count: *count,
+            seq,
+        },
+        Change::Pin { target } => EntryFrame::MessagePinned {
+            room_id,
+            message_id: message_id(entry, *target),
+            user_id: entry.actor.as_str(),
+            seq,
+        },
+        Change::Unpin { target } => EntryFrame::MessageUnpinned {
+            room_id,
+            message_id: message_id(entry, *target),
+            user_id: entry.actor.as_str(),
+            seq,
+        },
     };
     encode(&frame)
 }
@@ -234,6 +329,51 @@ pub fn entry_frame(entry: &Entry, username: &str, own: bool) -> Bytes {
 enum EntryFrame<'a> {
     NewMessage {
         message: Option<Box<MessageView>>,
+    },
+    MessageEdited {
+        room_id: &'a str,
+        message_id: String,
+        content: &'a str,
+        mentions: [(); 0],
+        #[serde(serialize_with = "time")]
+        edited_at: Timestamp,
+        seq: u64,
+    },
+    MessageDeleted {
+        room_id: &'a str,
+        message_id: String,
+        deleted_by: &'a str,
+        #[serde(serialize_with = "time")]
+        deleted_at: Timestamp,
+        seq: u64,
+    },
+    ReactionAdded {
+        room_id: &'a str,
+        message_id: String,
+        user_id: &'a str,
+        emoji: &'a str,
+        count: u32,
+        seq: u64,
+    },
+    ReactionRemoved {
+        room_id: &'a str,
+        message_id: String,
+        user_id: &'a str,
+        emoji: &'a str,
+        count: u32,
+        seq: u64,
+    },
+    MessagePinned {
+        room_id: &'a str,
+        message_id: String,
+        user_id: &'a str,
+        seq: u64,
+    },
+    MessageUnpinned {
+        room_id: &'a str,
+        message_id: String,
+        user_id: &'a str,
+        seq: u64,
     },
     UserJoined {
         room_id: &'a str,
@@ -290,11 +430,18 @@ pub(super) fn time<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok
     serializer.serialize_str(&rfc3339(*at))
 }
 
+fn some_time<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => time(at, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        domain::{Content, Message, MessageType},
+        domain::{Content, Message},
         id::{ClientMessageId, RoomId, Seq},
     };
 
@@ -313,10 +460,8 @@ mod tests {
             at: Timestamp::from_millis(1_769_860_800_000),
             actor: UserId::parse("u1").unwrap(),
             change: Change::Send(Message {
-                ordinal: 1,
-                content: Content::from_stored("Hello \"you\""),
-                message_type: MessageType::Text,
                 client_message_id: Some(ClientMessageId::parse("k1").unwrap()),
+                ..Message::new(1, Content::from_stored("Hello \"you\""))
             }),
         };
         let common = r#"{"type":"new_message","message":{"id":"TAG","roomId":"lobby","seq":42,"userId":"u1","username":"john_doe","content":"Hello \"you\"","messageType":"text","createdAt":"2026-01-31T12:00:00.000Z","editedAt":null,"deletedAt":null,"replyTo":null,"threadId":null,"threadCount":0,"attachments":[],"mentions":[],"reactions":[],"pinned":false}}"#

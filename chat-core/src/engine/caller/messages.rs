@@ -1,0 +1,122 @@
+//! What callers do to messages that stand in the log.
+//!
+//! Messages are named by their seq, which [`MessageId::seq_in`](crate::id::MessageId::seq_in) gives for an id.
+
+use super::{Caller, Messages};
+use crate::{
+    domain::{Command, Content, Emoji, Outcome, Rejection},
+    engine::{error::Error, shared::Readable},
+    id::{RoomId, Seq},
+    limits::PAGE_BYTES_MAX,
+    store::{FormerTexts, MessageQuery, Place},
+};
+
+/// Whether something was done, or was so before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    /// It is done; the entry that says so.
+    Now(Seq),
+    /// It was so before and nothing was changed; the entry since which it is, where that is known.
+    Before(Option<Seq>),
+}
+
+impl Caller {
+    /// Gives one's own message another text. The former text is kept for [`Caller::edits`] until the message is
+    /// deleted. The same text again changes nothing.
+    ///
+    /// # Errors
+    /// `not_found` for a message that is not there, is deleted, or may not be seen; `forbidden` for somebody
+    /// else's, or to who is no member.
+    pub async fn edit(&self, room: &RoomId, target: Seq, content: Content) -> Result<Changed, Error> {
+        self.change(room, Command::Edit { target, content }).await
+    }
+
+    /// Deletes a message: one's own, or as a moderator or above that of somebody of lower rank. A tombstone stays
+    /// in its place; texts and reactions are gone from the store when this returns, and nobody is told them any
+    /// more but by what was already handed to a connection.
+    ///
+    /// # Errors
+    /// `not_found` for a message that is not there or may not be seen, `forbidden` for one that the caller may
+    /// not delete.
+    pub async fn delete(&self, room: &RoomId, target: Seq) -> Result<Changed, Error> {
+        self.change(room, Command::Delete { target }).await
+    }
+
+    /// Puts an emoji under a message.
+    ///
+    /// # Errors
+    /// `not_found` for a message that is not there, is deleted, or may not be seen; `conflict` when it has
+    /// [`crate::limits::REACTIONS_DISTINCT_MAX`] different emoji already.
+    pub async fn react(&self, room: &RoomId, target: Seq, emoji: Emoji) -> Result<Changed, Error> {
+        self.change(room, Command::React { target, emoji }).await
+    }
+
+    /// Takes one's own emoji back.
+    ///
+    /// # Errors
+    /// `not_found` for a message that is not there, is deleted, or may not be seen.
+    pub async fn unreact(&self, room: &RoomId, target: Seq, emoji: Emoji) -> Result<Changed, Error> {
+        self.change(room, Command::Unreact { target, emoji }).await
+    }
+
+    /// Pins a message.
+    ///
+    /// # Errors
+    /// `not_found` for a message that is not there, is deleted, or may not be seen; `forbidden` to members without
+    /// the rank; `conflict` when [`crate::limits::PINS_MAX`] messages are pinned already.
+    pub async fn pin(&self, room: &RoomId, target: Seq) -> Result<Changed, Error> {
+        self.change(room, Command::Pin { target }).await
+    }
+
+    /// Unpins a message.
+    ///
+    /// # Errors
+    /// As [`Caller::pin`], but `conflict`.
+    pub async fn unpin(&self, room: &RoomId, target: Seq) -> Result<Changed, Error> {
+        self.change(room, Command::Unpin { target }).await
+    }
+
+    /// The texts that a message had before, the oldest first; none for one that was never edited or is deleted.
+    ///
+    /// # Errors
+    /// `forbidden` or `not_found` to who may not read the room, `not_found` for a message that is not there.
+    pub async fn edits(&self, room: &RoomId, target: Seq) -> Result<FormerTexts, Error> {
+        let shared = self.shared();
+        let cell = shared.open(room).await?;
+        let Readable { room, member, .. } = shared.readable(&cell, self.user()).await?;
+        let hidden_until = member.map_or(Seq::ZERO, |member| room.hidden_until(member.joined));
+        let place = Place::Around(target);
+        let query = MessageQuery { place, limit: 1, hidden_until, max_bytes: 0 };
+        let page = shared.store.messages(&room.id, query).await?;
+        if page.messages.first().is_none_or(|entry| entry.seq != target) {
+            return Err(Rejection::NO_MESSAGE.into());
+        }
+        Ok(shared.store.former_texts(&room.id, target, PAGE_BYTES_MAX).await?)
+    }
+
+    /// The pinned messages of a room in the order of their sending: the newest of them, or of those before
+    /// `before`.
+    ///
+    /// # Errors
+    /// `forbidden` or `not_found` to who may not read the room.
+    pub async fn pins(&self, room: &RoomId, before: Option<Seq>) -> Result<Messages, Error> {
+        let shared = self.shared();
+        let cell = shared.open(room).await?;
+        let Readable { room, member, .. } = shared.readable(&cell, self.user()).await?;
+        let hidden_until = member.map_or(Seq::ZERO, |member| room.hidden_until(member.joined));
+        let before = before.unwrap_or(Seq::MAX);
+        let page = shared.store.pins(&room.id, before, hidden_until, PAGE_BYTES_MAX).await?;
+        let items = shared.profiles.name(page.messages).await?;
+        Ok(Messages { items, more_before: page.more_before, more_after: page.more_after })
+    }
+
+    async fn change(&self, room: &RoomId, command: Command) -> Result<Changed, Error> {
+        let cell = self.shared().open(room).await?;
+        match self.ask(&cell, command).await? {
+            Outcome::Changed(seq) => Ok(Changed::Now(seq)),
+            Outcome::Unchanged(seq) => Ok(Changed::Before(seq)),
+            // The plan answers each command in its own kind.
+            _ => Err(Error::Unavailable),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Operations on messages that stand in the log.
+
+use super::room_id;
+use crate::{
+    domain::{Content, Emoji, Entry, Username},
+    engine::{
+        caller::{Caller, Changed, Messages},
+        error::Error,
+    },
+    id::{MessageId, RoomId, Seq},
+    wire::{Answer, EditMessage, EditView, ListPins, MessageRef, MessageView, ReactionFields},
+};
+
+impl Caller {
+    pub(super) async fn perform_edit(&self, fields: &EditMessage) -> Result<Answer, Error> {
+        let room = room_id(&fields.room_id)?;
+        let content = Content::parse(&fields.content, self.shared().limits.text())?;
+        self.edit(&room, target_in(&room, &fields.message_id), content).await.map(answer)
+    }
+
+    pub(super) async fn perform_delete(&self, fields: &MessageRef) -> Result<Answer, Error> {
+        let (room, target) = place(fields)?;
+        self.delete(&room, target).await.map(answer)
+    }
+
+    pub(super) async fn perform_react(&self, fields: &ReactionFields, adds: bool) -> Result<Answer, Error> {
+        let room = room_id(&fields.room_id)?;
+        let emoji = Emoji::parse(&fields.emoji)?;
+        let target = target_in(&room, &fields.message_id);
+        match adds {
+            true => self.react(&room, target, emoji).await.map(answer),
+            false => self.unreact(&room, target, emoji).await.map(answer),
+        }
+    }
+
+    pub(super) async fn perform_pin(&self, fields: &MessageRef, pins: bool) -> Result<Answer, Error> {
+        let (room, target) = place(fields)?;
+        match pins {
+            true => self.pin(&room, target).await.map(answer),
+            false => self.unpin(&room, target).await.map(answer),
+        }
+    }
+
+    pub(super) async fn perform_edits(&self, fields: &MessageRef) -> Result<Answer, Error> {
+        let (room, target) = place(fields)?;
+        let edits = self.edits(&room, target).await?;
+        Ok(Answer::Edits {
+            room_id: fields.room_id.clone(),
+            message_id: fields.message_id.clone(),
+            items: edits.items.iter().map(EditView::of).collect(),
+            has_more_before: edits.more_before,
+        })
+    }
+
+    pub(super) async fn perform_pins(&self, fields: &ListPins) -> Result<Answer, Error> {
+        let room = room_id(&fields.room_id)?;
+        let before = fields.before.map(Seq::new);
+        let Messages { items, more_before, .. } = self.pins(&room, before).await?;
+        let messages = self.views(&items);
+        Ok(Answer::Pins { room_id: fields.room_id.clone(), messages, has_more_before: more_before })
+    }
+
+    /// Messages as this caller sees them.
+    pub(super) fn views(&self, items: &[(Entry, Username)]) -> Vec<MessageView> {
+        let view = |(entry, name): &(Entry, Username)| {
+            MessageView::of(entry, name.as_str(), entry.actor == *self.user())
+        };
+        items.iter().filter_map(view).collect()
+    }
+}
+
+fn place(fields: &MessageRef) -> Result<(RoomId, Seq), Error> {
+    let room = room_id(&fields.room_id)?;
+    let target = target_in(&room, &fields.message_id);
+    Ok((room, target))
+}
+
+/// Where a message stands in the room by the id that a client gave. An id of another room, or one that was never
+/// handed out, is that of no message: it is refused only after whether the caller may know of the room.
+pub(super) fn target_in(room: &RoomId, id: &str) -> Seq {
+    MessageId::parse(id).ok().and_then(|id| id.seq_in(room)).unwrap_or(Seq::ZERO)
+}
+
+fn answer(changed: Changed) -> Answer {
+    match changed {
+        Changed::Now(seq) => Answer::Seq { seq: seq.get() },
+        Changed::Before(seq) => Answer::Unchanged { seq: seq.map(Seq::get) },
+    }
+}

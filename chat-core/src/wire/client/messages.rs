@@ -1,0 +1,60 @@
+//! The fields of commands about messages that stand in the log.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+/// One message of a room: the fields of `delete_message`, `pin_message`, `unpin_message` and `fetch_edits`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageRef {
+    /// The room's id.
+    pub room_id: String,
+    /// The message's id.
+    pub message_id: String,
+}
+
+/// The fields of `edit_message`. Its `Debug` form hides the text.
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EditMessage {
+    /// The room's id.
+    pub room_id: String,
+    /// The message's id.
+    pub message_id: String,
+    /// The new text.
+    pub content: String,
+}
+
+impl fmt::Debug for EditMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { room_id, message_id, .. } = self;
+        f.debug_struct("EditMessage")
+            .field("room_id", room_id)
+            .field("message_id", message_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The fields of `add_reaction` and `remove_reaction`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReactionFields {
+    /// The room's id.
+    pub room_id: String,
+    /// The message's id.
+    pub message_id: String,
+    /// The emoji.
+    pub emoji: String,
+}
+
+/// The fields of `list_pins`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListPins {
+    /// The room's id.
+    pub room_id: String,
+    /// Messages before this seq.
+    #[serde(default)]
+    pub before: Option<u64>,
+}
