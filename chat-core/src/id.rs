@@ -102,6 +102,21 @@ opaque_id! {
     ClientMessageId, is_client_key
 }
 
+impl RoomId {
+    /// The direct room of two users: the same whoever is named first, and no other two have it. A UUID of version
+    /// 8 over a hash of both ids.
+    #[cfg(feature = "engine")]
+    #[must_use]
+    pub fn direct(one: &UserId, other: &UserId) -> Self {
+        let (first, second) = if one <= other { (one, other) } else { (other, one) };
+        // No id has a line break in it, so that no two pairs give one text.
+        let hash = blake3::hash(format!("direct room\n{first}\n{second}").as_bytes());
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hash.as_bytes()[..16]);
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string().as_str().into())
+    }
+}
+
 impl UserId {
     /// The user who stands where no user has acted yet, or where the operator acts. No account has this id's
     /// form (ours are UUIDs), and an embedder's authenticator should not hand it out.

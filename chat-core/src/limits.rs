@@ -112,6 +112,9 @@ pub const PROFILES_CACHED_MAX: usize = 50_000;
 /// At the bound they are dropped and gathered anew.
 pub const ROOM_MEMBERS_CACHED_MAX: usize = 1_024;
 
+/// Users whom one user has blocked, at most. Over it `forbidden`; counting them takes half a millisecond.
+pub const BLOCKS_PER_USER_MAX: usize = 500;
+
 /// Malformed frames within a minute that close a connection with 4400.
 pub const BAD_FRAMES_PER_MINUTE: usize = 20;
 

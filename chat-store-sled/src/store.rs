@@ -7,9 +7,9 @@ use chat_core::{
     domain::{AuditRecord, Commit, Entry, KeptPresence, Member, Needs, Room, Rows, Username},
     id::{RoomId, Seq, UserId},
     store::{
-        AuditStore, CommitError, CreateUserError, FormerTexts, LogStore, Maintenance, MarkedRead,
-        MessagePage, MessageQuery, Page, PageRequest, ReadingStore, RoomOverview, RoomStore, StoreError,
-        UserProfile, UserStore,
+        AuditStore, Block, CommitError, CreateUserError, FormerTexts, LogStore, Maintenance, MarkedRead,
+        MessagePage, MessageQuery, Page, PageRequest, PeopleError, PeopleStore, ReadingStore, RoomOverview,
+        RoomStore, StoreError, UserProfile, UserStore,
         kv::{KvOptions, KvStore},
     },
     time::Timestamp,
@@ -196,6 +196,21 @@ impl ReadingStore for SledStore {
 impl AuditStore for SledStore {
     async fn audit(&self, room: &RoomId, page: PageRequest) -> Result<Page<AuditRecord>, StoreError> {
         self.kv.audit(room, page).await
+    }
+}
+
+#[async_trait]
+impl PeopleStore for SledStore {
+    async fn block(&self, block: Block) -> Result<bool, PeopleError> {
+        self.kv.block(block).await
+    }
+
+    async fn unblock(&self, by: &UserId, user: &UserId) -> Result<bool, StoreError> {
+        self.kv.unblock(by, user).await
+    }
+
+    async fn blocks(&self, by: &UserId, page: PageRequest) -> Result<Page<Block>, StoreError> {
+        self.kv.blocks(by, page).await
     }
 }
 

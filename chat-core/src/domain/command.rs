@@ -1,6 +1,8 @@
 //! What is asked of a room, and what comes of it.
 
-use super::{Content, Description, Emoji, History, MessageType, Moderation, RoomKind, RoomName, TextError};
+use super::{
+    Content, Description, Emoji, GroupSpec, History, MessageType, Moderation, RoomKind, RoomName, TextError,
+};
 use crate::{
     id::{ClientMessageId, Seq, UserId},
     time::Timestamp,
@@ -83,6 +85,10 @@ pub enum Command {
     },
     /// Do something to somebody.
     Moderate(Moderation),
+    /// Send a message to one user, in the direct room with them; the first one makes that room.
+    SendDirect(UserId, Draft),
+    /// Create a room for a few people, who all become members at once; the actor becomes its owner.
+    CreateGroup(GroupSpec),
 }
 
 /// What a new room is to be.
@@ -221,8 +227,8 @@ impl Needs {
         let user = &request.actor.user;
         self.add_member(user);
         match &request.command {
-            Command::Create(_) | Command::Join | Command::Leave => {}
-            Command::Send(draft) => {
+            Command::Create(_) | Command::CreateGroup(_) | Command::Join | Command::Leave => {}
+            Command::Send(draft) | Command::SendDirect(_, draft) => {
                 self.sent.extend(draft.client_message_id.iter().map(|key| (user.clone(), key.clone())));
                 draft.reply_to.into_iter().for_each(|target| self.add_target(target));
             }

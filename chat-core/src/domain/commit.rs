@@ -45,4 +45,6 @@ pub enum Guard {
     NameFree,
     /// The user belongs to fewer rooms than this, before the commit.
     RoomsBelow(UserId, u32),
+    /// Neither of these users has blocked the other; the first is the one who acts.
+    Unblocked(UserId, UserId),
 }

@@ -195,6 +195,14 @@ impl Entry {
         }
     }
 
+    /// The users to whom this entry is the first of the room: whom it makes a member, or both whom the first
+    /// message of a direct room is between.
+    pub fn begins_for(&self) -> impl Iterator<Item = &UserId> {
+        let first = self.seq == Seq::ZERO.next();
+        let recipient = self.message().filter(|_| first).and_then(|message| message.recipient.as_ref());
+        self.joins().into_iter().chain(recipient).chain(recipient.map(|_| &self.actor))
+    }
+
     /// The user whose membership this entry ends.
     #[must_use]
     pub fn leaves(&self) -> Option<&UserId> {

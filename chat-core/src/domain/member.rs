@@ -58,6 +58,14 @@ pub struct Member {
     pub joined_at: Timestamp,
 }
 
+impl Member {
+    /// One of the two whose direct room it is, from its first message on.
+    #[must_use]
+    pub fn of_direct(user: UserId, joined_at: Timestamp) -> Self {
+        Self { user, role: Role::Member, joined: Seq::ZERO.next(), joined_at }
+    }
+}
+
 /// How far a user has read in a room. Only moves forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Marker {

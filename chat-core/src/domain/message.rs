@@ -26,6 +26,8 @@ pub struct Message {
     pub message_type: MessageType,
     /// The author's own key for it, shown to nobody else.
     pub client_message_id: Option<ClientMessageId>,
+    /// Whom it is for, in a direct room.
+    pub recipient: Option<UserId>,
     /// The message of the same room that it answers.
     pub reply_to: Option<Seq>,
     /// The latest edit.
@@ -97,6 +99,7 @@ impl Message {
             content,
             message_type: MessageType::Text,
             client_message_id: None,
+            recipient: None,
             reply_to: None,
             edited: None,
             deleted: None,

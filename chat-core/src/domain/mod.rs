@@ -29,6 +29,7 @@ mod command;
 mod commit;
 mod emoji;
 mod entry;
+mod group;
 mod member;
 mod message;
 mod moderation;
@@ -48,6 +49,7 @@ pub use command::{Actor, Command, Draft, Needs, Outcome, Request, RoomSpec, Sent
 pub use commit::{Commit, Guard, RowChange};
 pub use emoji::Emoji;
 pub use entry::{Change, Entry, LeaveReason};
+pub use group::{GROUP_MEMBERS_MAX, GroupSpec};
 pub use member::{Marker, Member, Role};
 pub use message::{
     Deleted, Edited, Message, MessageType, PINS_MAX, REACTION_USERS_MAX, REACTIONS_DISTINCT_MAX, Reaction,

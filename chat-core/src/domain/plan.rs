@@ -2,6 +2,7 @@
 
 mod messages;
 mod moderation;
+mod people;
 
 use super::{
     Action, Actor, Change, Command, Commit, Content, Draft, Entry, Guard, LeaveReason, Marker, Member,
@@ -47,6 +48,8 @@ impl<'a> Plan<'a> {
             Command::Pin { target } => self.pin(actor, *at, *target),
             Command::Unpin { target } => self.unpin(actor, *at, *target),
             Command::Moderate(moderation) => self.moderate(actor, *at, moderation),
+            Command::SendDirect(to, draft) => self.send_direct(actor, *at, to, draft),
+            Command::CreateGroup(spec) => self.create_group(actor, *at, spec),
         }
     }
 
@@ -105,6 +108,9 @@ impl<'a> Plan<'a> {
             };
         };
         let role = member.role;
+        if self.room.kind == RoomKind::Direct {
+            return Err(Rejection::NOT_PERMITTED);
+        }
         if role == Role::Owner && self.room.owners == 1 && self.room.members > 1 {
             return Err(Rejection::Conflict("the last owner can't leave: make somebody else owner first"));
         }
@@ -114,6 +120,11 @@ impl<'a> Plan<'a> {
 
     fn send(&mut self, actor: &Actor, at: Timestamp, draft: &Draft) -> Result<Outcome, Rejection> {
         self.may(actor, Action::Send)?;
+        self.post(actor, at, draft)
+    }
+
+    /// Sends a message of somebody who may.
+    fn post(&mut self, actor: &Actor, at: Timestamp, draft: &Draft) -> Result<Outcome, Rejection> {
         if let Some(first) = draft.client_message_id.as_ref().and_then(|key| self.rows.sent(&actor.user, key))
         {
             return Ok(Outcome::Sent(first));
@@ -127,8 +138,10 @@ impl<'a> Plan<'a> {
             message_type: draft.message_type,
             client_message_id: draft.client_message_id.clone(),
             reply_to: draft.reply_to,
+            recipient: self.room.other(&actor.user).cloned(),
             ..Message::new(self.room.messages + 1, draft.content.clone())
         };
+        self.guard_block(actor);
         self.append(actor, at, Change::Send(message));
         let sent = Sent { seq: self.room.head, at, duplicate: false };
         if let Some(key) = &draft.client_message_id {
@@ -157,16 +170,21 @@ impl<'a> Plan<'a> {
     }
 
     fn admit(&mut self, actor: &Actor, at: Timestamp, role: Role) {
-        let (user, member_count) = (actor.user.clone(), self.room.members + 1);
+        self.admit_by(actor, &actor.user, at, role);
+    }
+
+    /// Makes `user` a member, because the actor says so.
+    fn admit_by(&mut self, actor: &Actor, user: &UserId, at: Timestamp, role: Role) {
+        let member_count = self.room.members + 1;
         // Gathered or not, the row is known from here on.
         self.rows.members.entry(user.clone()).or_default();
         self.append(actor, at, Change::Join { user: user.clone(), role, member_count });
         let member = Member { user: user.clone(), role, joined: self.room.head, joined_at: at };
         self.commit.rows.push(RowChange::PutMember(member));
         if let Some(most) = actor.rooms_max {
-            self.commit.guards.push(Guard::RoomsBelow(user, most));
+            self.commit.guards.push(Guard::RoomsBelow(user.clone(), most));
         }
-        self.mark_read(&actor.user);
+        self.mark_read(user);
     }
 
     /// Joining and sending count as reading all there is.

@@ -50,6 +50,8 @@ pub enum Action {
     Pin,
     /// Do something to somebody there: the ranks and the last owner hold whatever a policy says.
     Moderate,
+    /// Send somebody the first direct message, which makes the room.
+    SendDirect,
 }
 
 /// A policy's verdict.
@@ -86,14 +88,15 @@ impl Policy for MembersOnly {
     fn decide(&self, _actor: &Actor, action: Action, room: &Room, member: Option<&Member>) -> Decision {
         let keeps_order = member.is_some_and(|member| member.role >= Role::Moderator);
         match (action, member, room.kind) {
+            (Action::Pin, Some(_), RoomKind::Direct) => Decision::Allow,
             (Action::DeleteOthers | Action::Pin, Some(_), _) if !keeps_order => {
                 Decision::Forbid("only moderators and above may do this")
             }
-            (Action::Create, ..) | (_, Some(_), _) | (Action::Join, None, RoomKind::Public) => {
-                Decision::Allow
-            }
+            (Action::Create | Action::SendDirect, ..)
+            | (_, Some(_), _)
+            | (Action::Join, None, RoomKind::Public) => Decision::Allow,
             (_, None, RoomKind::Public) => Decision::Forbid("join the room first"),
-            (_, None, RoomKind::Private) => Decision::Hide,
+            (_, None, RoomKind::Private | RoomKind::Direct | RoomKind::Group) => Decision::Hide,
         }
     }
 }

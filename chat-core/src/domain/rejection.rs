@@ -34,6 +34,11 @@ impl Rejection {
 
     /// A message that is not there: it never was, it is deleted, or it must look so.
     pub const NO_MESSAGE: Self = Self::NotFound("message");
+    /// A user who is not there.
+    pub const NO_USER: Self = Self::NotFound("user");
+
+    /// What is not permitted between people, in words that say nothing about why: a block must not show.
+    pub const NOT_PERMITTED: Self = Self::Forbidden("this is not permitted");
 
     /// The code on the wire.
     #[must_use]

@@ -31,6 +31,8 @@ pub struct Room {
     pub members: u32,
     /// How many of them are owners.
     pub owners: u32,
+    /// In a direct room the one of its two whom the first message was sent to; the other one created it.
+    pub peer: Option<UserId>,
 }
 
 /// Who may find and join a room.
@@ -40,6 +42,10 @@ pub enum RoomKind {
     Public,
     /// Members only; to others it does not exist.
     Private,
+    /// Two people, for ever: the first message makes the room, nobody joins or leaves.
+    Direct,
+    /// Up to [`crate::domain::GROUP_MEMBERS_MAX`] people; to others it does not exist.
+    Group,
 }
 
 impl RoomKind {
@@ -49,6 +55,8 @@ impl RoomKind {
         match self {
             Self::Public => "public",
             Self::Private => "private",
+            Self::Direct => "direct",
+            Self::Group => "group",
         }
     }
 
@@ -96,7 +104,26 @@ impl Room {
             messages: 0,
             members: 0,
             owners: 0,
+            peer: None,
         }
+    }
+
+    /// The other one of the two whose direct room this is; `None` in any other room, and for anybody else.
+    #[must_use]
+    pub fn other(&self, user: &UserId) -> Option<&UserId> {
+        let peer = self.peer.as_ref()?;
+        match user {
+            user if *user == self.created_by => Some(peer),
+            user if user == peer => Some(&self.created_by),
+            _ => None,
+        }
+    }
+
+    /// A room that the first message from one user to another makes, before that message.
+    #[must_use]
+    pub fn direct(id: RoomId, from: UserId, to: UserId, at: Timestamp) -> Self {
+        let (kind, created_by, created_at) = (RoomKind::Direct, from, at);
+        Self { kind, created_by, created_at, members: 2, peer: Some(to), ..Self::unborn(id) }
     }
 
     /// Whether the room has a log.
@@ -127,7 +154,6 @@ impl Room {
                 self.members = *member_count;
                 self.owners = self.owners.saturating_sub(u32::from(*role == Role::Owner));
             }
-            Change::Send(message) => self.messages = message.ordinal,
             Change::Edit { .. }
             | Change::Delete { .. }
             | Change::React { .. }
@@ -137,6 +163,12 @@ impl Room {
             Change::UpdateMember(update) => {
                 self.owners += u32::from(update.role == Some(Role::Owner));
                 self.owners = self.owners.saturating_sub(u32::from(update.was == Some(Role::Owner)));
+            }
+            Change::Send(message) => {
+                if let (false, Some(to)) = (self.exists(), &message.recipient) {
+                    *self = Self::direct(self.id.clone(), entry.actor.clone(), to.clone(), entry.at);
+                }
+                self.messages = message.ordinal;
             }
         }
         self.head = entry.seq;

@@ -86,6 +86,11 @@ impl Rows {
                 self.move_sanction(&update.user, entry);
             }
             Change::Send(message) => {
+                for user in entry.begins_for() {
+                    if let Some(row) = self.members.get_mut(user) {
+                        *row = Some(Member::of_direct(user.clone(), entry.at));
+                    }
+                }
                 if let Some(key) = &message.client_message_id {
                     let sent = Sent { seq: entry.seq, at: entry.at, duplicate: false };
                     self.sent.insert((entry.actor.clone(), key.clone()), sent);

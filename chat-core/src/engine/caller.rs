@@ -2,6 +2,7 @@
 
 mod messages;
 mod moderation;
+mod people;
 mod reading;
 
 use std::{fmt, sync::Arc};
@@ -253,7 +254,13 @@ impl Caller {
         }
     }
 
-    async fn prepare(&self, room: &RoomId, mut draft: Draft) -> Result<(Arc<Cell>, Draft), Error> {
+    async fn prepare(&self, room: &RoomId, draft: Draft) -> Result<(Arc<Cell>, Draft), Error> {
+        let draft = self.look_over(room, draft).await?;
+        Ok((self.shared().open(room).await?, draft))
+    }
+
+    /// Holds a message against the rate of its author, and shows it to the hooks.
+    async fn look_over(&self, room: &RoomId, mut draft: Draft) -> Result<Draft, Error> {
         let shared = self.shared();
         shared
             .message_rates
@@ -271,7 +278,7 @@ impl Caller {
                 }
             }
         }
-        Ok((shared.open(room).await?, draft))
+        Ok(draft)
     }
 
     async fn ask(&self, cell: &Arc<Cell>, command: Command) -> Result<Outcome, Error> {

@@ -197,7 +197,7 @@ impl Cell {
                 // What was sent under which key is asked of the store; only members are kept here.
                 state.rows.sent.clear();
                 let live_from = |user: &UserId| (user.clone(), state.room.live_from(user, entry.seq));
-                joined.extend(entry.joins().map(live_from));
+                joined.extend(entry.begins_for().map(live_from));
                 self.tail.write().push(posted);
             }
         }

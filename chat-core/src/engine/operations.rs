@@ -2,6 +2,7 @@
 
 mod messages;
 mod moderation;
+mod people;
 mod reading;
 
 use messages::target_in;
@@ -16,7 +17,7 @@ use crate::{
         Content, Description, Draft, History, Measure, MessageType, Rejection, RoomKind, RoomName, RoomSpec,
         Sent,
     },
-    id::{ClientMessageId, MessageId, RoomId, Seq},
+    id::{ClientMessageId, MessageId, RoomId, Seq, UserId},
     limits::PAGE_MESSAGES_MAX,
     store::Place,
     wire::{
@@ -57,6 +58,13 @@ impl Caller {
             ClientCommand::TypingStop(room) => {
                 self.stop_typing(&room_id(&room)?).await.map(|()| Answer::Done {})
             }
+            ClientCommand::SendDm(fields) => self.perform_dm(fields).await,
+            ClientCommand::CreateGroup(fields) => self.perform_create_group(fields).await,
+            ClientCommand::BlockUser(user) => self.block(&user_id(&user)?).await.map(|()| Answer::Done {}),
+            ClientCommand::UnblockUser(user) => {
+                self.unblock(&user_id(&user)?).await.map(|()| Answer::Done {})
+            }
+            ClientCommand::ListBlocks(fields) => self.perform_list_blocks(fields).await,
             ClientCommand::FetchHistory(fields) => self.perform_history(&fields).await,
             ClientCommand::EditMessage(fields) => self.perform_edit(&fields).await,
             ClientCommand::DeleteMessage(fields) => self.perform_delete(&fields).await,
@@ -179,6 +187,11 @@ const BAD_KEY: &str = "a clientMessageId has 1 to 64 characters and no control c
 /// A room's id as a client gave it. One that no room can have names a room that is not there.
 pub(crate) fn room_id(text: &str) -> Result<RoomId, Error> {
     RoomId::parse(text).map_err(|_| Rejection::NO_ROOM.into())
+}
+
+/// A user's id as a client gave it. One that nobody can have names a user who is not there.
+pub(crate) fn user_id(text: &str) -> Result<UserId, Error> {
+    UserId::parse(text).map_err(|_| Rejection::NO_USER.into())
 }
 
 fn sent_answer(room: &RoomId, sent: Sent) -> Answer {

@@ -70,6 +70,12 @@ impl Profiles {
         Ok(users.iter().map(|user| name_of(&known, user)).collect())
     }
 
+    /// Whether there is a profile of every one of these users.
+    pub(crate) async fn are_known(&self, users: &[UserId]) -> Result<bool, StoreError> {
+        let known = self.look_up(users).await?;
+        Ok(users.iter().all(|user| known.contains_key(user)))
+    }
+
     async fn look_up(&self, users: &[UserId]) -> Result<HashMap<UserId, UserProfile>, StoreError> {
         let mut found = HashMap::new();
         let mut missing = Vec::new();

@@ -11,7 +11,9 @@ use super::{
 };
 use crate::{
     bus::Hint,
-    domain::{Command, Entry, Guard, Needs, Outcome, Plan, Rejection, Room, Rows, Username},
+    domain::{
+        Command, Entry, GROUP_MEMBERS_MAX, Guard, Needs, Outcome, Plan, Rejection, Room, Rows, Sent, Username,
+    },
     id::UserId,
     limits::{COMMIT_ENTRIES_MAX, CONFLICT_RETRIES_MAX},
     store::{CommitError, StoreError},
@@ -26,9 +28,9 @@ pub(crate) fn submit(shared: &Arc<Shared>, cell: &Arc<Cell>, pending: Pending) {
 
 async fn run(shared: Arc<Shared>, cell: Arc<Cell>) {
     let mut turn = Turn { cell: cell.clone(), finished: false };
-    // A creation makes two entries and comes first, so that one less always fits.
+    // A creation makes at most so many entries and one, and comes first, so that this many always fit.
     #[allow(unused_mut, reason = "the simulator's sabotage reorders it")]
-    while let Some(mut batch) = cell.take_pending(COMMIT_ENTRIES_MAX - 1) {
+    while let Some(mut batch) = cell.take_pending(COMMIT_ENTRIES_MAX - GROUP_MEMBERS_MAX) {
         #[cfg(feature = "testing")]
         if shared.sabotage.reverses_batches() {
             batch.reverse();
@@ -96,7 +98,7 @@ async fn write(shared: &Arc<Shared>, cell: &Arc<Cell>, batch: Vec<Pending>) {
                     return fail(batch, &error.into());
                 }
             }
-            Err(CommitError::Guard(guard)) => refuse_guarded(&guard, &batch, &mut refused),
+            Err(CommitError::Guard(guard)) => refuse_guarded(&guard, &batch, &outcomes, &mut refused),
             Err(CommitError::Store(error)) => {
                 let error = Error::from(error);
                 let outcomes =
@@ -143,9 +145,18 @@ async fn catch_up(shared: &Shared, cell: &Arc<Cell>, attempt: usize) -> Result<(
 }
 
 /// Finds the requests that broke a guard, so that the others go on without them.
-fn refuse_guarded(guard: &Guard, batch: &[Pending], refused: &mut [Option<Rejection>]) {
-    for (pending, refusal) in batch.iter().zip(refused) {
+fn refuse_guarded(
+    guard: &Guard,
+    batch: &[Pending],
+    outcomes: &[Result<Outcome, Rejection>],
+    refused: &mut [Option<Rejection>],
+) {
+    for ((pending, outcome), refusal) in batch.iter().zip(outcomes).zip(refused) {
         let request = &pending.request;
+        // The answer to a repeat depends on nothing that could break.
+        if matches!(outcome, Ok(Outcome::Sent(Sent { duplicate: true, .. }))) {
+            continue;
+        }
         match (guard, &request.command) {
             (Guard::NameFree, Command::Create(_)) => {
                 *refusal = Some(Rejection::Conflict("a public room has this name already"));
@@ -154,6 +165,21 @@ fn refuse_guarded(guard: &Guard, batch: &[Pending], refused: &mut [Option<Reject
                 if request.actor.user == *user =>
             {
                 *refusal = Some(Rejection::Forbidden("you belong to too many rooms"));
+            }
+            (Guard::RoomsBelow(user, _), Command::CreateGroup(spec))
+                if request.actor.user == *user || spec.others().contains(user) =>
+            {
+                *refusal = Some(Rejection::NOT_PERMITTED);
+            }
+            (
+                Guard::Unblocked(user, _),
+                Command::Send(_)
+                | Command::SendDirect(..)
+                | Command::CreateGroup(_)
+                | Command::Edit { .. }
+                | Command::React { .. },
+            ) if request.actor.user == *user => {
+                *refusal = Some(Rejection::NOT_PERMITTED);
             }
             _ => {}
         }
@@ -211,7 +237,7 @@ fn fail(batch: Vec<Pending>, error: &Error) {
 /// Tells other nodes and the embedder, once everybody here is served.
 async fn announce(shared: &Shared, cell: &Arc<Cell>, entries: Vec<Entry>) {
     if shared.bus.has_other_nodes() {
-        let joined = entries.iter().filter_map(|entry| entry.joins().cloned()).collect();
+        let joined = entries.iter().flat_map(Entry::begins_for).cloned().collect();
         shared.bus.publish(Hint::Grown { room: cell.id().clone(), head: cell.head(), joined }).await;
     }
     if let Some(sent) = &shared.sent {

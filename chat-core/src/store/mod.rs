@@ -19,12 +19,14 @@
 
 mod error;
 pub mod kv;
+mod people;
 mod reading;
 
 use async_trait::async_trait;
 
 pub use error::{CommitError, StoreError};
 pub use kv::MemoryStore;
+pub use people::{Block, PeopleError, PeopleStore};
 pub use reading::{MarkedRead, Reading, ReadingStore, RoomOverview};
 
 use crate::{
@@ -34,9 +36,15 @@ use crate::{
 };
 
 /// Everything that the engine asks of a store.
-pub trait Store: RoomStore + LogStore + UserStore + ReadingStore + AuditStore + Maintenance {}
+pub trait Store:
+    RoomStore + LogStore + UserStore + ReadingStore + AuditStore + PeopleStore + Maintenance
+{
+}
 
-impl<S: RoomStore + LogStore + UserStore + ReadingStore + AuditStore + Maintenance> Store for S {}
+impl<S: RoomStore + LogStore + UserStore + ReadingStore + AuditStore + PeopleStore + Maintenance> Store
+    for S
+{
+}
 
 /// What an ack promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

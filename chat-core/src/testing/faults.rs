@@ -12,9 +12,9 @@ use crate::{
     domain::{AuditRecord, Commit, Entry, KeptPresence, Member, Needs, Room, Rows, Username},
     id::{RoomId, Seq, UserId},
     store::{
-        AuditStore, CommitError, CreateUserError, FormerTexts, LogStore, Maintenance, MarkedRead,
-        MessagePage, MessageQuery, Page, PageRequest, ReadingStore, RoomOverview, RoomStore, Store,
-        StoreError, UserProfile, UserStore,
+        AuditStore, Block, CommitError, CreateUserError, FormerTexts, LogStore, Maintenance, MarkedRead,
+        MessagePage, MessageQuery, Page, PageRequest, PeopleError, PeopleStore, ReadingStore, RoomOverview,
+        RoomStore, Store, StoreError, UserProfile, UserStore,
         kv::{Direction, KvBatch, KvError, OrderedKv},
     },
     time::Timestamp,
@@ -351,6 +351,26 @@ impl<S: Store, A: Around> AuditStore for Decorated<S, A> {
     async fn audit(&self, room: &RoomId, page: PageRequest) -> Result<Page<AuditRecord>, StoreError> {
         self.around.before_read().await?;
         self.inner.audit(room, page).await
+    }
+}
+
+#[async_trait]
+impl<S: Store, A: Around> PeopleStore for Decorated<S, A> {
+    async fn block(&self, block: Block) -> Result<bool, PeopleError> {
+        let forget = self.around.before_write().await?;
+        let changed = self.inner.block(block).await?;
+        if forget { Err(StoreError::Unknown.into()) } else { Ok(changed) }
+    }
+
+    async fn unblock(&self, by: &UserId, user: &UserId) -> Result<bool, StoreError> {
+        let forget = self.around.before_write().await?;
+        let changed = self.inner.unblock(by, user).await?;
+        if forget { Err(StoreError::Unknown) } else { Ok(changed) }
+    }
+
+    async fn blocks(&self, by: &UserId, page: PageRequest) -> Result<Page<Block>, StoreError> {
+        self.around.before_read().await?;
+        self.inner.blocks(by, page).await
     }
 }
 

@@ -4,6 +4,7 @@ pub mod logs;
 pub mod messages;
 pub mod model;
 pub mod moderation;
+pub mod people;
 pub mod reading;
 pub mod reopening;
 pub mod rooms;
@@ -116,6 +117,16 @@ macro_rules! store_conformance {
             a_commit_that_is_not_saved_leaves_no_audit_record
             an_audit_cursor_that_was_never_handed_out_starts_from_the_newest
         }
+        $crate::store_conformance! { @cases people (async || $open):
+            a_direct_room_begins_with_its_first_message_and_belongs_to_both
+            first_messages_that_race_from_both_sides_end_in_one_room
+            direct_rooms_do_not_count_among_the_rooms_of_a_user
+            nothing_between_two_is_saved_while_one_has_blocked_the_other
+            a_commit_planned_before_a_block_is_not_saved_after_it
+            blocking_twice_and_unblocking_twice_change_nothing
+            a_user_blocks_a_bounded_number_of_others_however_many_race
+            a_group_is_saved_with_all_its_members
+        }
         $crate::store_conformance! { @cases upkeep (async || $open):
             an_empty_store_is_writable_and_verifies
             sweeping_ends_and_deletes_only_keys_older_than_a_week
@@ -152,6 +163,7 @@ macro_rules! store_reopening_conformance {
             a_log_goes_on_where_it_ended
             keys_of_sent_messages_are_known_after_reopening
             presences_are_known_after_reopening
+            people_stay_as_they_were_over_reopening
             the_epoch_stays_the_same_over_a_clean_close
             an_audit_log_goes_on_where_it_ended
         }

@@ -2,6 +2,7 @@
 
 mod messages;
 mod moderation;
+mod people;
 mod reading;
 
 use std::{borrow::Cow, fmt};
@@ -10,7 +11,10 @@ pub use messages::{EditMessage, ListPins, MessageRef, ReactionFields};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 pub use moderation::{FetchAudit, Moderate, SetRole};
+pub use people::{CreateGroup, ListBlocks, SendDm};
 pub use reading::Mark;
+
+use people::UserOnly;
 
 use crate::{auth::Secret, domain::ErrorCode};
 
@@ -92,6 +96,16 @@ pub enum ClientCommand {
     Unmute(Moderate),
     /// `fetch_audit`
     FetchAudit(FetchAudit),
+    /// `send_dm`
+    SendDm(SendDm),
+    /// `create_group`
+    CreateGroup(CreateGroup),
+    /// `block_user`, with the user's id
+    BlockUser(String),
+    /// `unblock_user`, with the user's id
+    UnblockUser(String),
+    /// `list_blocks`
+    ListBlocks(ListBlocks),
     /// `ping`
     Ping,
     /// `typing_start`
@@ -349,6 +363,11 @@ fn command(kind: &str, json: &[u8]) -> Option<serde_json::Result<ClientCommand>>
         "fetch_audit" => read(json, ClientCommand::FetchAudit),
         "typing_start" => read(json, |room: RoomOnly| ClientCommand::TypingStart(room.room_id)),
         "typing_stop" => read(json, |room: RoomOnly| ClientCommand::TypingStop(room.room_id)),
+        "send_dm" => Some(people::read_direct(json)),
+        "create_group" => read(json, ClientCommand::CreateGroup),
+        "block_user" => read(json, |user: UserOnly| ClientCommand::BlockUser(user.user_id)),
+        "unblock_user" => read(json, |user: UserOnly| ClientCommand::UnblockUser(user.user_id)),
+        "list_blocks" => read(json, ClientCommand::ListBlocks),
         "ping" => Some(Ok(ClientCommand::Ping)),
         "pong" => Some(Ok(ClientCommand::Pong)),
         _ => None,

@@ -9,9 +9,11 @@ mod server;
 mod view;
 
 pub use client::{
-    Authenticate, ClientCommand, ClientFrame, CreateRoom, DecodeError, EditMessage, FetchAudit, FetchHistory,
-    Heartbeat, ListMembers, ListPins, ListRooms, Mark, MessageRef, Moderate, ReactionFields, RequestId,
-    ResumeFrom, Scope, SendMessage, SetRole, Subscribe, SubscribeTo,
+    Authenticate, ClientCommand, ClientFrame, CreateGroup, CreateRoom, DecodeError, EditMessage, FetchAudit,
+    FetchHistory, Heartbeat, ListBlocks, ListMembers, ListPins, ListRooms, Mark, MessageRef, Moderate,
+    ReactionFields, RequestId, ResumeFrom, Scope, SendDm, SendMessage, SetRole, Subscribe, SubscribeTo,
 };
 pub use server::{Answer, LimitsView, Notice, Topic, auth_error_frame, error_frame};
-pub use view::{AuditView, EditView, MemberView, MessageView, OwnRoomView, RoomView, entry_frame, rfc3339};
+pub use view::{
+    AuditView, BlockView, EditView, MemberView, MessageView, OwnRoomView, RoomView, entry_frame, rfc3339,
+};

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{
     client::RequestId,
-    view::{AuditView, EditView, MemberView, MessageView, RoomView, encode, time},
+    view::{AuditView, BlockView, EditView, MemberView, MessageView, RoomView, encode, time},
 };
 use crate::{
     domain::{ErrorCode, Username},
@@ -66,6 +66,8 @@ pub enum Answer {
     Pins { room_id: String, messages: Vec<MessageView>, has_more_before: bool },
     /// `audit`
     Audit { room_id: String, items: Vec<AuditView>, next_cursor: Option<String> },
+    /// `blocks`
+    Blocks { items: Vec<BlockView>, next_cursor: Option<String> },
     /// `pong`
     Pong {
         #[serde(serialize_with = "time")]
@@ -92,6 +94,7 @@ impl Answer {
             Self::Edits { .. } => "edits",
             Self::Pins { .. } => "pins",
             Self::Audit { .. } => "audit",
+            Self::Blocks { .. } => "blocks",
             Self::Pong { .. } => "pong",
         }
     }

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use crate::{
     domain::{AuditRecord, Change, Entry, Member, Reaction, Role, Room},
     id::{MessageId, Seq, UserId},
-    store::FormerText,
+    store::{Block, FormerText},
     time::Timestamp,
 };
 
@@ -137,6 +137,25 @@ impl AuditView {
     }
 }
 
+/// A blocked user on the wire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BlockView {
+    user_id: String,
+    username: String,
+    #[serde(serialize_with = "time")]
+    created_at: Timestamp,
+}
+
+impl BlockView {
+    /// The block of a user of this name.
+    #[must_use]
+    pub fn of(block: &Block, username: &str) -> Self {
+        let (user_id, username) = (block.user.as_str().to_owned(), username.to_owned());
+        Self { user_id, username, created_at: block.at }
+    }
+}
+
 /// A message on the wire. Fields of features that this version lacks have the value that says so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -163,8 +182,19 @@ pub struct MessageView {
     mentions: [(); 0],
     reactions: Vec<ReactionView>,
     pinned: bool,
+    #[serde(flatten)]
+    direct: Option<DirectView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_message_id: Option<String>,
+}
+
+/// What the messages of direct rooms have besides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DirectView {
+    sender_id: String,
+    sender_username: String,
+    recipient_id: String,
 }
 
 impl MessageView {
@@ -192,6 +222,11 @@ impl MessageView {
             mentions: [],
             reactions: message.reactions.iter().map(ReactionView::of).collect(),
             pinned: message.pinned.is_some(),
+            direct: message.recipient.as_ref().map(|recipient| DirectView {
+                sender_id: entry.actor.as_str().to_owned(),
+                sender_username: username.to_owned(),
+                recipient_id: recipient.as_str().to_owned(),
+            }),
             client_message_id: key.map(|key| key.as_str().to_owned()),
         })
     }
@@ -274,6 +309,9 @@ pub fn entry_frame(entry: &Entry, username: &str, own: bool) -> Bytes {
             banned: update.role.is_none().then_some(update.banned_until.is_some()),
             seq,
         },
+        Change::Send(message) if message.recipient.is_some() => {
+            EntryFrame::NewDm { message: MessageView::of(entry, username, own).map(Box::new) }
+        }
         Change::Send(_) => {
             EntryFrame::NewMessage { message: MessageView::of(entry, username, own).map(Box::new) }
         }
@@ -374,6 +412,9 @@ enum EntryFrame<'a> {
         message_id: String,
         user_id: &'a str,
         seq: u64,
+    },
+    NewDm {
+        message: Option<Box<MessageView>>,
     },
     UserJoined {
         room_id: &'a str,

@@ -28,6 +28,7 @@ impl Plan<'_> {
             return Ok(Outcome::Unchanged(Some(message.edited.map_or(target, |edited| edited.seq))));
         }
         self.check_length(content)?;
+        self.guard_block(actor);
         Ok(self.change(actor, at, Change::Edit { target, content: content.clone() }))
     }
 
@@ -72,6 +73,7 @@ impl Plan<'_> {
         if others == 0 && message.reactions.len() >= REACTIONS_DISTINCT_MAX {
             return Err(Rejection::Conflict("the message has as many different reactions as it can take"));
         }
+        self.guard_block(actor);
         Ok(self.change(actor, at, Change::React { target, emoji: emoji.clone(), count: others + 1 }))
     }
 

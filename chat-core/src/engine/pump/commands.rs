@@ -65,7 +65,10 @@ impl<C: Connection> Pump<C> {
             self.push(&error_frame(frame.id.as_ref(), ErrorCode::RateLimited, text, Some(retry_after_ms)));
             return self.note_refusal();
         }
-        let waits = !matches!(frame.command, ClientCommand::SendMessage(_) | ClientCommand::Ping);
+        let waits = !matches!(
+            frame.command,
+            ClientCommand::SendMessage(_) | ClientCommand::SendDm(_) | ClientCommand::Ping
+        );
         if waits && self.outbox.in_flight() > 0 {
             self.held = Some(Box::new(frame));
         } else {
@@ -117,19 +120,32 @@ impl<C: Connection> Pump<C> {
                 );
             }
             ClientCommand::SendMessage(fields) => {
-                self.outbox.expect_answer();
-                let (outbox, answered) = (self.outbox.clone(), id);
-                let reply = move |outcome: Result<_, Error>| {
-                    let refused = outcome.as_ref().is_err_and(|error| error.code() == ErrorCode::RateLimited);
-                    outbox.answer(answer_frame(answered.as_ref(), outcome), refused);
-                };
+                let reply = self.later(id);
                 let send = async move {
                     caller.perform_send(fields, reply).await;
                     Done::Answered(None)
                 };
                 self.current = Some(Box::pin(send));
             }
+            ClientCommand::SendDm(fields) => {
+                let reply = self.later(id);
+                let send = async move {
+                    caller.perform_send_dm(fields, reply).await;
+                    Done::Answered(None)
+                };
+                self.current = Some(Box::pin(send));
+            }
             command => self.current = Some(Box::pin(perform(caller, id, command))),
+        }
+    }
+
+    /// Counts a command that is answered later, and gives what answers it.
+    fn later(&self, id: Option<RequestId>) -> impl FnOnce(Result<Answer, Error>) + Send + use<C> {
+        self.outbox.expect_answer();
+        let outbox = self.outbox.clone();
+        move |outcome| {
+            let refused = outcome.as_ref().is_err_and(|error| error.code() == ErrorCode::RateLimited);
+            outbox.answer(answer_frame(id.as_ref(), outcome), refused);
         }
     }
 

@@ -11,10 +11,11 @@ use std::{
 use super::{
     Direction, KvBatch, OrderedKv,
     keys::{self, Id16, table},
+    people,
     values::{self, v1},
 };
 use crate::{
-    domain::{Change, Commit, Entry, Guard, Member, Message, Room, RowChange, Sanction},
+    domain::{Change, Commit, Entry, Guard, Member, Message, Room, RoomKind, RowChange, Sanction},
     id::{RoomId, Seq, UserId},
     limits::{COMMIT_ENTRIES_MAX, STORE_KEY_BYTES_MAX, STORE_SWEEP_MAX, STORE_VALUE_BYTES_MAX},
     store::{StoreError, UserProfile},
@@ -31,6 +32,7 @@ pub(super) enum Request {
     CreateUser(UserProfile),
     /// Rows that nothing depends on.
     Put(Vec<(Vec<u8>, Vec<u8>)>),
+    People(people::Change),
     #[cfg(feature = "accounts")]
     Guarded(GuardedRows),
     Sweep(Timestamp),
@@ -68,6 +70,7 @@ pub(super) enum Refusal {
     Guard(Guard),
     IdTaken,
     NameTaken,
+    TooMany,
     #[cfg(feature = "accounts")]
     Unexpected,
     Store(StoreError),
@@ -89,7 +92,7 @@ impl Refusal {
     }
 }
 
-/// `Ok(more)`: done, and whether a sweep has left something, or a marker was moved.
+/// `Ok(more)`: done, and whether a sweep has left something, a marker was moved, or something changed between people.
 pub(super) type Answer = Result<bool, Refusal>;
 
 /// Keys and their new values; `None` deletes.
@@ -141,6 +144,7 @@ impl Request {
             }
             Self::CreateUser(_) => (2, 256),
             Self::Put(rows) => (rows.len(), rows.iter().map(|(key, value)| key.len() + value.len()).sum()),
+            Self::People(change) => change.cost(),
             #[cfg(feature = "accounts")]
             Self::Guarded(rows) => (rows.changes.len() + 2, 256 + rows.changes.len() * 256),
             Self::Mark(_) => (1, 96),
@@ -161,6 +165,7 @@ pub(super) fn evaluate<'r, K: OrderedKv>(
             Request::Commit(commit) => group.commit(commit).map(|()| false),
             Request::CreateUser(user) => group.create_user(user).map(|()| false),
             Request::Put(rows) => group.put_all(rows).map(|()| false),
+            Request::People(change) => group.people(change),
             #[cfg(feature = "accounts")]
             Request::Guarded(rows) => group.guarded(rows).map(|()| false),
             Request::Mark(mark) => group.mark(mark),
@@ -240,7 +245,8 @@ impl<K: OrderedKv> Group<'_, K> {
         for entry in entries {
             self.entry(&room16, entry)?;
         }
-        if entries.iter().any(|entry| matches!(entry.change, Change::Describe(_))) {
+        let direct = *after == Seq::ZERO && room.kind == RoomKind::Direct;
+        if direct || entries.iter().any(|entry| matches!(entry.change, Change::Describe(_))) {
             self.put(keys::room(&room16), values::encode_room(room)?)?;
         } else if *after == Seq::ZERO {
             return Err(StoreError::Backend("the log of a room begins with what it is".to_owned()).into());
@@ -258,6 +264,7 @@ impl<K: OrderedKv> Group<'_, K> {
                 Some(row) => Ok(values::decode::<v1::Named<'_>>(&row)?.id.room()? == room.id),
                 None => Ok(true),
             },
+            Guard::Unblocked(a, b) => self.unblocked(a, b),
             Guard::RoomsBelow(user, most) => Ok(self.user_count(&keys::user16(user))?.rooms < *most),
         }
     }
@@ -289,8 +296,8 @@ impl<K: OrderedKv> Group<'_, K> {
 
     fn row(&mut self, room16: &Id16, room: &Room, row: &RowChange) -> Result<(), StoreError> {
         match row {
-            RowChange::PutMember(member) => self.put_member(room16, member),
-            RowChange::RemoveMember(user) => self.remove_member(room16, user),
+            RowChange::PutMember(member) => self.put_member(room16, room.kind, member),
+            RowChange::RemoveMember(user) => self.remove_member(room16, room.kind, user),
             RowChange::PutSent(user, client, sent) => {
                 let key = keys::sent(keys::week(sent.at), &keys::user16(user), room16, client);
                 self.put(key, values::encode_sent(*sent)?)
@@ -313,21 +320,23 @@ impl<K: OrderedKv> Group<'_, K> {
         }
     }
 
-    fn put_member(&mut self, room16: &Id16, member: &Member) -> Result<(), StoreError> {
+    fn put_member(&mut self, room16: &Id16, kind: RoomKind, member: &Member) -> Result<(), StoreError> {
         let user16 = keys::user16(&member.user);
         let key = keys::member(room16, &user16);
         if self.get(&key)?.is_none() {
-            self.count_room(&user16, |rooms| rooms + 1)?;
+            let counts = u32::from(kind != RoomKind::Direct);
+            self.count_room(&user16, |rooms| rooms + counts)?;
             self.put(keys::room_of_user(&user16, room16), values::PRESENT.to_vec())?;
         }
         self.put(key, values::encode_member(member)?)
     }
 
-    fn remove_member(&mut self, room16: &Id16, user: &UserId) -> Result<(), StoreError> {
+    fn remove_member(&mut self, room16: &Id16, kind: RoomKind, user: &UserId) -> Result<(), StoreError> {
         let user16 = keys::user16(user);
         let key = keys::member(room16, &user16);
         if self.get(&key)?.is_some() {
-            self.count_room(&user16, |rooms| rooms.saturating_sub(1))?;
+            let counts = u32::from(kind != RoomKind::Direct);
+            self.count_room(&user16, |rooms| rooms.saturating_sub(counts))?;
             self.request.insert(keys::room_of_user(&user16, room16), None);
             self.request.insert(keys::marker(&user16, room16), None);
             self.request.insert(keys::delivered(&user16, room16), None);

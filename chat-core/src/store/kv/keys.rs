@@ -17,6 +17,7 @@
 //! | `23` | user, room | index: the rooms of a user |
 //! | `24` | folded name | the public room of that name |
 //! | `25` | room, user | what stands against a user in a room |
+//! | `2B` | user, user | the first has blocked the second |
 //! | `30` | room, seq | entry that is a message |
 //! | `32` | room, seq, seq of the edit, part `u16` | text that the message had before that edit |
 //! | `33` | room, seq, length `u8`, emoji, user | who put which emoji under the message |
@@ -63,6 +64,7 @@ pub(super) mod table {
     pub(in super::super) const ROOM_OF_USER: u8 = 0x23;
     pub(in super::super) const ROOM_NAME: u8 = 0x24;
     pub(in super::super) const SANCTION: u8 = 0x25;
+    pub(in super::super) const BLOCK: u8 = 0x2B;
     pub(in super::super) const MESSAGE: u8 = 0x30;
     pub(in super::super) const FORMER: u8 = 0x32;
     pub(in super::super) const REACTED: u8 = 0x33;
@@ -198,6 +200,15 @@ pub(super) fn room_name(name: &RoomName) -> Vec<u8> {
 /// The folded name in a key of [`room_name`], or `None` when it was too long to stand there whole.
 pub(super) fn folded_name(key: &[u8]) -> Option<&str> {
     std::str::from_utf8(key.get(1..)?).ok()
+}
+
+pub(super) fn block(by: &Id16, user: &Id16) -> Vec<u8> {
+    key(table::BLOCK, &[by, user])
+}
+
+/// Where all blocks of a user begin.
+pub(super) fn blocks(by: &Id16) -> Vec<u8> {
+    key(table::BLOCK, &[by])
 }
 
 pub(super) fn message(room: &Id16, seq: Seq) -> Vec<u8> {

@@ -99,7 +99,13 @@ pub(super) fn message<S: Source>(
     if let Change::Send(message) = &mut entry.change {
         message.reactions = reactions(source, room16, seq, seq)?.remove(&seq).unwrap_or_default();
     }
-    Ok(Some(entry))
+    Ok(Some(pair(source, room16)?.address(entry)))
+}
+
+/// Whose direct room it is, if it is one.
+fn pair<S: Source>(source: &S, room16: &Id16) -> Result<values::Pair, StoreError> {
+    let row = source.get(&keys::room(room16))?;
+    row.map_or_else(|| Ok(values::Pair::default()), |row| values::Pair::of(&row))
 }
 
 /// The places of the pinned messages of a room, ascending.
@@ -295,6 +301,7 @@ struct Log<'a, K> {
     room: &'a RoomId,
     room16: Id16,
     head: Seq,
+    pair: values::Pair,
 }
 
 /// Rows of one table of a log, in the order of the scan.
@@ -309,7 +316,8 @@ impl<'a, K: OrderedKv> Log<'a, K> {
         let room16 = keys::room16(room);
         let view = rows.view();
         let head = view.head(&room16)?;
-        Ok(Self { view, room, room16, head })
+        let pair = pair(&view, &room16)?;
+        Ok(Self { view, room, room16, head, pair })
     }
 
     /// Rows from `first` to `last`, both inclusive: at most `limit`, and none after the one at which the texts
@@ -369,7 +377,7 @@ impl<'a, K: OrderedKv> Log<'a, K> {
         if let Change::Send(message) = &mut entry.change {
             message.reactions = reactions.remove(&seq).unwrap_or_default();
         }
-        Ok(entry)
+        Ok(self.pair.address(entry))
     }
 }
 

@@ -11,6 +11,7 @@ mod group;
 mod keys;
 mod log;
 mod mem;
+mod people;
 mod presence;
 mod read;
 mod reading;

@@ -183,7 +183,7 @@ pub(super) fn user_named<K: OrderedKv>(
 
 /// One page of the rows under `prefix`. The cursor is the rest of the last key, in hexadecimal; one that this
 /// store did not make starts from the beginning. The page ends after looking at `scanned_max` rows.
-fn paged<K: OrderedKv, T>(
+pub(super) fn paged<K: OrderedKv, T>(
     view: &View<'_, K>,
     prefix: &[u8],
     page: &PageRequest,

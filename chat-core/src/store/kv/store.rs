@@ -88,7 +88,6 @@ impl<K: OrderedKv> KvStore<K> {
         Ok(Self { shared, writer, readers: Some(Arc::new(Semaphore::new(2 * cores))) })
     }
 
-    #[cfg(feature = "accounts")]
     pub(super) async fn write(&self, request: Request) -> Result<bool, Refusal> {
         self.writer.write(request).await
     }

@@ -121,6 +121,8 @@ fn room_row(room: &Room) -> v1::Room<'_> {
         kind: match room.kind {
             RoomKind::Public => 0,
             RoomKind::Private => 1,
+            RoomKind::Direct => 2,
+            RoomKind::Group => 3,
         },
         name: room.name.as_str(),
         description: room.description.as_str(),
@@ -130,6 +132,7 @@ fn room_row(room: &Room) -> v1::Room<'_> {
             History::All => 0,
             History::SinceJoin => 1,
         },
+        peer: room.peer.as_ref().map(|peer| v1::Id::of(peer.as_str())),
     }
 }
 
@@ -161,6 +164,8 @@ fn room_of(row: &v1::Room<'_>, count: &v1::RoomCount) -> Result<Room, StoreError
         kind: match row.kind {
             0 => RoomKind::Public,
             1 => RoomKind::Private,
+            2 => RoomKind::Direct,
+            3 => RoomKind::Group,
             _ => return Err(corrupt("the kind of a room")),
         },
         name: RoomName::from_stored(row.name),
@@ -176,6 +181,10 @@ fn room_of(row: &v1::Room<'_>, count: &v1::RoomCount) -> Result<Room, StoreError
         messages: count.messages,
         members: count.members,
         owners: count.owners,
+        peer: match &row.peer {
+            Some(peer) => Some(peer.user()?),
+            None => None,
+        },
     })
 }
 
@@ -360,7 +369,29 @@ pub(super) fn whole_text(
     Ok(Content::from_stored(&format!("{text}{rest}")))
 }
 
-/// The message in a row, without its reactions; `rest` yields the continuation of a long text.
+/// Whose direct room it is, if it is one: whom its messages are for does not stand in each of them.
+#[derive(Debug, Default)]
+pub(super) struct Pair(Option<(UserId, UserId)>);
+
+impl Pair {
+    pub(super) fn of(room: &[u8]) -> Result<Self, StoreError> {
+        let row: v1::Room<'_> = decode(room)?;
+        match &row.peer {
+            Some(peer) => Ok(Self(Some((row.created_by.user()?, peer.user()?)))),
+            None => Ok(Self(None)),
+        }
+    }
+
+    /// Says in a message whom it is for.
+    pub(super) fn address(&self, mut entry: Entry) -> Entry {
+        if let (Some((a, b)), Change::Send(message)) = (&self.0, &mut entry.change) {
+            message.recipient = Some(if entry.actor == *a { b.clone() } else { a.clone() });
+        }
+        entry
+    }
+}
+
+/// The message in a row, without its reactions and whom it is for; `rest` yields the continuation of a long text.
 pub(super) fn decode_message(
     room: &RoomId,
     seq: Seq,
@@ -394,6 +425,7 @@ pub(super) fn decode_message(
             Some(key) => Some(key.parse(ClientMessageId::parse)?),
             None => None,
         },
+        recipient: None,
     };
     let (at, actor) = (Timestamp::from_millis(row.at), row.actor.user()?);
     Ok(Entry { room: room.clone(), seq, at, actor, change: Change::Send(message) })

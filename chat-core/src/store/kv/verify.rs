@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::{Change, Entry, Member, Role, Room, RoomKind, Sanction},
-    id::{Seq, UserId},
+    id::{RoomId, Seq, UserId},
     store::StoreError,
 };
 
@@ -49,6 +49,7 @@ pub(super) fn verify<K: OrderedKv>(kv: &K) -> Result<Vec<String>, StoreError> {
     check.sanctions()?;
     check.differences.extend(super::audit::differences(kv)?);
     check.differences.extend(super::presence::differences(kv)?);
+    check.differences.extend(super::people::differences(kv)?);
     #[cfg(feature = "accounts")]
     check.differences.extend(super::accounts::differences(kv)?);
     Ok(check.differences)
@@ -88,7 +89,8 @@ impl<K: OrderedKv> Check<'_, K> {
             if keys::room16(&room.id) != room16 {
                 self.differ(format!("room {} stands under another key", room.id));
             }
-            self.log(&room16, &room)?;
+            self.log(&room16, &room, &values::Pair::of(record)?)?;
+            self.direct(&room);
             self.rooms.insert(room16, room);
         }
         for key in records.keys() {
@@ -118,12 +120,25 @@ impl<K: OrderedKv> Check<'_, K> {
         }
     }
 
-    fn log(&mut self, room16: &Id16, room: &Room) -> Result<(), StoreError> {
+    /// A direct room is that of its two, and of no others.
+    fn direct(&mut self, room: &Room) {
+        let right = match (&room.peer, room.kind) {
+            (Some(peer), RoomKind::Direct) => room.id == RoomId::direct(&room.created_by, peer),
+            (None, RoomKind::Direct) | (Some(_), _) => false,
+            (None, _) => true,
+        };
+        if !right {
+            self.differ(format!("room {} is not the direct room of the two whose it says it is", room.id));
+        }
+    }
+
+    fn log(&mut self, room16: &Id16, room: &Room, pair: &values::Pair) -> Result<(), StoreError> {
         let mut entries: BTreeMap<Seq, Entry> = BTreeMap::new();
         for (key, row) in self.rows_under(&keys::message(room16, Seq::ZERO)[..17])? {
             let seq = keys::seq_of(&key).unwrap_or_default();
             let rest = || continuation(&Raw(self.kv), room16, seq);
-            entries.insert(seq, values::decode_message(&room.id, seq, &row, rest)?);
+            let entry = values::decode_message(&room.id, seq, &row, rest)?;
+            entries.insert(seq, pair.address(entry));
         }
         for (key, row) in self.rows_under(&keys::event(room16, Seq::ZERO)[..17])? {
             let seq = keys::seq_of(&key).unwrap_or_default();
@@ -224,7 +239,8 @@ impl<K: OrderedKv> Check<'_, K> {
             let (members, owners) = of_room.entry(room16).or_default();
             *members += 1;
             *owners += u32::from(role == Role::Owner);
-            *of_user.entry(user16).or_default() += 1;
+            let direct = self.rooms.get(&room16).is_some_and(|room| room.kind == RoomKind::Direct);
+            *of_user.entry(user16).or_default() += u32::from(!direct);
             if keys::user16(&user) != user16 {
                 self.differ(format!("the membership of user {user} stands under another key"));
             }
@@ -433,9 +449,9 @@ mod tests {
             Actor, Command, Content, Draft, Emoji, KeptPresence, MembersOnly, Moderation, Plan, Request,
             RoomSpec, Rows, TextRules, Username,
         },
-        id::{ClientMessageId, RoomId, UserId},
+        id::{ClientMessageId, UserId},
         store::{
-            RoomStore, UserProfile, UserStore,
+            Block, PeopleStore, RoomStore, UserProfile, UserStore,
             kv::{KvBatch, KvStore, MemKv},
         },
         time::Timestamp,
@@ -486,6 +502,13 @@ mod tests {
             plan.decide(&Request { actor: Actor::new(alice.clone()), at, command }).unwrap();
         }
         store.commit(plan.into_commit().unwrap()).await.unwrap();
+        let bob = UserId::parse("bob").unwrap();
+        let unborn = Room::unborn(RoomId::direct(&alice, &bob));
+        let mut plan = Plan::on(&unborn, Rows::default(), &MembersOnly, rules);
+        let command = Command::SendDirect(bob.clone(), Draft::text("to you").unwrap());
+        plan.decide(&Request { actor: Actor::new(alice.clone()), at, command }).unwrap();
+        store.commit(plan.into_commit().unwrap()).await.unwrap();
+        store.block(Block { by: alice, user: bob, at }).await.unwrap();
         kv
     }
 
@@ -513,8 +536,8 @@ mod tests {
         assert_eq!(verify(&kv), Ok(Vec::new()));
         for (key, value) in all_rows(&kv) {
             set(&kv, &key, None);
-            // Presences and what was sent under keys are kept once: they may go.
-            let kept_twice = !matches!(key[0], table::PRESENCE | table::SENT);
+            // Presences, blocks and what was sent under keys are kept once: they may go.
+            let kept_twice = !matches!(key[0], table::PRESENCE | table::BLOCK | table::SENT);
             assert_eq!(is_noticed(&kv), kept_twice, "table {:02x}", key[0]);
             set(&kv, &key, Some(value));
         }
@@ -536,6 +559,7 @@ mod tests {
             table::ROOM_OF_USER,
             table::ROOM_NAME,
             table::SANCTION,
+            table::BLOCK,
             table::MESSAGE,
             table::FORMER,
             table::REACTED,
@@ -550,7 +574,9 @@ mod tests {
             table::AUDIT_HEAD,
         ];
         assert_eq!(tables, BTreeSet::from(expected));
-        for (key, value) in all_rows(&kv) {
+        // Whoever belongs to direct rooms only counts no rooms, as does whoever has left all of theirs.
+        let uncounted = keys::user_count(&keys::id16("bob"));
+        for (key, value) in all_rows(&kv).into_iter().filter(|(key, _)| *key != uncounted) {
             let mut other = key.clone();
             // A marker stands under a user, who need not be a member, and a room, which has to be there.
             other[if key[0] == table::MARKER { 20 } else { 3 }] ^= 0x01;

@@ -15,9 +15,9 @@ use crate::{
     domain::{AuditRecord, Commit, Entry, KeptPresence, Member, Needs, Room, Rows, Username},
     id::{RoomId, Seq, UserId},
     store::{
-        AuditStore, CommitError, CreateUserError, FormerTexts, LogStore, Maintenance, MarkedRead,
-        MessagePage, MessageQuery, Page, PageRequest, ReadingStore, RoomOverview, RoomStore, StoreError,
-        UserProfile, UserStore,
+        AuditStore, Block, CommitError, CreateUserError, FormerTexts, LogStore, Maintenance, MarkedRead,
+        MessagePage, MessageQuery, Page, PageRequest, PeopleError, PeopleStore, ReadingStore, RoomOverview,
+        RoomStore, StoreError, UserProfile, UserStore,
         kv::{KvStore, MemKv},
     },
     testing::random::Random,
@@ -289,6 +289,28 @@ impl AuditStore for NodeStore {
     async fn audit(&self, room: &RoomId, page: PageRequest) -> Result<Page<AuditRecord>, StoreError> {
         self.reading().await?;
         self.inner.audit(room, page).await
+    }
+}
+
+#[async_trait]
+impl PeopleStore for NodeStore {
+    async fn block(&self, block: Block) -> Result<bool, PeopleError> {
+        self.writing().await?;
+        let changed = self.inner.block(block).await?;
+        self.written().await?;
+        Ok(changed)
+    }
+
+    async fn unblock(&self, by: &UserId, user: &UserId) -> Result<bool, StoreError> {
+        self.writing().await?;
+        let changed = self.inner.unblock(by, user).await?;
+        self.written().await?;
+        Ok(changed)
+    }
+
+    async fn blocks(&self, by: &UserId, page: PageRequest) -> Result<Page<Block>, StoreError> {
+        self.reading().await?;
+        self.inner.blocks(by, page).await
     }
 }
 

@@ -2,12 +2,12 @@
 #![allow(missing_docs, reason = "the names are the sentences")]
 
 use super::{
-    Random, at, done, draft, key, log, model, page, profile, public_room, request, room_id, send, user,
-    users, verifies,
+    Random, at, done, draft, key, log, model, page, people, profile, public_room, request, room_id, send,
+    user, users, verifies,
 };
 use crate::{
     domain::{Needs, Outcome, Sent},
-    id::Seq,
+    id::{RoomId, Seq},
     store::{PageRequest, Place, Store},
 };
 
@@ -83,6 +83,24 @@ pub async fn presences_are_known_after_reopening<S: Store>(
     let store = reopen(store).await;
     let (users, kept): (Vec<_>, Vec<_>) = saved.into_iter().map(|(user, kept)| (user, Some(kept))).unzip();
     assert_eq!(store.presences(&users).await.unwrap(), kept);
+    verifies(&store).await;
+}
+
+pub async fn people_stay_as_they_were_over_reopening<S: Store>(
+    open: impl AsyncFn() -> S,
+    reopen: impl AsyncFn(S) -> S,
+) {
+    let store = open().await;
+    assert!(people::reaches(&store, "alice", "bob").await);
+    store.block(people::block("bob", "alice")).await.unwrap();
+    let room = RoomId::direct(&user("alice"), &user("bob"));
+    let (before, entries) = (store.room(&room).await.unwrap(), log(&store, &room).await);
+    let store = reopen(store).await;
+    assert_eq!(store.room(&room).await.unwrap(), before);
+    assert_eq!(log(&store, &room).await, entries);
+    assert!(!people::reaches(&store, "alice", "bob").await);
+    let blocks = store.blocks(&user("bob"), PageRequest::first(10)).await.unwrap();
+    assert_eq!(blocks.items, [people::block("bob", "alice")]);
     verifies(&store).await;
 }
 

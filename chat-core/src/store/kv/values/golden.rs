@@ -6,7 +6,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     domain::{KeptPresence, PresenceMode, StatusText},
-    store::kv::presence::{decode_presence, encode_presence},
+    store::{
+        Block,
+        kv::{
+            people::{decode_block, encode_block},
+            presence::{decode_presence, encode_presence},
+        },
+    },
 };
 
 const UUID: &str = "0190b5a2-7a39-7c3e-8f00-000000000001";
@@ -32,7 +38,17 @@ fn room() -> Room {
         messages: 290,
         members: 3,
         owners: 1,
+        peer: None,
     }
+}
+
+fn direct_room() -> Room {
+    let at = Timestamp::from_millis(1_790_000_000_000);
+    Room::direct(RoomId::parse(UUID).unwrap(), user("alice"), user("bob"), at)
+}
+
+fn block() -> Block {
+    Block { by: user("alice"), user: user(UUID), at: Timestamp::from_millis(64) }
 }
 
 fn entry(change: Change) -> Entry {
@@ -144,6 +160,8 @@ fn every_stored_struct_has_the_bytes_of_version_1() {
         ("user count", encode(&v1::UserCount { rooms: 2, version: 129 }).unwrap()),
         ("presence", encode_presence(&user(UUID), &kept()).unwrap()),
         ("room", encode_room(&room()).unwrap()),
+        ("direct room", encode_room(&direct_room()).unwrap()),
+        ("block", encode_block(&block()).unwrap()),
         ("room count", encode_room_count(&room()).unwrap()),
         ("member", encode_member(&member()).unwrap()),
         ("message", encode_message(&entry(Change::Send(message())), &message(), "hello", 200).unwrap()),
@@ -175,16 +193,18 @@ fn every_stored_struct_has_the_bytes_of_version_1() {
     assert_eq!(found, GOLDEN);
 }
 
-const GOLDEN: [&str; 32] = [
+const GOLDEN: [&str; 34] = [
     "profile 01000190b5a27a397c3e8f0000000000000105416c696365800101",
     "named 0101056c6f626279",
     "user count 01028101",
     "presence 01000190b5a27a397c3e8f000000000000010202c3bc018001",
-    "room 0101056c6f62627900054c6f62627902c3bc000190b5a27a397c3e8f0000000000000180b083c5986801",
+    "room 0101056c6f62627900054c6f62627902c3bc000190b5a27a397c3e8f0000000000000180b083c598680100",
+    "direct room 01000190b5a27a397c3e8f000000000000010200000105616c69636580b083c5986800010103626f62",
+    "block 010105616c696365000190b5a27a397c3e8f000000000000018001",
     "room count 01ac02a2020301",
     "member 010103626f620180010a",
     "message 01010105616c69636507000101036b2d310568656c6c6fc801",
-    "describe 01010105616c6963650001056c6f62627900054c6f62627902c3bc000190b5a27a397c3e8f0000000000000180b083c5986801ac02a2020301",
+    "describe 01010105616c6963650001056c6f62627900054c6f62627902c3bc000190b5a27a397c3e8f0000000000000180b083c598680100ac02a2020301",
     "join 01010105616c696365010103626f6203c801",
     "leave 01010105616c696365020103626f62020001",
     "banned 01010105616c696365020103626f620002800101",
@@ -216,6 +236,10 @@ fn every_stored_struct_comes_back_as_it_was() {
     let (row, count) = (encode_room(&room()).unwrap(), encode_room_count(&room()).unwrap());
     assert_eq!(decode_room(&row, &count), Ok(room()));
     assert_eq!(decode_head(&count), Ok(Seq::new(300)));
+    let direct = direct_room();
+    let (row, count) = (encode_room(&direct).unwrap(), encode_room_count(&direct).unwrap());
+    assert_eq!(decode_room(&row, &count), Ok(direct));
+    assert_eq!(decode_block(&user("alice"), &encode_block(&block()).unwrap()), Ok(block()));
     assert_eq!(decode_member(&encode_member(&member()).unwrap()), Ok(member()));
     assert_eq!(
         decode_sanction(&encode_sanction(&user("bob"), sanction()).unwrap()),
@@ -276,6 +300,7 @@ prop_compose! {
         created_at in any::<i64>(),
         (head, messages) in (0..=Seq::MAX.get(), any::<u64>()),
         (members, owners) in any::<(u32, u32)>(),
+        peer in prop::option::of(any_id()),
     ) -> Room {
         Room {
             id: RoomId::parse(&id).unwrap(),
@@ -289,6 +314,7 @@ prop_compose! {
             messages,
             members,
             owners,
+            peer: peer.map(|peer| user(&peer)),
         }
     }
 }

@@ -55,6 +55,9 @@ pub(in super::super) struct Room<'a> {
     pub(in super::super) created_by: Id<'a>,
     pub(in super::super) created_at: i64,
     pub(in super::super) history: u8,
+    /// In a direct room the one who did not create it.
+    #[serde(borrow)]
+    pub(in super::super) peer: Option<Id<'a>>,
 }
 
 /// `21`
@@ -83,6 +86,16 @@ pub(in super::super) struct Sanction<'a> {
     pub(in super::super) user: Id<'a>,
     pub(in super::super) banned_until: Option<i64>,
     pub(in super::super) muted_until: Option<i64>,
+}
+
+/// `2B`
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct Block<'a> {
+    #[serde(borrow)]
+    pub(in super::super) by: Id<'a>,
+    #[serde(borrow)]
+    pub(in super::super) user: Id<'a>,
+    pub(in super::super) at: i64,
 }
 
 /// `30`; room and seq stand in the key, the rest of a long text in `39`.

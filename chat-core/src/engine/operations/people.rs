@@ -1,0 +1,55 @@
+//! Commands about people: direct messages, groups, blocks.
+
+use super::{sent, sent_answer, user_id};
+use crate::{
+    domain::{Draft, RoomName},
+    engine::{caller::Caller, cell::Reply, error::Error},
+    id::{RoomId, UserId},
+    wire::{Answer, BlockView, CreateGroup, ListBlocks, RoomView, SendDm, SendMessage},
+};
+
+impl Caller {
+    /// Carries out `send_dm` up to its place in the room's queue; `reply` hears of the rest.
+    pub(crate) async fn perform_send_dm(
+        &self,
+        fields: SendDm,
+        reply: impl FnOnce(Result<Answer, Error>) + Send + 'static,
+    ) {
+        match self.direct_draft(fields) {
+            Ok((to, room, draft)) => {
+                let tell = move |outcome: Result<_, Error>| {
+                    reply(outcome.and_then(|outcome| Ok(sent_answer(&room, sent(&outcome)?))));
+                };
+                self.submit_direct(&to, draft, Reply::new(tell)).await;
+            }
+            Err(error) => reply(Err(error)),
+        }
+    }
+
+    pub(super) async fn perform_dm(&self, fields: SendDm) -> Result<Answer, Error> {
+        let (to, _, draft) = self.direct_draft(fields)?;
+        let (room, sent) = self.send_dm(&to, draft).await?;
+        Ok(sent_answer(&room, sent))
+    }
+
+    /// Reads the fields of a direct message.
+    fn direct_draft(&self, fields: SendDm) -> Result<(UserId, RoomId, Draft), Error> {
+        let to = user_id(&fields.recipient_id)?;
+        let room_id = RoomId::direct(self.user(), &to).as_str().to_owned();
+        let (room, draft) = self.draft(SendMessage { room_id, ..fields.message })?;
+        Ok((to, room, draft))
+    }
+
+    pub(super) async fn perform_create_group(&self, fields: CreateGroup) -> Result<Answer, Error> {
+        let users = fields.user_ids.iter().map(|user| user_id(user)).collect::<Result<Vec<_>, _>>()?;
+        let name =
+            fields.name.filter(|name| !name.is_empty()).map(|name| RoomName::parse(&name)).transpose()?;
+        Ok(Answer::Room { room: RoomView::of(&self.create_group(&users, name).await?) })
+    }
+
+    pub(super) async fn perform_list_blocks(&self, fields: ListBlocks) -> Result<Answer, Error> {
+        let page = self.blocks(fields.cursor).await?;
+        let items = page.items.iter().map(|(block, name)| BlockView::of(block, name.as_str())).collect();
+        Ok(Answer::Blocks { items, next_cursor: page.next })
+    }
+}
