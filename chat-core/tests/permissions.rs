@@ -142,7 +142,7 @@ async fn rooms_and_members_are_listed_page_by_page() {
     let room = mine["items"][0]["id"].clone();
     let members = alice.ask(json!({"type": "list_members", "roomId": room})).await;
     let joined_at = members["items"][0]["joinedAt"].clone();
-    let expected = json!([{"userId": "alice", "username": "alice", "role": "owner", "joinedAt": joined_at}]);
+    let expected = json!([{"userId": "alice", "username": "alice", "role": "owner", "status": "online", "lastSeenAt": null, "joinedAt": joined_at}]);
     assert_eq!((&members["type"], &members["items"]), (&json!("members"), &expected));
 }
 

@@ -14,6 +14,7 @@ pub use local::LocalBus;
 pub use memory::MemoryBus;
 
 use crate::{
+    domain::Attendance,
     id::{NodeId, RoomId, Seq, UserId},
     wire::Notice,
 };
@@ -65,6 +66,14 @@ pub enum Hint {
         to: Audience,
         /// What to tell them.
         notice: Notice,
+    },
+    /// Who is there, as far as one node goes. Each node tells of all its users every few seconds, and of changes at
+    /// once; of whom nothing is heard any more, they are gone.
+    Presence {
+        /// Which node.
+        from: NodeId,
+        /// Some of its users.
+        people: Vec<Attendance>,
     },
 }
 

@@ -58,8 +58,8 @@ pub use moderation::{Measure, MemberUpdate, Moderation, Sanction};
 pub use plan::Plan;
 pub use policy::{Action, Decision, MembersOnly, Policy};
 pub use presence::{
-    Availability, KeptPresence, PRESENCE_EVERY, PRESENCE_GRACE, Person, Presence, PresenceMode, PresenceNews,
-    Status,
+    Attendance, Availability, KeptPresence, PRESENCE_EVERY, PRESENCE_GRACE, Person, Presence, PresenceMode,
+    PresenceNews, Status,
 };
 pub use rate::{Gcra, Rate, Strikes};
 pub use rejection::Rejection;

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::StatusText;
-use crate::{id::SessionId, time::Timestamp};
+use crate::{
+    id::{SessionId, UserId},
+    time::Timestamp,
+};
 
 /// How long somebody who went still looks as before, so that reloading a page is no event.
 pub const PRESENCE_GRACE: Duration = Duration::from_secs(5);
@@ -113,13 +116,30 @@ pub struct Person {
     gone_since: Option<Duration>,
     told: Told,
     told_at: Option<Duration>,
+    /// When the user last said how they are.
+    set_at: Timestamp,
     unsaved: bool,
+}
+
+/// What one node tells the others about a user: their sessions there, and what holds wherever they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attendance {
+    /// Whom it is about.
+    pub user: UserId,
+    /// Whether they have sessions there, and whether they are away on all of them.
+    pub away: Option<bool>,
+    /// What holds on whichever session.
+    pub kept: KeptPresence,
+    /// When the user last said so. Of two that were said the later counts.
+    pub set_at: Timestamp,
 }
 
 #[derive(Debug, Clone)]
 struct Device {
     session: SessionId,
     away: bool,
+    /// Whether it stands for all sessions on another node.
+    remote: bool,
 }
 
 /// What is told about a user: the same thing as others see it and as they see it themselves.
@@ -150,7 +170,51 @@ impl Person {
             gone_since: None,
             told: Told { others: offline.clone(), own: offline },
             told_at: None,
+            set_at: Timestamp::default(),
             unsaved: false,
+        }
+    }
+
+    /// Whether the user has a session, here or elsewhere.
+    #[must_use]
+    pub fn is_present(&self) -> bool {
+        !self.sessions.is_empty()
+    }
+
+    /// What is kept of the user.
+    #[must_use]
+    pub fn kept(&self) -> &KeptPresence {
+        &self.kept
+    }
+
+    /// What this node tells the others about the user.
+    #[must_use]
+    pub fn attendance(&self, user: &UserId) -> Attendance {
+        let mut own = self.sessions.iter().filter(|device| !device.remote).peekable();
+        let away = own.peek().is_some().then_some(());
+        Attendance {
+            user: user.clone(),
+            away: away.map(|()| own.all(|device| device.away)),
+            kept: self.kept.clone(),
+            set_at: self.set_at,
+        }
+    }
+
+    /// Another node tells of the user. It counts as one session, named by the node.
+    pub fn attend(&mut self, node: &SessionId, told: &Attendance, now: Duration, at: Timestamp) {
+        self.expire(now);
+        if told.set_at > self.set_at {
+            self.set_at = told.set_at;
+            (self.kept.mode, self.kept.text) = (told.kept.mode, told.kept.text.clone());
+        }
+        let is_first = self.sessions.is_empty();
+        self.sessions.retain(|device| device.session != *node);
+        if let Some(away) = told.away {
+            self.sessions.push(Device { session: node.clone(), away, remote: true });
+        }
+        self.settle(now, at);
+        if is_first {
+            self.told.own = self.own();
         }
     }
 
@@ -158,7 +222,7 @@ impl Person {
     pub fn connect(&mut self, session: &SessionId, now: Duration, at: Timestamp) {
         self.expire(now);
         let is_first = self.sessions.is_empty();
-        self.sessions.push(Device { session: session.clone(), away: false });
+        self.sessions.push(Device { session: session.clone(), away: false, remote: false });
         self.settle(now, at);
         if is_first {
             self.told.own = self.own();
@@ -194,6 +258,8 @@ impl Person {
             (self.kept.mode, self.kept.text) = (mode, text);
             self.unsaved = true;
         }
+        // Later than what was said before, whatever the clock says.
+        self.set_at = at.max(self.set_at.plus_millis(1));
         self.settle(now, at);
     }
 

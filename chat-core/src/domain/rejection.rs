@@ -40,6 +40,9 @@ impl Rejection {
     /// What is not permitted between people, in words that say nothing about why: a block must not show.
     pub const NOT_PERMITTED: Self = Self::Forbidden("this is not permitted");
 
+    /// Somebody who may read, and not write.
+    pub const MUTED: Self = Self::Forbidden("you are muted in this room");
+
     /// The code on the wire.
     #[must_use]
     pub const fn code(self) -> ErrorCode {

@@ -8,6 +8,7 @@ use super::{
     Engine, Tasks, cluster,
     error::Error,
     ids::{Ids, RandomBytes},
+    presence::{self, Presences},
     profiles::Profiles,
     rate_table::RateTable,
     shared::{Connections, Shared, Timing},
@@ -158,6 +159,7 @@ impl EngineBuilder {
         let shared = Arc::new(Shared {
             profiles: Profiles::new(store.clone()),
             message_rates: RateTable::new(self.limits.messages()),
+            presences: Presences::new(self.bus.has_other_nodes()),
             typists: Typists::new(self.limits.typing()),
             sent: self.hooks.active().then_some(sent),
             store,
@@ -189,6 +191,7 @@ impl EngineBuilder {
         }
         let (begun, changed) = typing::to_run(&shared.typists);
         tasks.spawn(typing::run(Arc::downgrade(&shared), begun, changed));
+        tasks.spawn(presence::run(Arc::downgrade(&shared)));
         tasks.spawn(super::upkeep::run(Arc::downgrade(&shared)));
         Ok(Engine { shared, tasks: Arc::new(Tasks::new(tasks)) })
     }

@@ -3,6 +3,7 @@
 mod messages;
 mod moderation;
 mod people;
+mod presence;
 mod reading;
 
 use std::{fmt, sync::Arc};
@@ -11,6 +12,7 @@ pub use messages::Changed;
 
 use tokio::sync::oneshot;
 
+pub(crate) use presence::TOO_MANY;
 pub use reading::{KnownRoom, OwnRoom};
 
 use super::{

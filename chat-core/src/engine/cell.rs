@@ -298,8 +298,13 @@ impl Cell {
     /// Gives a signal to the followers who come, or have come, to `at` as members, but for the sessions of
     /// `except`. Who has left before is not told, however far behind their session is.
     pub(crate) fn signal(&self, signal: &Arc<Signal>, at: Seq, except: Option<&UserId>) {
+        self.signal_to(signal, at, |mark| Some(mark.user()) != except);
+    }
+
+    /// Gives a signal to those followers whom `is_told` picks.
+    pub(crate) fn signal_to(&self, signal: &Arc<Signal>, at: Seq, mut is_told: impl FnMut(&Mark) -> bool) {
         for mark in self.followers.read().marks.iter().flatten() {
-            if Some(mark.user()) != except {
+            if is_told(mark) {
                 mark.signal(signal.clone(), &self.id, at);
             }
         }

@@ -51,6 +51,11 @@ async fn follow(shared: &Shared, hint: Hint) -> Result<(), StoreError> {
         Hint::Grown { room, head, joined } => follow_log(shared, &room, head, &joined).await,
         // The sessions of the node that it came from were told at once.
         Hint::Signal { from, .. } if from == shared.node => Ok(()),
+        Hint::Presence { from, .. } if from == shared.node => Ok(()),
+        Hint::Presence { from, people } => {
+            shared.presences.attend(&from, &people, shared.now());
+            Ok(())
+        }
         Hint::Signal { to, notice, .. } => {
             shared.tell_here(&to, notice);
             Ok(())

@@ -26,6 +26,7 @@ mod following;
 mod ids;
 mod operations;
 mod outbox;
+mod presence;
 mod profiles;
 mod pump;
 mod rate_table;
@@ -200,6 +201,7 @@ impl Engine {
             self.shared.connections.close(CloseReason::Draining);
         }
         self.tasks.abort();
+        presence::flush(&self.shared).await;
         self.shared.store.close().await
     }
 

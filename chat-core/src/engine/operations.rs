@@ -3,6 +3,7 @@
 mod messages;
 mod moderation;
 mod people;
+mod presence;
 mod reading;
 
 use messages::target_in;
@@ -65,6 +66,8 @@ impl Caller {
                 self.unblock(&user_id(&user)?).await.map(|()| Answer::Done {})
             }
             ClientCommand::ListBlocks(fields) => self.perform_list_blocks(fields).await,
+            ClientCommand::SetPresence(fields) => self.perform_set_presence(fields),
+            ClientCommand::GetPresence(fields) => self.perform_get_presence(&fields).await,
             ClientCommand::FetchHistory(fields) => self.perform_history(&fields).await,
             ClientCommand::EditMessage(fields) => self.perform_edit(&fields).await,
             ClientCommand::DeleteMessage(fields) => self.perform_delete(&fields).await,
@@ -155,7 +158,12 @@ impl Caller {
     async fn perform_list_members(&self, fields: ListMembers) -> Result<Answer, Error> {
         let room = room_id(&fields.room_id)?;
         let page = self.members(&room, fields.cursor).await?;
-        let items = page.items.iter().map(|(member, name)| MemberView::of(member, name.as_str())).collect();
+        let users: Vec<_> = page.items.iter().map(|(member, _)| member.user.clone()).collect();
+        let looks = self.shared().look(self.user(), &users).await?;
+        let view = |((member, name), look): (&(_, crate::domain::Username), _)| {
+            MemberView::of(member, name.as_str(), look)
+        };
+        let items = page.items.iter().zip(&looks).map(view).collect();
         Ok(Answer::Members { room_id: fields.room_id, items, next_cursor: page.next })
     }
 

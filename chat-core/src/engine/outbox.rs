@@ -159,6 +159,11 @@ impl Mark {
         &self.user
     }
 
+    /// Tells sessions apart.
+    pub(crate) fn session_key(&self) -> usize {
+        Arc::as_ptr(&self.outbox) as usize
+    }
+
     /// Hands over a signal that is told in the mark's room, to who has come to `at` in it.
     pub(crate) fn signal(&self, signal: Arc<Signal>, room: &RoomId, at: Seq) {
         self.outbox.signal(signal, Some(Via { slot: self.slot, room: room.clone(), at }));

@@ -152,6 +152,8 @@ impl Session {
         if session.follows_joined {
             session.follow_own_rooms().await?;
         }
+        let (user, kept) = (session.caller.user(), shared.kept_presence(session.caller.user()).await?);
+        shared.presences.connect(user, &session.id, kept, shared.now());
         Ok(session)
     }
 
@@ -482,6 +484,7 @@ impl Drop for Session {
         let shared = self.caller.shared();
         shared.users.remove(self.caller.user(), &self.id);
         shared.typists.disconnect(self.caller.user(), &self.id);
+        shared.presences.disconnect(self.caller.user(), &self.id, shared.now());
     }
 }
 

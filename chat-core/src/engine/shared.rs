@@ -18,6 +18,7 @@ use super::{
     error::Error,
     ids::Ids,
     outbox::{Order, Outbox},
+    presence::Presences,
     profiles::Profiles,
     rate_table::RateTable,
     rooms::Rooms,
@@ -53,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) profiles: Profiles,
     pub(crate) message_rates: RateTable<UserId>,
     pub(crate) typists: Typists,
+    pub(crate) presences: Presences,
     /// Messages for [`Hooks::after_send`], bounded by [`crate::limits::AFTER_SEND_MAX`].
     pub(crate) sent: Option<mpsc::Sender<Entry>>,
     pub(crate) connections: Connections,

@@ -10,7 +10,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{caller::Caller, error::Error, rate_table::RateTable, shared::Shared};
 use crate::{
-    domain::{Action, Entry, Rate, Rejection, Typing},
+    domain::{Action, Entry, Needs, Rate, Rejection, Typing},
     id::{RoomId, SessionId, UserId},
     limits::{TYPISTS_MAX, TYPISTS_PER_ROOM_MAX},
     store::StoreError,
@@ -181,6 +181,10 @@ impl Caller {
         let shared = self.shared();
         let cell = shared.open(room).await?;
         shared.permitted(&cell, self.user(), Action::Send).await?;
+        let (_, rows, _) = cell.known(Needs { members: vec![self.user().clone()], ..Needs::default() });
+        if rows.sanction(self.user()).is_muted(shared.now()) {
+            return Err(Rejection::MUTED.into());
+        }
         Ok(session)
     }
 }

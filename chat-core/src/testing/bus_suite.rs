@@ -6,8 +6,9 @@ use futures::FutureExt;
 
 use crate::{
     bus::{Audience, Bus, Hint, Inbox},
-    domain::Username,
+    domain::{Attendance, KeptPresence, Username},
     id::{NodeId, RoomId, Seq, UserId},
+    time::Timestamp,
     wire::Notice,
 };
 
@@ -70,7 +71,18 @@ fn hint(number: u64) -> Hint {
         to,
         notice: Notice::UserTyping(room.clone(), user(number), Username::from_stored("somebody")),
     };
-    match number % 3 {
+    match number % 4 {
+        3 => Hint::Presence {
+            from: NodeId::from_trusted(&format!("node-{number}")),
+            people: (0..number % 5)
+                .map(|n| Attendance {
+                    user: user(number + n),
+                    away: [None, Some(false), Some(true)][(number % 3) as usize],
+                    kept: KeptPresence::default(),
+                    set_at: Timestamp::from_millis(7),
+                })
+                .collect(),
+        },
         0 => Hint::Grown {
             room,
             head: Seq::new(number),
@@ -89,7 +101,7 @@ fn hint(number: u64) -> Hint {
 fn number(hint: &Hint) -> u64 {
     match hint {
         Hint::Grown { head, .. } => head.get(),
-        Hint::Signal { from, .. } => {
+        Hint::Signal { from, .. } | Hint::Presence { from, .. } => {
             from.as_str().strip_prefix("node-").and_then(|number| number.parse().ok()).unwrap_or_default()
         }
     }

@@ -21,6 +21,8 @@ pub struct TestClient {
     /// Events that came while an answer was awaited.
     events: VecDeque<Value>,
     next_id: i64,
+    /// Whether it looks at who comes and goes: tests of anything else are not about that.
+    heeds_presence: bool,
 }
 
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
@@ -46,7 +48,7 @@ impl TestClient {
     pub fn dial(engine: &Engine) -> Self {
         let (connection, peer) = memory_link(Self::WINDOW);
         tokio::spawn(engine.attach(connection, Hello::default()));
-        Self { peer, events: VecDeque::new(), next_id: 1 }
+        Self { peer, events: VecDeque::new(), next_id: 1, heeds_presence: false }
     }
 
     /// A connection whose handshake carried a token.
@@ -55,7 +57,7 @@ impl TestClient {
         let (connection, peer) = memory_link(Self::WINDOW);
         let hello = Hello { token: Some(Secret::new(token)), ..Hello::default() };
         tokio::spawn(engine.attach(connection, hello));
-        Self { peer, events: VecDeque::new(), next_id: 1 }
+        Self { peer, events: VecDeque::new(), next_id: 1, heeds_presence: false }
     }
 
     /// An authenticated connection of a user.
@@ -71,6 +73,12 @@ impl TestClient {
         let answer = client.ask(fields).await;
         assert_eq!(answer["type"], "authenticated", "{answer}");
         client
+    }
+
+    /// Has it look at `presence` events too, which it passes over otherwise.
+    #[must_use]
+    pub fn heeding_presence(self) -> Self {
+        Self { heeds_presence: true, ..self }
     }
 
     /// Sends a frame as it is.
@@ -195,7 +203,12 @@ impl TestClient {
     async fn frame(&mut self) -> Value {
         loop {
             match self.peer.next().await {
-                Some(ToPeer::Text(json)) => return serde_json::from_slice(&json).expect("frames are JSON"),
+                Some(ToPeer::Text(json)) => {
+                    let frame: Value = serde_json::from_slice(&json).expect("frames are JSON");
+                    if self.heeds_presence || frame["type"] != "presence" {
+                        return frame;
+                    }
+                }
                 Some(ToPeer::Ping) => {
                     // A pong that can't be sent is no matter: what comes next says so.
                     let _ = self.peer.send(FromPeer::Pong).await;

@@ -3,6 +3,7 @@
 mod messages;
 mod moderation;
 mod people;
+mod presence;
 mod reading;
 
 use std::{borrow::Cow, fmt};
@@ -12,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 pub use moderation::{FetchAudit, Moderate, SetRole};
 pub use people::{CreateGroup, ListBlocks, SendDm};
+pub use presence::{GetPresence, SetPresence, StatusTextField, WishedStatus};
 pub use reading::Mark;
 
 use people::UserOnly;
@@ -112,6 +114,10 @@ pub enum ClientCommand {
     TypingStart(String),
     /// `typing_stop`
     TypingStop(String),
+    /// `set_presence`
+    SetPresence(SetPresence),
+    /// `get_presence`
+    GetPresence(GetPresence),
     /// `pong`, the answer to the server's `ping`
     Pong,
 }
@@ -368,6 +374,8 @@ fn command(kind: &str, json: &[u8]) -> Option<serde_json::Result<ClientCommand>>
         "block_user" => read(json, |user: UserOnly| ClientCommand::BlockUser(user.user_id)),
         "unblock_user" => read(json, |user: UserOnly| ClientCommand::UnblockUser(user.user_id)),
         "list_blocks" => read(json, ClientCommand::ListBlocks),
+        "set_presence" => read(json, ClientCommand::SetPresence),
+        "get_presence" => read(json, ClientCommand::GetPresence),
         "ping" => Some(Ok(ClientCommand::Ping)),
         "pong" => Some(Ok(ClientCommand::Pong)),
         _ => None,
@@ -457,9 +465,27 @@ mod tests {
             r#"{"type":"fetch_history","id":1,"roomId":"r","before":-1}"#,
             r#"{"type":"authenticate","id":1,"resume":[{"roomId":"r"}]}"#,
             r#"{"type":"typing_start","id":1}"#,
+            r#"{"type":"set_presence","id":1}"#,
+            r#"{"type":"set_presence","id":1,"status":"offline"}"#,
+            r#"{"type":"set_presence","id":1,"status":"dnd","statusText":7}"#,
+            r#"{"type":"get_presence","id":1,"userIds":"u"}"#,
         ] {
             assert_eq!(refusal(json), (id.clone(), ErrorCode::BadRequest), "{json}");
         }
+    }
+
+    #[test]
+    fn a_status_text_that_is_left_out_is_told_from_one_that_goes() {
+        let text = |more: &str| {
+            let json = format!(r#"{{"type":"set_presence","status":"dnd"{more}}}"#);
+            match ClientFrame::decode(json.as_bytes()).unwrap().command {
+                ClientCommand::SetPresence(fields) => fields.status_text.map(|text| text.0),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(text(""), None);
+        assert_eq!(text(r#","statusText":null"#), Some(None));
+        assert_eq!(text(r#","statusText":"lunch""#), Some(Some("lunch".into())));
     }
 
     #[test]

@@ -10,10 +10,12 @@ mod view;
 
 pub use client::{
     Authenticate, ClientCommand, ClientFrame, CreateGroup, CreateRoom, DecodeError, EditMessage, FetchAudit,
-    FetchHistory, Heartbeat, ListBlocks, ListMembers, ListPins, ListRooms, Mark, MessageRef, Moderate,
-    ReactionFields, RequestId, ResumeFrom, Scope, SendDm, SendMessage, SetRole, Subscribe, SubscribeTo,
+    FetchHistory, GetPresence, Heartbeat, ListBlocks, ListMembers, ListPins, ListRooms, Mark, MessageRef,
+    Moderate, ReactionFields, RequestId, ResumeFrom, Scope, SendDm, SendMessage, SetPresence, SetRole,
+    StatusTextField, Subscribe, SubscribeTo, WishedStatus,
 };
 pub use server::{Answer, LimitsView, Notice, Topic, auth_error_frame, error_frame};
 pub use view::{
-    AuditView, BlockView, EditView, MemberView, MessageView, OwnRoomView, RoomView, entry_frame, rfc3339,
+    AuditView, BlockView, EditView, MemberView, MessageView, OwnRoomView, PresenceView, RoomView,
+    entry_frame, rfc3339,
 };

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{
     client::RequestId,
-    view::{AuditView, BlockView, EditView, MemberView, MessageView, RoomView, encode, time},
+    view::{AuditView, BlockView, EditView, MemberView, MessageView, PresenceView, RoomView, encode, time},
 };
 use crate::{
     domain::{ErrorCode, Username},
@@ -68,6 +68,8 @@ pub enum Answer {
     Audit { room_id: String, items: Vec<AuditView>, next_cursor: Option<String> },
     /// `blocks`
     Blocks { items: Vec<BlockView>, next_cursor: Option<String> },
+    /// `presences`
+    Presences { items: Vec<PresenceView> },
     /// `pong`
     Pong {
         #[serde(serialize_with = "time")]
@@ -95,6 +97,7 @@ impl Answer {
             Self::Pins { .. } => "pins",
             Self::Audit { .. } => "audit",
             Self::Blocks { .. } => "blocks",
+            Self::Presences { .. } => "presences",
             Self::Pong { .. } => "pong",
         }
     }
@@ -168,6 +171,8 @@ pub enum Notice {
     UserTyping(RoomId, UserId, Username),
     /// Somebody types in a room no more.
     UserStoppedTyping(RoomId, UserId, Username),
+    /// How somebody looks now.
+    Presence(PresenceView),
 }
 
 /// What a signal is about: of two with one topic that wait for a session the newer takes the older's place.
@@ -205,6 +210,7 @@ impl Notice {
                 user_id: user.as_str(),
                 username: name.as_str(),
             },
+            Self::Presence(view) => NoticeFrame::Presence(view),
         })
     }
 
@@ -225,6 +231,7 @@ impl Notice {
             Self::UserTyping(room, user, _) | Self::UserStoppedTyping(room, user, _) => {
                 of("typing", Some(room), Some(user))
             }
+            Self::Presence(view) => of("presence", None, Some(view.user())),
         }
     }
 }
@@ -239,6 +246,7 @@ enum NoticeFrame<'a> {
     Ping {},
     UserTyping { room_id: &'a str, user_id: &'a str, username: &'a str },
     UserStoppedTyping { room_id: &'a str, user_id: &'a str, username: &'a str },
+    Presence(&'a PresenceView),
 }
 
 #[derive(Serialize)]
@@ -284,6 +292,9 @@ mod tests {
         };
         let place = RoomId::parse("r").unwrap();
         let (ada, name) = (UserId::parse("u1").unwrap(), Username::parse("ada").unwrap());
+        let text = crate::domain::StatusText::parse("lunch").unwrap();
+        let away = crate::domain::Presence { status: crate::domain::Status::Away, text, last_seen: None };
+        let gone = crate::domain::Presence::offline(Some(Timestamp::from_millis(7)));
         let frames = [
             sent.frame(Some(&id)),
             Answer::Done {}.frame(Some(&RequestId::Number(1))),
@@ -294,7 +305,9 @@ mod tests {
             Notice::ResumeFailed("r".into()).frame(),
             Notice::Ping.frame(),
             Notice::UserTyping(place.clone(), ada.clone(), name.clone()).frame(),
-            Notice::UserStoppedTyping(place, ada, name).frame(),
+            Notice::UserStoppedTyping(place, ada.clone(), name).frame(),
+            Notice::Presence(PresenceView::of(&ada, "ada", &away)).frame(),
+            Answer::Presences { items: vec![PresenceView::of(&ada, "ada", &gone)] }.frame(Some(&id)),
         ];
         let expected = [
             r#"{"type":"ack","id":"a","messageId":"m","roomId":"r","seq":3,"createdAt":"1970-01-01T00:00:00.000Z","duplicate":false}"#,
@@ -307,6 +320,8 @@ mod tests {
             r#"{"type":"ping"}"#,
             r#"{"type":"user_typing","roomId":"r","userId":"u1","username":"ada"}"#,
             r#"{"type":"user_stopped_typing","roomId":"r","userId":"u1","username":"ada"}"#,
+            r#"{"type":"presence","userId":"u1","username":"ada","status":"away","statusText":"lunch","lastSeenAt":null}"#,
+            r#"{"type":"presences","id":"a","items":[{"userId":"u1","username":"ada","status":"offline","statusText":null,"lastSeenAt":"1970-01-01T00:00:00.007Z"}]}"#,
         ];
         assert_eq!(frames.map(|frame| String::from_utf8(frame.to_vec()).unwrap()), expected);
     }

@@ -1,12 +1,12 @@
 //! Rooms, members and messages as they look on the wire.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
 
 use crate::{
-    domain::{AuditRecord, Change, Entry, Member, Reaction, Role, Room},
+    domain::{AuditRecord, Change, Entry, Member, Presence, Reaction, Role, Room},
     id::{MessageId, Seq, UserId},
     store::{Block, FormerText},
     time::Timestamp,
@@ -88,20 +88,79 @@ pub struct MemberView {
     user_id: String,
     username: String,
     role: &'static str,
+    status: &'static str,
+    #[serde(serialize_with = "maybe_time")]
+    last_seen_at: Option<Timestamp>,
     #[serde(serialize_with = "time")]
     joined_at: Timestamp,
 }
 
 impl MemberView {
-    /// The member under this name.
+    /// The member under this name, who looks like this to whoever asks.
     #[must_use]
-    pub fn of(member: &Member, username: &str) -> Self {
+    pub fn of(member: &Member, username: &str, presence: &Presence) -> Self {
         Self {
             user_id: member.user.as_str().to_owned(),
             username: username.to_owned(),
             role: member.role.as_str(),
+            status: presence.status.as_str(),
+            last_seen_at: presence.last_seen,
             joined_at: member.joined_at,
         }
+    }
+}
+
+/// How a user looks, on the wire. Its `Debug` form hides what they say of themselves.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PresenceView {
+    #[serde(serialize_with = "id")]
+    user_id: UserId,
+    username: String,
+    status: &'static str,
+    status_text: Option<String>,
+    #[serde(serialize_with = "maybe_time")]
+    last_seen_at: Option<Timestamp>,
+}
+
+impl PresenceView {
+    /// The presence of a user under this name.
+    #[must_use]
+    pub fn of(user: &UserId, username: &str, presence: &Presence) -> Self {
+        Self {
+            user_id: user.clone(),
+            username: username.to_owned(),
+            status: presence.status.as_str(),
+            status_text: presence.text.as_str().map(str::to_owned),
+            last_seen_at: presence.last_seen,
+        }
+    }
+
+    /// Whose presence it is.
+    #[must_use]
+    pub fn user(&self) -> &UserId {
+        &self.user_id
+    }
+
+    /// Their status: `online`, `away`, `dnd`, `offline`, or to themselves `invisible`.
+    #[must_use]
+    pub fn status(&self) -> &str {
+        self.status
+    }
+
+    /// What they say beside it.
+    #[must_use]
+    pub fn status_text(&self) -> Option<&str> {
+        self.status_text.as_deref()
+    }
+}
+
+impl fmt::Debug for PresenceView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PresenceView")
+            .field("user_id", &self.user_id)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
     }
 }
 
@@ -465,6 +524,17 @@ pub fn rfc3339(at: Timestamp) -> String {
     const LAST_MS: i64 = 253_402_207_200_000;
     let millis = at.as_millis().clamp(FIRST_MS, LAST_MS);
     jiff::Timestamp::from_millisecond(millis).map_or_else(|_| String::new(), |at| format!("{at:.3}"))
+}
+
+fn id<S: Serializer>(id: &UserId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(id.as_str())
+}
+
+fn maybe_time<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => time(at, serializer),
+        None => serializer.serialize_none(),
+    }
 }
 
 pub(super) fn time<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {

@@ -60,7 +60,7 @@ impl Plan<'_> {
     /// others read: sending, editing, reacting.
     pub(in crate::domain) fn may_write(&self, actor: &Actor, at: Timestamp) -> Result<(), Rejection> {
         match self.rows.sanction(&actor.user).is_muted(at) {
-            true => Err(Rejection::Forbidden("you are muted in this room")),
+            true => Err(Rejection::MUTED),
             false => Ok(()),
         }
     }
