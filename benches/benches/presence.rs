@@ -51,12 +51,14 @@ fn main() {
     let people = 5_000 / scale;
     println!("{:<44} {:>12} {:>10} {:>12} {:>10}", "", "events", "CPU", "CPU/event", "until");
     let print = |what: String, figures: &Figures| {
-        let each = figures.cpu.as_secs_f64() * 1e6 / figures.events.max(1) as f64;
+        let each = match figures.events {
+            0 => "-".to_owned(),
+            events => format!("{:.2} µs", figures.cpu.as_secs_f64() * 1e6 / events as f64),
+        };
         println!(
-            "{what:<44} {:>12} {:>8.2} s {:>9.2} µs {:>8.1} s",
+            "{what:<44} {:>12} {:>8.2} s {each:>12} {:>8.1} s",
             figures.events,
             figures.cpu.as_secs_f64(),
-            each,
             figures.until.as_secs_f64()
         );
     };

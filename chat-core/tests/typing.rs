@@ -150,6 +150,32 @@ async fn who_may_not_send_may_not_type_and_a_private_room_is_as_one_that_is_not_
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_muted_may_not_type() {
+    let engine = engine().await;
+    let (mut alice, mut bob, room) = two_in_a_room(&engine).await;
+    alice.ack(json!({"type": "mute", "roomId": room, "userId": "bob"})).await;
+    bob.expect("member_updated").await;
+    assert_eq!(bob.refused(json!({"type": "typing_start", "roomId": room})).await, "forbidden");
+    alice.expect("member_updated").await;
+    alice.expect_silence().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_kicked_types_no_more_and_is_told_nothing_more() {
+    let engine = engine().await;
+    let (mut alice, mut bob, room) = two_in_a_room(&engine).await;
+    types(&mut bob, &room).await;
+    alice.expect("user_typing").await;
+    alice.ack(json!({"type": "kick", "roomId": room, "userId": "bob"})).await;
+    types(&mut alice, &room).await;
+    alice.expect("user_left").await;
+    alice.expect("user_stopped_typing").await;
+    bob.expect("user_left").await;
+    sleep(Duration::from_secs(10)).await;
+    bob.expect_silence().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_start_a_second_and_room_is_let_through() {
     let clock = Arc::new(ManualClock::at_millis(0));
     let limits = Limits { typing_per_second: 1, ..no_rates() };
