@@ -23,7 +23,6 @@ async fn bad_texts_names_and_places_are_bad_requests_and_store_nothing() {
         ("clientMessageId", json!("")),
         ("clientMessageId", json!("k".repeat(65))),
         ("messageType", json!("video")),
-        ("threadId", json!("m")),
         ("attachments", json!([{"fileId": "f"}])),
         ("content", json!(7)),
         ("roomId", json!(null)),

@@ -43,7 +43,7 @@ async fn the_first_direct_message_makes_the_room_and_reaches_both_on_all_connect
     let expected = json!({"type": "new_dm", "message": {
         "id": ack["messageId"], "roomId": room, "seq": 1, "userId": "alice", "username": "alice", "content": "hi",
         "messageType": "text", "createdAt": ack["createdAt"], "editedAt": null, "deletedAt": null, "replyTo": null,
-        "threadId": null, "threadCount": 0, "attachments": [], "mentions": [], "reactions": [], "pinned": false,
+        "threadId": null, "threadCount": 0, "lastReplyAt": null, "attachments": [], "mentions": [], "reactions": [], "pinned": false,
         "senderId": "alice", "senderUsername": "alice", "recipientId": "bob",
     }});
     assert_eq!(bob.event().await, expected);

@@ -125,6 +125,10 @@ impl LogStore for SledStore {
         self.kv.messages(room, query).await
     }
 
+    async fn thread(&self, room: &RoomId, root: Seq, query: MessageQuery) -> Result<MessagePage, StoreError> {
+        self.kv.thread(room, root, query).await
+    }
+
     async fn pins(
         &self,
         room: &RoomId,

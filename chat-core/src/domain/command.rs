@@ -141,13 +141,21 @@ pub struct Draft {
     pub client_message_id: Option<ClientMessageId>,
     /// The message of the same room that it answers.
     pub reply_to: Option<Seq>,
+    /// The thread that it belongs to: its root, or any reply in it.
+    pub thread: Option<Seq>,
 }
 
 impl Draft {
     /// A plain text message.
     #[must_use]
     pub const fn new(content: Content) -> Self {
-        Self { content, message_type: MessageType::Text, client_message_id: None, reply_to: None }
+        Self {
+            content,
+            message_type: MessageType::Text,
+            client_message_id: None,
+            reply_to: None,
+            thread: None,
+        }
     }
 
     /// A plain text message, under the default rules for text.
@@ -169,6 +177,12 @@ impl Draft {
     #[must_use]
     pub fn replying(self, target: Seq) -> Self {
         Self { reply_to: Some(target), ..self }
+    }
+
+    /// The same message as a reply in the thread of an earlier one of the room.
+    #[must_use]
+    pub fn in_thread(self, of: Seq) -> Self {
+        Self { thread: Some(of), ..self }
     }
 }
 
@@ -211,8 +225,10 @@ pub struct Needs {
     pub members: Vec<UserId>,
     /// What was sent under these keys.
     pub sent: Vec<(UserId, ClientMessageId)>,
-    /// The messages at these places, with the membership of their authors.
+    /// The messages at these places, with the membership of their authors, and the roots of their threads.
     pub targets: Vec<Seq>,
+    /// The newest replies of the threads that those of `targets` at these places are replies in.
+    pub threads: Vec<Seq>,
     /// Whether these users have put these emoji under these messages.
     pub reacted: Vec<(Seq, Emoji, UserId)>,
     /// How many messages are pinned.
@@ -230,9 +246,13 @@ impl Needs {
             Command::Create(_) | Command::CreateGroup(_) | Command::Join | Command::Leave => {}
             Command::Send(draft) | Command::SendDirect(_, draft) => {
                 self.sent.extend(draft.client_message_id.iter().map(|key| (user.clone(), key.clone())));
-                draft.reply_to.into_iter().for_each(|target| self.add_target(target));
+                draft.reply_to.into_iter().chain(draft.thread).for_each(|target| self.add_target(target));
             }
-            Command::Edit { target, .. } | Command::Delete { target } => self.add_target(*target),
+            Command::Edit { target, .. } => self.add_target(*target),
+            Command::Delete { target } => {
+                self.add_target(*target);
+                self.threads.push(*target);
+            }
             Command::React { target, emoji } | Command::Unreact { target, emoji } => {
                 self.add_target(*target);
                 self.reacted.push((*target, emoji.clone(), user.clone()));

@@ -1,6 +1,6 @@
 //! What a room remembers.
 
-use super::{Content, Emoji, MemberUpdate, Message, Role, Room};
+use super::{Content, Emoji, InThread, MemberUpdate, Message, Replies, Role, Room};
 use crate::{
     id::{MessageId, RoomId, Seq, UserId},
     time::Timestamp,
@@ -60,6 +60,8 @@ pub enum Change {
     Delete {
         /// Which message.
         target: Seq,
+        /// For a reply, what is left of its thread.
+        thread: Option<ThreadLeft>,
     },
     /// The actor put an emoji under a message.
     React {
@@ -116,6 +118,15 @@ impl LeaveReason {
     }
 }
 
+/// A thread of which a reply was deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ThreadLeft {
+    /// The message that began it.
+    pub root: Seq,
+    /// What still stands in it.
+    pub replies: Replies,
+}
+
 impl Entry {
     /// The message id, when this entry is a message.
     #[must_use]
@@ -137,7 +148,7 @@ impl Entry {
     pub fn target(&self) -> Option<Seq> {
         match &self.change {
             Change::Edit { target, .. }
-            | Change::Delete { target }
+            | Change::Delete { target, .. }
             | Change::React { target, .. }
             | Change::Unreact { target, .. }
             | Change::Pin { target }
@@ -146,9 +157,30 @@ impl Entry {
         }
     }
 
+    /// The root of the thread that this entry changes, and what stands in that thread then.
+    #[must_use]
+    pub fn thread(&self) -> Option<(Seq, Replies)> {
+        match &self.change {
+            Change::Send(Message { thread: Some(InThread { root, count }), .. }) => {
+                Some((*root, Replies { count: *count, last_at: Some(self.at) }))
+            }
+            Change::Delete { thread: Some(ThreadLeft { root, replies }), .. } => Some((*root, *replies)),
+            _ => None,
+        }
+    }
+
+    /// Whether this entry may change what is told with earlier ones.
+    #[must_use]
+    pub fn changes_earlier(&self) -> bool {
+        self.target().is_some() || self.thread().is_some()
+    }
+
     /// Whether what is told with this entry may be changed by a later one of the same room.
     #[must_use]
     pub fn is_told_anew_after(&self, later: &Self) -> bool {
+        if later.thread().is_some_and(|(root, _)| root == self.seq) {
+            return self.message().is_some();
+        }
         match (later.target(), &self.change) {
             (Some(target), Change::Send(_)) => self.seq == target,
             (Some(target), Change::Edit { target: edited, .. }) => *edited == target,
@@ -159,6 +191,12 @@ impl Entry {
     /// Takes in a later entry of the same room. What is told with this entry moves with its message: a message
     /// with all that is done to it, an edit with the text. Returns whether anything may have changed.
     pub fn take_in(&mut self, later: &Self) -> bool {
+        if let (Change::Send(message), Some((root, replies))) = (&mut self.change, later.thread())
+            && self.seq == root
+        {
+            message.replies = replies;
+            return true;
+        }
         let Some(target) = later.target() else { return false };
         match &mut self.change {
             Change::Send(message) if self.seq == target => {

@@ -38,6 +38,28 @@ pub struct Message {
     pub pinned: Option<Seq>,
     /// Reactions, the emoji that came first first.
     pub reactions: Vec<Reaction>,
+    /// The thread that it stands in as a reply.
+    pub thread: Option<InThread>,
+    /// The replies in the thread that it is the root of.
+    pub replies: Replies,
+}
+
+/// A reply's place in a thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InThread {
+    /// The message that began the thread; never a reply itself.
+    pub root: Seq,
+    /// How many replies the thread had with this one, but for deleted ones.
+    pub count: u32,
+}
+
+/// What stands in a thread, but for its root and deleted replies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Replies {
+    /// How many replies.
+    pub count: u32,
+    /// When the last of them was sent.
+    pub last_at: Option<Timestamp>,
 }
 
 /// When a message got its present text.
@@ -105,6 +127,8 @@ impl Message {
             deleted: None,
             pinned: None,
             reactions: Vec::new(),
+            thread: None,
+            replies: Replies::default(),
         }
     }
 

@@ -48,11 +48,12 @@ pub use code::ErrorCode;
 pub use command::{Actor, Command, Draft, Needs, Outcome, Request, RoomSpec, Sent};
 pub use commit::{Commit, Guard, RowChange};
 pub use emoji::Emoji;
-pub use entry::{Change, Entry, LeaveReason};
+pub use entry::{Change, Entry, LeaveReason, ThreadLeft};
 pub use group::{GROUP_MEMBERS_MAX, GroupSpec};
 pub use member::{Marker, Member, Role};
 pub use message::{
-    Deleted, Edited, Message, MessageType, PINS_MAX, REACTION_USERS_MAX, REACTIONS_DISTINCT_MAX, Reaction,
+    Deleted, Edited, InThread, Message, MessageType, PINS_MAX, REACTION_USERS_MAX, REACTIONS_DISTINCT_MAX,
+    Reaction, Replies,
 };
 pub use moderation::{Measure, MemberUpdate, Moderation, Sanction};
 pub use plan::Plan;
@@ -64,6 +65,6 @@ pub use presence::{
 pub use rate::{Gcra, Rate, Strikes};
 pub use rejection::Rejection;
 pub use room::{History, Room, RoomKind};
-pub use rows::Rows;
+pub use rows::{Rows, THREAD_ROWS_MAX};
 pub use text::{Content, Description, Reason, RoomName, StatusText, TextError, TextRules, Username};
 pub use typing::{TYPING_LASTS, Typing};

@@ -134,11 +134,13 @@ impl<'a> Plan<'a> {
         if let Some(target) = draft.reply_to {
             self.living(actor, target)?;
         }
+        let thread = draft.thread.map(|of| self.thread_of(actor, of)).transpose()?;
         let message = Message {
             message_type: draft.message_type,
             client_message_id: draft.client_message_id.clone(),
             reply_to: draft.reply_to,
             recipient: self.room.other(&actor.user).cloned(),
+            thread,
             ..Message::new(self.room.messages + 1, draft.content.clone())
         };
         self.guard_block(actor);

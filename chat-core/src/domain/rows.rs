@@ -3,7 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Change, Emoji, Entry, Member, Sanction, Sent};
-use crate::id::{ClientMessageId, Seq, UserId};
+use crate::{
+    id::{ClientMessageId, Seq, UserId},
+    limits::COMMIT_ENTRIES_MAX,
+    time::Timestamp,
+};
 
 /// Rows read for one batch of requests, true at the head `at`.
 ///
@@ -18,6 +22,9 @@ pub struct Rows {
     pub sent: HashMap<(UserId, ClientMessageId), Sent>,
     /// Messages by place, as they stand; `None` for a place that was looked up and holds none.
     pub targets: HashMap<Seq, Option<Entry>>,
+    /// The newest replies of threads that are not deleted, by root, ascending: at least [`THREAD_ROWS_MAX`] of them
+    /// where there are so many.
+    pub threads: HashMap<Seq, Vec<(Seq, Timestamp)>>,
     /// Who has put which emoji under which message, of those who were looked up.
     pub reacted: HashSet<(Seq, Emoji, UserId)>,
     /// How many messages are pinned, if that was looked up.
@@ -27,6 +34,9 @@ pub struct Rows {
     /// Those who were looked up and have a profile.
     pub profiles: HashSet<UserId>,
 }
+
+/// Replies that are read of a thread to know the last one whatever a commit deletes: one more than it may hold.
+pub const THREAD_ROWS_MAX: usize = COMMIT_ENTRIES_MAX + 1;
 
 impl Rows {
     /// The user's membership.
@@ -65,6 +75,7 @@ impl Rows {
     /// gathered are kept up to date.
     pub fn apply(&mut self, entry: &Entry) {
         self.move_target(entry);
+        self.move_thread(entry);
         match &entry.change {
             Change::Join { user, role, .. } => {
                 if let Some(row) = self.members.get_mut(user) {
@@ -118,6 +129,20 @@ impl Rows {
         match self.sanction(user).after(entry) {
             none if none == Sanction::default() => drop(self.sanctions.remove(user)),
             sanction => drop(self.sanctions.insert(user.clone(), sanction)),
+        }
+    }
+
+    /// Moves the root of a thread that the entry changes, and the list of its replies.
+    fn move_thread(&mut self, entry: &Entry) {
+        let Some((root, _)) = entry.thread() else { return };
+        if let Some(Some(root)) = self.targets.get_mut(&root) {
+            root.take_in(entry);
+        }
+        if let Some(replies) = self.threads.get_mut(&root) {
+            match entry.target() {
+                Some(deleted) => replies.retain(|(seq, _)| *seq != deleted),
+                None => replies.push((entry.seq, entry.at)),
+            }
         }
     }
 

@@ -8,7 +8,7 @@ mod reading;
 
 use std::{fmt, sync::Arc};
 
-pub use messages::Changed;
+pub use messages::{Changed, Thread};
 
 use tokio::sync::oneshot;
 

@@ -230,7 +230,7 @@ impl Cell {
         match self.after(began_at, usize::MAX, usize::MAX) {
             After::Nothing => true,
             After::Entries(since) => {
-                for later in since.iter().filter(|later| later.entry().target().is_some()) {
+                for later in since.iter().filter(|later| later.entry().changes_earlier()) {
                     for posted in read.iter_mut() {
                         if let Some(newer) = posted.with(later.entry()) {
                             *posted = Arc::new(newer);

@@ -60,7 +60,7 @@ use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
 pub use builder::EngineBuilder;
-pub use caller::{Caller, Changed, KnownRoom, Messages, OwnRoom};
+pub use caller::{Caller, Changed, KnownRoom, Messages, OwnRoom, Thread};
 pub use error::Error;
 pub use ids::RandomBytes;
 pub use rate_table::RateTable;

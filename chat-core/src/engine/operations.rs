@@ -75,6 +75,7 @@ impl Caller {
             ClientCommand::RemoveReaction(fields) => self.perform_react(&fields, false).await,
             ClientCommand::PinMessage(fields) => self.perform_pin(&fields, true).await,
             ClientCommand::UnpinMessage(fields) => self.perform_pin(&fields, false).await,
+            ClientCommand::FetchThread(fields) => self.perform_thread(&fields).await,
             ClientCommand::FetchEdits(fields) => self.perform_edits(&fields).await,
             ClientCommand::ListPins(fields) => self.perform_pins(&fields).await,
             ClientCommand::SetRole(fields) => self.perform_set_role(fields).await,
@@ -117,8 +118,8 @@ impl Caller {
             return Err(Rejection::BadRequest("this server knows messages of type text only").into());
         }
         let attached = fields.attachments.is_some_and(|attachments| !attachments.is_empty());
-        if attached || fields.thread_id.is_some() {
-            return Err(Rejection::BadRequest("this server knows no threads or attachments").into());
+        if attached {
+            return Err(Rejection::BadRequest("this server knows no attachments").into());
         }
         let client_message_id = match fields.client_message_id.as_deref().map(ClientMessageId::parse) {
             Some(Err(_)) => return Err(Rejection::BadRequest(BAD_KEY).into()),
@@ -126,7 +127,8 @@ impl Caller {
         };
         let content = Content::parse(&fields.content, self.shared().limits.text())?;
         let reply_to = fields.reply_to.map(|id| target_in(&room, &id));
-        Ok((room, Draft { client_message_id, reply_to, ..Draft::new(content) }))
+        let thread = fields.thread_id.map(|id| target_in(&room, &id));
+        Ok((room, Draft { client_message_id, reply_to, thread, ..Draft::new(content) }))
     }
 
     async fn perform_create(&self, fields: CreateRoom) -> Result<Answer, Error> {
@@ -176,10 +178,7 @@ impl Caller {
             (None, None, Some(seq)) => Place::Around(Seq::new(seq)),
             _ => return Err(Rejection::BadRequest("give one of before, after and around").into()),
         };
-        let limit = match fields.limit.unwrap_or(PAGE_MESSAGES_DEFAULT) {
-            0 => return Err(Rejection::BadRequest("limit is 1 to 200").into()),
-            limit => usize::try_from(limit).unwrap_or(PAGE_MESSAGES_MAX).min(PAGE_MESSAGES_MAX),
-        };
+        let limit = page_limit(fields.limit)?;
         let Messages { items, more_before, more_after } = self.messages(&room, place, limit).await?;
         Ok(Answer::History {
             room_id: fields.room_id.clone(),
@@ -187,6 +186,14 @@ impl Caller {
             has_more_before: more_before,
             has_more_after: more_after,
         })
+    }
+}
+
+/// How many messages a client wants on a page.
+fn page_limit(limit: Option<u64>) -> Result<usize, Error> {
+    match limit.unwrap_or(PAGE_MESSAGES_DEFAULT) {
+        0 => Err(Rejection::BadRequest("limit is 1 to 200").into()),
+        limit => Ok(usize::try_from(limit).unwrap_or(PAGE_MESSAGES_MAX).min(PAGE_MESSAGES_MAX)),
     }
 }
 

@@ -102,7 +102,7 @@ impl Tail {
     /// that it is about, earlier edits of that) are replaced: a text that is gone is gone from the ring.
     pub(crate) fn push(&mut self, posted: Arc<PostedEntry>) {
         self.head = posted.entry.seq;
-        if posted.entry.target().is_some() {
+        if posted.entry.changes_earlier() {
             for held in &mut self.entries {
                 if let Some(newer) = held.with(&posted.entry) {
                     self.bytes = self.bytes - held.bytes() + newer.bytes();
@@ -233,7 +233,7 @@ mod tests {
         tail.push(later(4, Change::Edit { target, content: Content::from_stored("canary 3") }));
         assert!(told(&tail)[..3].iter().all(|frame| !frame.contains("canary 2")));
         assert!(told(&tail)[2].contains("canary 3"));
-        tail.push(later(5, Change::Delete { target }));
+        tail.push(later(5, Change::Delete { target, thread: None }));
         assert!(told(&tail).iter().all(|frame| !frame.contains("canary")));
         assert!(told(&tail)[1].contains("other"));
         assert_eq!(tail.bytes, tail.entries.iter().map(|posted| posted.bytes()).sum::<usize>());

@@ -132,6 +132,10 @@ pub trait LogStore: Send + Sync + 'static {
     /// One page of messages, ascending.
     async fn messages(&self, room: &RoomId, query: MessageQuery) -> Result<MessagePage, StoreError>;
 
+    /// One page of the replies in the thread of a message, ascending, deleted ones included; the root does not
+    /// count as one. [`Place::Around`] gives the page from there on.
+    async fn thread(&self, room: &RoomId, root: Seq, query: MessageQuery) -> Result<MessagePage, StoreError>;
+
     /// The pinned messages before `before` and after `hidden_until`, ascending: the newest of them, ending early
     /// once their texts pass `max_bytes` (but never empty when there is one).
     async fn pins(

@@ -264,6 +264,11 @@ impl<S: Store, A: Around> LogStore for Decorated<S, A> {
         self.inner.messages(room, query).await
     }
 
+    async fn thread(&self, room: &RoomId, root: Seq, query: MessageQuery) -> Result<MessagePage, StoreError> {
+        self.around.before_read().await?;
+        self.inner.thread(room, root, query).await
+    }
+
     async fn pins(
         &self,
         room: &RoomId,

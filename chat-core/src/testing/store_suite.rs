@@ -91,6 +91,8 @@ macro_rules! store_conformance {
             a_crowd_that_reacted_is_forgotten_with_the_message
             pins_come_in_the_order_of_their_messages
             what_planning_needs_of_messages_is_gathered
+            a_thread_comes_in_pages_in_the_order_of_its_replies
+            a_root_knows_how_many_replies_stand_and_when_the_last_was_sent
         }
         $crate::store_conformance! { @cases users (async || $open):
             a_profile_is_found_by_id_and_by_name_without_regard_to_case

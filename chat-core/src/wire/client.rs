@@ -8,7 +8,7 @@ mod reading;
 
 use std::{borrow::Cow, fmt};
 
-pub use messages::{EditMessage, ListPins, MessageRef, ReactionFields};
+pub use messages::{EditMessage, FetchThread, ListPins, MessageRef, ReactionFields};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 pub use moderation::{FetchAudit, Moderate, SetRole};
@@ -80,6 +80,8 @@ pub enum ClientCommand {
     PinMessage(MessageRef),
     /// `unpin_message`
     UnpinMessage(MessageRef),
+    /// `fetch_thread`
+    FetchThread(FetchThread),
     /// `fetch_edits`
     FetchEdits(MessageRef),
     /// `list_pins`
@@ -246,7 +248,7 @@ pub struct SendMessage {
     /// The id of the message that this one answers.
     #[serde(default)]
     pub reply_to: Option<String>,
-    /// The thread that it belongs to; refused in this version rather than dropped.
+    /// The id of the message whose thread it belongs to.
     #[serde(default)]
     pub thread_id: Option<String>,
     /// Files that it carries; refused in this version rather than dropped.
@@ -358,6 +360,7 @@ fn command(kind: &str, json: &[u8]) -> Option<serde_json::Result<ClientCommand>>
         "remove_reaction" => read(json, ClientCommand::RemoveReaction),
         "pin_message" => read(json, ClientCommand::PinMessage),
         "unpin_message" => read(json, ClientCommand::UnpinMessage),
+        "fetch_thread" => read(json, ClientCommand::FetchThread),
         "fetch_edits" => read(json, ClientCommand::FetchEdits),
         "list_pins" => read(json, ClientCommand::ListPins),
         "set_role" => read(json, ClientCommand::SetRole),

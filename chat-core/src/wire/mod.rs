@@ -8,6 +8,7 @@ mod client;
 mod server;
 mod view;
 
+pub use client::FetchThread;
 pub use client::{
     Authenticate, ClientCommand, ClientFrame, CreateGroup, CreateRoom, DecodeError, EditMessage, FetchAudit,
     FetchHistory, GetPresence, Heartbeat, ListBlocks, ListMembers, ListPins, ListRooms, Mark, MessageRef,

@@ -60,6 +60,14 @@ pub enum Answer {
         #[serde(skip_serializing_if = "Option::is_none")]
         seq: Option<u64>,
     },
+    /// `thread`
+    Thread {
+        room_id: String,
+        message_id: String,
+        messages: Vec<MessageView>,
+        has_more_before: bool,
+        has_more_after: bool,
+    },
     /// `edits`
     Edits { room_id: String, message_id: String, items: Vec<EditView>, has_more_before: bool },
     /// `pins`
@@ -93,6 +101,7 @@ impl Answer {
             Self::Rooms { .. } => "rooms",
             Self::Members { .. } => "members",
             Self::History { .. } => "history",
+            Self::Thread { .. } => "thread",
             Self::Edits { .. } => "edits",
             Self::Pins { .. } => "pins",
             Self::Audit { .. } => "audit",

@@ -235,8 +235,10 @@ pub struct MessageView {
     #[serde(skip_serializing_if = "Option::is_none")]
     deleted_by: Option<String>,
     reply_to: Option<String>,
-    thread_id: (),
+    thread_id: Option<String>,
     thread_count: u32,
+    #[serde(serialize_with = "some_time")]
+    last_reply_at: Option<Timestamp>,
     attachments: [(); 0],
     mentions: [(); 0],
     reactions: Vec<ReactionView>,
@@ -275,8 +277,9 @@ impl MessageView {
             deleted_at: message.deleted.as_ref().map(|deleted| deleted.at),
             deleted_by: message.deleted.as_ref().map(|deleted| deleted.by.as_str().to_owned()),
             reply_to: message.reply_to.map(|target| message_id(entry, target)),
-            thread_id: (),
-            thread_count: 0,
+            thread_id: message.thread.map(|thread| message_id(entry, thread.root)),
+            thread_count: message.replies.count,
+            last_reply_at: message.replies.last_at,
             attachments: [],
             mentions: [],
             reactions: message.reactions.iter().map(ReactionView::of).collect(),
@@ -307,6 +310,27 @@ impl ReactionView {
             count: reaction.count,
             user_ids: reaction.users.iter().map(|user| user.as_str().to_owned()).collect(),
         }
+    }
+}
+
+/// A thread to which an entry adds a reply, or from which it takes one: as it is then.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ThreadView {
+    message_id: String,
+    thread_count: u32,
+    #[serde(serialize_with = "some_time")]
+    last_reply_at: Option<Timestamp>,
+}
+
+impl ThreadView {
+    fn of(entry: &Entry) -> Option<Self> {
+        let (root, replies) = entry.thread()?;
+        Some(Self {
+            message_id: message_id(entry, root),
+            thread_count: replies.count,
+            last_reply_at: replies.last_at,
+        })
     }
 }
 
@@ -368,12 +392,14 @@ pub fn entry_frame(entry: &Entry, username: &str, own: bool) -> Bytes {
             banned: update.role.is_none().then_some(update.banned_until.is_some()),
             seq,
         },
-        Change::Send(message) if message.recipient.is_some() => {
-            EntryFrame::NewDm { message: MessageView::of(entry, username, own).map(Box::new) }
-        }
-        Change::Send(_) => {
-            EntryFrame::NewMessage { message: MessageView::of(entry, username, own).map(Box::new) }
-        }
+        Change::Send(message) if message.recipient.is_some() => EntryFrame::NewDm {
+            message: MessageView::of(entry, username, own).map(Box::new),
+            thread: ThreadView::of(entry),
+        },
+        Change::Send(_) => EntryFrame::NewMessage {
+            message: MessageView::of(entry, username, own).map(Box::new),
+            thread: ThreadView::of(entry),
+        },
         Change::Edit { target, content } => EntryFrame::MessageEdited {
             room_id,
             message_id: message_id(entry, *target),
@@ -382,11 +408,12 @@ pub fn entry_frame(entry: &Entry, username: &str, own: bool) -> Bytes {
             edited_at: entry.at,
             seq,
         },
-        Change::Delete { target } => EntryFrame::MessageDeleted {
+        Change::Delete { target, .. } => EntryFrame::MessageDeleted {
             room_id,
             message_id: message_id(entry, *target),
             deleted_by: entry.actor.as_str(),
             deleted_at: entry.at,
+            thread: ThreadView::of(entry),
             seq,
         },
         Change::React { target, emoji, count } => EntryFrame::ReactionAdded {
@@ -426,6 +453,8 @@ pub fn entry_frame(entry: &Entry, username: &str, own: bool) -> Bytes {
 enum EntryFrame<'a> {
     NewMessage {
         message: Option<Box<MessageView>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        thread: Option<ThreadView>,
     },
     MessageEdited {
         room_id: &'a str,
@@ -442,6 +471,8 @@ enum EntryFrame<'a> {
         deleted_by: &'a str,
         #[serde(serialize_with = "time")]
         deleted_at: Timestamp,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        thread: Option<ThreadView>,
         seq: u64,
     },
     ReactionAdded {
@@ -474,6 +505,8 @@ enum EntryFrame<'a> {
     },
     NewDm {
         message: Option<Box<MessageView>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        thread: Option<ThreadView>,
     },
     UserJoined {
         room_id: &'a str,
@@ -575,7 +608,7 @@ mod tests {
                 ..Message::new(1, Content::from_stored("Hello \"you\""))
             }),
         };
-        let common = r#"{"type":"new_message","message":{"id":"TAG","roomId":"lobby","seq":42,"userId":"u1","username":"john_doe","content":"Hello \"you\"","messageType":"text","createdAt":"2026-01-31T12:00:00.000Z","editedAt":null,"deletedAt":null,"replyTo":null,"threadId":null,"threadCount":0,"attachments":[],"mentions":[],"reactions":[],"pinned":false}}"#
+        let common = r#"{"type":"new_message","message":{"id":"TAG","roomId":"lobby","seq":42,"userId":"u1","username":"john_doe","content":"Hello \"you\"","messageType":"text","createdAt":"2026-01-31T12:00:00.000Z","editedAt":null,"deletedAt":null,"replyTo":null,"threadId":null,"threadCount":0,"lastReplyAt":null,"attachments":[],"mentions":[],"reactions":[],"pinned":false}}"#
             .replace("TAG", &entry.message_id().unwrap().to_string());
         assert_eq!(entry_frame(&entry, "john_doe", false), common);
         let own = common.replace("\"pinned\":false", "\"pinned\":false,\"clientMessageId\":\"k1\"");

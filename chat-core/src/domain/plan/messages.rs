@@ -3,8 +3,8 @@
 use super::Plan;
 use crate::{
     domain::{
-        Action, Actor, AuditAct, Change, Content, Emoji, Message, Outcome, PINS_MAX, REACTIONS_DISTINCT_MAX,
-        Rejection,
+        Action, Actor, AuditAct, Change, Content, Emoji, Entry, InThread, Message, Outcome, PINS_MAX,
+        REACTIONS_DISTINCT_MAX, Rejection, Replies, ThreadLeft,
     },
     id::{MessageId, Seq, UserId},
     time::Timestamp,
@@ -47,8 +47,9 @@ impl Plan<'_> {
         if let Some(deleted) = &message.deleted {
             return Ok(Outcome::Unchanged(Some(deleted.seq)));
         }
-        let author = author.clone();
-        let outcome = self.change(actor, at, Change::Delete { target });
+        let (author, thread) = (author.clone(), message.thread);
+        let thread = thread.map(|thread| self.thread_without(thread.root, target)).transpose()?.flatten();
+        let outcome = self.change(actor, at, Change::Delete { target, thread });
         if author != actor.user {
             let details = vec![("messageId", MessageId::of(&self.room.id, target).to_string())];
             self.audit(actor, at, AuditAct::DeleteMessage, Some(author), details);
@@ -113,6 +114,30 @@ impl Plan<'_> {
             return Ok(Outcome::Unchanged(None));
         }
         Ok(self.change(actor, at, Change::Unpin { target }))
+    }
+
+    /// The place of a new reply in the thread of a message: a thread within a thread is the same thread.
+    pub(super) fn thread_of(&self, actor: &Actor, of: Seq) -> Result<InThread, Rejection> {
+        let (_, message) = self.living(actor, of)?;
+        let root = message.thread.map_or(of, |thread| thread.root);
+        let message = self.rows.target(root).and_then(Entry::message);
+        match message.filter(|message| message.deleted.is_none()) {
+            Some(message) => Ok(InThread { root, count: message.replies.count + 1 }),
+            None => Err(Rejection::NO_MESSAGE),
+        }
+    }
+
+    /// What is left of a thread without one of its replies; `None` when its root is not there any more.
+    fn thread_without(&self, root: Seq, reply: Seq) -> Result<Option<ThreadLeft>, Rejection> {
+        let (Some(found), Some(replies)) = (self.rows.targets.get(&root), self.rows.threads.get(&root))
+        else {
+            // The reply came with this very batch: its sender was not told its id yet.
+            return Err(Rejection::NO_MESSAGE);
+        };
+        let Some(message) = found.as_ref().and_then(Entry::message) else { return Ok(None) };
+        let last_at = replies.iter().rev().find(|(seq, _)| *seq != reply).map(|(_, at)| *at);
+        let replies = Replies { count: message.replies.count.saturating_sub(1), last_at };
+        Ok(Some(ThreadLeft { root, replies }))
     }
 
     fn change(&mut self, actor: &Actor, at: Timestamp, change: Change) -> Outcome {

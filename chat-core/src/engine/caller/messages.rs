@@ -4,10 +4,10 @@
 
 use super::{Caller, Messages};
 use crate::{
-    domain::{Command, Content, Emoji, Outcome, Rejection},
+    domain::{Command, Content, Emoji, Entry, Needs, Outcome, Rejection},
     engine::{error::Error, shared::Readable},
     id::{RoomId, Seq},
-    limits::PAGE_BYTES_MAX,
+    limits::{PAGE_BYTES_MAX, PAGE_MESSAGES_MAX},
     store::{FormerTexts, MessageQuery, Place},
 };
 
@@ -18,6 +18,15 @@ pub enum Changed {
     Now(Seq),
     /// It was so before and nothing was changed; the entry since which it is, where that is known.
     Before(Option<Seq>),
+}
+
+/// A piece of a thread.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thread {
+    /// The message that began it.
+    pub root: Seq,
+    /// Its messages.
+    pub page: Messages,
 }
 
 impl Caller {
@@ -76,6 +85,49 @@ impl Caller {
         self.change(room, Command::Unpin { target }).await
     }
 
+    /// The thread of a message, or the one that it is a reply in: its replies in the order of their sending, deleted
+    /// ones as tombstones, and at its beginning the message that began it. [`Place::Latest`] gives the newest replies
+    /// after that one; other places only give it where the page reaches it.
+    ///
+    /// # Errors
+    /// `forbidden` or `not_found` to who may not read the room, `not_found` for a message that is not there.
+    pub async fn thread(
+        &self,
+        room: &RoomId,
+        target: Seq,
+        place: Place,
+        limit: usize,
+    ) -> Result<Thread, Error> {
+        let shared = self.shared();
+        let cell = shared.open(room).await?;
+        let Readable { room, member, .. } = shared.readable(&cell, self.user()).await?;
+        let hidden_until = member.map_or(Seq::ZERO, |member| room.hidden_until(member.joined));
+        let needs = Needs { targets: vec![target], ..Needs::default() };
+        let mut rows = shared.store.gather(&room.id, &needs).await?;
+        let message = rows.target(target).filter(|_| target > hidden_until).and_then(Entry::message);
+        let message = message.ok_or(Rejection::NO_MESSAGE)?;
+        let root = message.thread.map_or(target, |thread| thread.root);
+        let limit = limit.clamp(1, PAGE_MESSAGES_MAX);
+        let query = MessageQuery { place, limit, hidden_until, max_bytes: PAGE_BYTES_MAX };
+        let mut page = shared.store.thread(&room.id, root, query).await?;
+        let reaches_root = match place {
+            Place::Latest => true,
+            Place::Before(seq) => root < seq && !page.more_before,
+            Place::After(seq) => root > seq,
+            Place::Around(seq) => root >= seq,
+        };
+        if root > hidden_until {
+            match rows.targets.remove(&root).flatten() {
+                Some(entry) if reaches_root => page.messages.insert(0, entry),
+                Some(_) => page.more_before |= !matches!(place, Place::Before(seq) if seq <= root),
+                None => {}
+            }
+        }
+        let items = shared.profiles.name(page.messages).await?;
+        let page = Messages { items, more_before: page.more_before, more_after: page.more_after };
+        Ok(Thread { root, page })
+    }
+
     /// The texts that a message had before, the oldest first; none for one that was never edited or is deleted.
     ///
     /// # Errors
@@ -85,10 +137,9 @@ impl Caller {
         let cell = shared.open(room).await?;
         let Readable { room, member, .. } = shared.readable(&cell, self.user()).await?;
         let hidden_until = member.map_or(Seq::ZERO, |member| room.hidden_until(member.joined));
-        let place = Place::Around(target);
-        let query = MessageQuery { place, limit: 1, hidden_until, max_bytes: 0 };
-        let page = shared.store.messages(&room.id, query).await?;
-        if page.messages.first().is_none_or(|entry| entry.seq != target) {
+        let needs = Needs { targets: vec![target], ..Needs::default() };
+        let rows = shared.store.gather(&room.id, &needs).await?;
+        if target <= hidden_until || rows.target(target).is_none() {
             return Err(Rejection::NO_MESSAGE.into());
         }
         Ok(shared.store.former_texts(&room.id, target, PAGE_BYTES_MAX).await?)

@@ -1,14 +1,15 @@
 //! Operations on messages that stand in the log.
 
-use super::room_id;
+use super::{page_limit, room_id};
 use crate::{
-    domain::{Content, Emoji, Entry, Username},
+    domain::{Content, Emoji, Entry, Rejection, Username},
     engine::{
-        caller::{Caller, Changed, Messages},
+        caller::{Caller, Changed, Messages, Thread},
         error::Error,
     },
     id::{MessageId, RoomId, Seq},
-    wire::{Answer, EditMessage, EditView, ListPins, MessageRef, MessageView, ReactionFields},
+    store::Place,
+    wire::{Answer, EditMessage, EditView, FetchThread, ListPins, MessageRef, MessageView, ReactionFields},
 };
 
 impl Caller {
@@ -39,6 +40,26 @@ impl Caller {
             true => self.pin(&room, target).await.map(answer),
             false => self.unpin(&room, target).await.map(answer),
         }
+    }
+
+    pub(super) async fn perform_thread(&self, fields: &FetchThread) -> Result<Answer, Error> {
+        let room = room_id(&fields.room_id)?;
+        let target = target_in(&room, &fields.message_id);
+        let place = match (fields.before, fields.after) {
+            (None, None) => Place::Latest,
+            (Some(seq), None) => Place::Before(Seq::new(seq)),
+            (None, Some(seq)) => Place::After(Seq::new(seq)),
+            _ => return Err(Rejection::BadRequest("give one of before and after").into()),
+        };
+        let limit = page_limit(fields.limit)?;
+        let Thread { root, page } = self.thread(&room, target, place, limit).await?;
+        Ok(Answer::Thread {
+            room_id: fields.room_id.clone(),
+            message_id: MessageId::of(&room, root).to_string(),
+            messages: self.views(&page.items),
+            has_more_before: page.more_before,
+            has_more_after: page.more_after,
+        })
     }
 
     pub(super) async fn perform_edits(&self, fields: &MessageRef) -> Result<Answer, Error> {

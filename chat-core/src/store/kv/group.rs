@@ -120,7 +120,8 @@ impl Request {
                 let entries = commit.entries.iter().map(|entry| match entry.message() {
                     Some(message) => {
                         let bytes = message.content.as_str().len();
-                        (2 + bytes.saturating_sub(1) / values::TEXT_INLINE_BYTES, bytes)
+                        let in_thread = if message.thread.is_some() { 3 } else { 0 };
+                        (2 + in_thread + bytes.saturating_sub(1) / values::TEXT_INLINE_BYTES, bytes)
                     }
                     None => match &entry.change {
                         // The old text goes to the edits, the new one takes its place.
@@ -203,7 +204,9 @@ fn is_hidden_until_durable(table: u8, rewritten: bool) -> bool {
     match table {
         table::MESSAGE | table::TEXT => rewritten,
         table::TOMBSTONES | table::MENTIONS | table::ROOM_MENTIONS | table::AUDIT_HEAD => true,
-        table::FORMER | table::REACTED | table::REACTION | table::PIN | table::UNSWEPT => true,
+        table::THREAD | table::FORMER | table::REACTED | table::REACTION | table::PIN | table::UNSWEPT => {
+            true
+        }
         _ => table < table::MESSAGE,
     }
 }
@@ -291,7 +294,8 @@ impl<K: OrderedKv> Group<'_, K> {
         let row = values::encode_message(entry, message, inline, continued)?;
         self.put(keys::message(room16, entry.seq), row)?;
         let author16 = keys::user16(&entry.actor);
-        self.put(keys::author(&author16, room16, entry.seq), values::PRESENT.to_vec())
+        self.put(keys::author(&author16, room16, entry.seq), values::PRESENT.to_vec())?;
+        self.move_thread(room16, entry)
     }
 
     fn row(&mut self, room16: &Id16, room: &Room, row: &RowChange) -> Result<(), StoreError> {

@@ -19,6 +19,7 @@
 //! | `25` | room, user | what stands against a user in a room |
 //! | `2B` | user, user | the first has blocked the second |
 //! | `30` | room, seq | entry that is a message |
+//! | `31` | room, seq of the root, kind `u8`, seq | index: replies of a thread, all (0) and those not deleted (1) |
 //! | `32` | room, seq, seq of the edit, part `u16` | text that the message had before that edit |
 //! | `33` | room, seq, length `u8`, emoji, user | who put which emoji under the message |
 //! | `34` | room, seq, emoji | how many did, and the first of them |
@@ -36,8 +37,8 @@
 //! | `60` | room, number `u64` | record of an audit log |
 //! | `61` | room | how many records its audit log has, and the hash of the newest |
 //!
-//! Users and rooms are 16 bytes each, see [`id16`]. The tags `13`, `31`, `52` to `A0` are
-//! kept free for devices, threads, tokens, files, audit, search and expiry.
+//! Users and rooms are 16 bytes each, see [`id16`]. The tags `13`, `52` to `A0` are
+//! kept free for devices, tokens, files, audit, search and expiry.
 
 use crate::{
     domain::{Emoji, RoomName, Username},
@@ -66,6 +67,7 @@ pub(super) mod table {
     pub(in super::super) const SANCTION: u8 = 0x25;
     pub(in super::super) const BLOCK: u8 = 0x2B;
     pub(in super::super) const MESSAGE: u8 = 0x30;
+    pub(in super::super) const THREAD: u8 = 0x31;
     pub(in super::super) const FORMER: u8 = 0x32;
     pub(in super::super) const REACTED: u8 = 0x33;
     pub(in super::super) const REACTION: u8 = 0x34;
@@ -225,6 +227,18 @@ pub(super) fn author(user: &Id16, room: &Id16, seq: Seq) -> Vec<u8> {
 
 pub(super) fn text(room: &Id16, seq: Seq, part: u16) -> Vec<u8> {
     key(table::TEXT, &[room, &seq.get().to_be_bytes(), &part.to_be_bytes()])
+}
+
+/// The replies of a thread: all of them, or those that are not deleted.
+pub(super) fn thread(room: &Id16, root: Seq, living: bool, reply: Seq) -> Vec<u8> {
+    let (root, reply) = (root.get().to_be_bytes(), reply.get().to_be_bytes());
+    key(table::THREAD, &[room, &root, &[u8::from(living)], &reply])
+}
+
+/// The reply in a key of [`thread`].
+pub(super) fn reply_of(key: &[u8]) -> Option<Seq> {
+    let bytes = key.get(26..34)?.try_into().ok()?;
+    Some(Seq::new(u64::from_be_bytes(bytes)))
 }
 
 /// Part 0 is the row, later parts continue its text.

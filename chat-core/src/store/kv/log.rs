@@ -80,7 +80,7 @@ pub(super) fn entries<K: OrderedKv>(
     Ok(entries)
 }
 
-fn text_bytes(entry: &Entry) -> usize {
+pub(super) fn text_bytes(entry: &Entry) -> usize {
     match &entry.change {
         Change::Send(Message { content, .. }) | Change::Edit { content, .. } => content.as_str().len(),
         _ => 0,

@@ -19,6 +19,7 @@ mod rework;
 mod seam;
 mod store;
 mod tally;
+mod threads;
 mod values;
 mod verify;
 mod view;

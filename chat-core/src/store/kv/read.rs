@@ -5,12 +5,12 @@ use std::ops::ControlFlow;
 use super::{
     Direction, OrderedKv,
     keys::{self, Id16},
-    log,
+    log, threads,
     values::{self, v1},
     view::{View, Visible},
 };
 use crate::{
-    domain::{Member, Needs, Room, RoomName, Rows, Username},
+    domain::{Entry, InThread, Member, Needs, Room, RoomName, Rows, Username},
     id::{RoomId, Seq, UserId},
     limits::STORE_NAMES_SCANNED_MAX,
     store::{Page, PageRequest, StoreError, UserProfile},
@@ -60,7 +60,18 @@ pub(super) fn gather<K: OrderedKv>(
         if let Some(author) = message.as_ref().map(|message| message.actor.clone()) {
             gather_member(&view, &room16, &author, &mut found)?;
         }
+        let thread = message.as_ref().and_then(Entry::message).and_then(|message| message.thread);
+        if let Some(InThread { root, .. }) = thread.filter(|thread| !found.targets.contains_key(&thread.root))
+        {
+            found.targets.insert(root, log::message(&view, room, &room16, root)?);
+        }
         found.targets.insert(*target, message);
+    }
+    for target in &needs.threads {
+        let message = found.target(*target).and_then(Entry::message);
+        if let Some(InThread { root, .. }) = message.and_then(|message| message.thread) {
+            found.threads.insert(root, threads::newest(&view, &room16, root, found.at)?);
+        }
     }
     for (target, emoji, user) in &needs.reacted {
         if view.get(&keys::reacted(&room16, *target, emoji, &keys::user16(user)))?.is_some() {

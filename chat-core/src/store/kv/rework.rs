@@ -11,6 +11,7 @@ use crate::{
     id::Seq,
     limits::{EDITS_KEPT_MAX, REACTIONS_DELETED_AT_ONCE},
     store::StoreError,
+    time::Timestamp,
 };
 
 impl<K: OrderedKv> Group<'_, K> {
@@ -18,7 +19,10 @@ impl<K: OrderedKv> Group<'_, K> {
     pub(super) fn rework(&mut self, room16: &Id16, entry: &Entry) -> Result<(), StoreError> {
         match &entry.change {
             Change::Edit { target, content } => self.edit(room16, *target, entry, content),
-            Change::Delete { target } => self.delete(room16, *target, entry),
+            Change::Delete { target, .. } => {
+                self.delete(room16, *target, entry)?;
+                self.move_thread(room16, entry)
+            }
             Change::React { target, emoji, count } => {
                 self.put(
                     keys::reacted(room16, *target, emoji, &keys::user16(&entry.actor)),
@@ -42,6 +46,25 @@ impl<K: OrderedKv> Group<'_, K> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Changes the thread that an entry adds a reply to or takes one from.
+    pub(super) fn move_thread(&mut self, room16: &Id16, entry: &Entry) -> Result<(), StoreError> {
+        let Some((root, replies)) = entry.thread() else { return Ok(()) };
+        match entry.target() {
+            Some(reply) => self.remove(keys::thread(room16, root, true, reply)),
+            None => {
+                self.put(keys::thread(room16, root, false, entry.seq), values::PRESENT.to_vec())?;
+                self.put(
+                    keys::thread(room16, root, true, entry.seq),
+                    values::encode(&entry.at.as_millis())?,
+                )?;
+            }
+        }
+        self.rewrite(room16, root, |row| {
+            row.replies = replies.count;
+            row.last_reply = replies.last_at.map(Timestamp::as_millis);
+        })
     }
 
     fn stored(&mut self, room16: &Id16, target: Seq) -> Result<Vec<u8>, StoreError> {

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use super::{
     MemKv, OrderedKv, audit,
     group::{MarkRequest, Refusal, Request},
-    log, presence, read, reading, verify,
+    log, presence, read, reading, threads, verify,
     writer::{Shared, Writer},
 };
 use crate::{
@@ -185,6 +185,11 @@ impl<K: OrderedKv> LogStore for KvStore<K> {
     async fn messages(&self, room: &RoomId, query: MessageQuery) -> Result<MessagePage, StoreError> {
         let room = room.clone();
         self.read(move |shared| log::messages(&shared.rows, &room, query)).await
+    }
+
+    async fn thread(&self, room: &RoomId, root: Seq, query: MessageQuery) -> Result<MessagePage, StoreError> {
+        let room = room.clone();
+        self.read(move |shared| threads::thread(&shared.rows, &room, root, query)).await
     }
 
     async fn pins(

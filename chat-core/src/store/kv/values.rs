@@ -10,8 +10,8 @@ use super::keys::canonical_uuid;
 use crate::{
     domain::{
         AuditHash, AuditRecord, Change, Content, Deleted, Description, Edited, Emoji, Entry, History,
-        LeaveReason, Marker, Member, MemberUpdate, Message, MessageType, Reaction, Role, Room, RoomKind,
-        RoomName, Sanction, Sent, Username,
+        InThread, LeaveReason, Marker, Member, MemberUpdate, Message, MessageType, Reaction, Replies, Role,
+        Room, RoomKind, RoomName, Sanction, Sent, ThreadLeft, Username,
     },
     id::{ClientMessageId, RoomId, Seq, UserId},
     store::{FormerText, StoreError, UserProfile},
@@ -318,6 +318,10 @@ pub(super) fn encode_message(
         edited: message.edited.map(|edited| v2::Edited { seq: edited.seq.get(), at: edited.at.as_millis() }),
         deleted: message.deleted.as_ref().map(deleted_row),
         pinned: message.pinned.unwrap_or_default().get(),
+        thread: message.thread.map_or(0, |thread| thread.root.get()),
+        thread_count: message.thread.map_or(0, |thread| thread.count),
+        replies: message.replies.count,
+        last_reply: message.replies.last_at.map(Timestamp::as_millis),
     })
 }
 
@@ -416,6 +420,8 @@ pub(super) fn decode_message(
             None => None,
         },
         pinned: some(row.pinned),
+        thread: some(row.thread).map(|root| InThread { root, count: row.thread_count }),
+        replies: Replies { count: row.replies, last_at: row.last_reply.map(Timestamp::from_millis) },
         reactions: Vec::new(),
         message_type: match row.message_type {
             0 => MessageType::Text,
@@ -459,7 +465,14 @@ pub(super) fn encode_event(entry: &Entry) -> Result<Option<Vec<u8>>, StoreError>
             banned_until: update.banned_until.map(Timestamp::as_millis),
         },
         Change::Edit { target, .. } => v1::Change::Edit { target: target.get() },
-        Change::Delete { target } => v1::Change::Delete { target: target.get() },
+        Change::Delete { target, thread } => v1::Change::Delete {
+            target: target.get(),
+            thread: thread.map(|left| v1::ThreadLeft {
+                root: left.root.get(),
+                count: left.replies.count,
+                last_at: left.replies.last_at.map(Timestamp::as_millis),
+            }),
+        },
         Change::React { target, emoji, count } => {
             v1::Change::React { target: target.get(), emoji: emoji.as_str(), count: *count }
         }
@@ -510,7 +523,13 @@ pub(super) fn decode_event(
             let target = Seq::new(*target);
             Change::Edit { target, content: text(target)? }
         }
-        v1::Change::Delete { target } => Change::Delete { target: Seq::new(*target) },
+        v1::Change::Delete { target, thread } => Change::Delete {
+            target: Seq::new(*target),
+            thread: thread.map(|left| {
+                let last_at = left.last_at.map(Timestamp::from_millis);
+                ThreadLeft { root: Seq::new(left.root), replies: Replies { count: left.count, last_at } }
+            }),
+        },
         v1::Change::React { target, emoji, count } => {
             Change::React { target: Seq::new(*target), emoji: Emoji::from_stored(emoji), count: *count }
         }

@@ -494,6 +494,7 @@ mod tests {
                 target: Seq::new(4),
                 content: Content::parse(&"longer".repeat(3_000), rules).unwrap(),
             },
+            Command::Send(Draft::text("reply").unwrap().in_thread(Seq::new(3))),
             Command::React { target: Seq::new(3), emoji: Emoji::parse("👍").unwrap() },
             Command::Pin { target: Seq::new(3) },
             Command::Moderate(Moderation::ban(bob.clone(), None)),
@@ -561,6 +562,7 @@ mod tests {
             table::SANCTION,
             table::BLOCK,
             table::MESSAGE,
+            table::THREAD,
             table::FORMER,
             table::REACTED,
             table::REACTION,
@@ -595,18 +597,18 @@ mod tests {
         let wrong = [
             (
                 keys::room_count(&room16),
-                values::encode(&v1::RoomCount { head: 8, messages: 2, members: 2, owners: 1 }),
+                values::encode(&v1::RoomCount { head: 9, messages: 3, members: 2, owners: 1 }),
             ),
             (
                 keys::room_count(&room16),
-                values::encode(&v1::RoomCount { head: 8, messages: 1, members: 1, owners: 1 }),
+                values::encode(&v1::RoomCount { head: 9, messages: 2, members: 1, owners: 1 }),
             ),
             (
                 keys::room_count(&room16),
                 values::encode(&v1::RoomCount { head: 4, messages: 2, members: 1, owners: 1 }),
             ),
             (keys::user_count(&user16), values::encode(&v1::UserCount { rooms: 2, version: 1 })),
-            (keys::marker(&user16, &room16), values::encode(&v1::Marker { seq: 9, ordinal: 2 })),
+            (keys::marker(&user16, &room16), values::encode(&v1::Marker { seq: 10, ordinal: 2 })),
         ];
         for (key, value) in wrong {
             let right = kv.get(&key).unwrap();

@@ -200,6 +200,11 @@ impl LogStore for NodeStore {
         self.inner.messages(room, query).await
     }
 
+    async fn thread(&self, room: &RoomId, root: Seq, query: MessageQuery) -> Result<MessagePage, StoreError> {
+        self.reading().await?;
+        self.inner.thread(room, root, query).await
+    }
+
     async fn pins(
         &self,
         room: &RoomId,

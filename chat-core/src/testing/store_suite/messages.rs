@@ -6,7 +6,7 @@ use crate::{
     domain::{Change, Command, Content, Emoji, Entry, Message, Needs, Outcome, Request, TextRules},
     id::{RoomId, Seq},
     limits::{EDITS_KEPT_MAX, REACTION_USERS_MAX, REACTIONS_DELETED_AT_ONCE},
-    store::{Place, Store},
+    store::{MessageQuery, Place, Store},
 };
 
 fn content(text: &str) -> Content {
@@ -245,4 +245,80 @@ pub async fn what_planning_needs_of_messages_is_gathered<S: Store>(open: impl As
     done(&store, &room, &request("bob", 4, Command::Leave)).await.unwrap();
     let rows = store.gather(&room, &needs).await.unwrap();
     assert_eq!(rows.members.get(&user("bob")), Some(&None));
+}
+
+async fn reply<S: Store>(store: &S, room: &RoomId, millis: i64, of: Seq, text: &str) -> Seq {
+    let Command::Send(draft) = draft(text, None) else { unreachable!() };
+    match done(store, room, &request("alice", millis, Command::Send(draft.in_thread(of)))).await.unwrap() {
+        Outcome::Sent(sent) => sent.seq,
+        other => panic!("replying came to {other:?}"),
+    }
+}
+
+pub async fn a_thread_comes_in_pages_in_the_order_of_its_replies<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    let room = public_room(&store, "lobby", "alice").await;
+    let root = send(&store, &room, "alice", "root").await;
+    let other = send(&store, &room, "alice", "other").await;
+    let mut replies = Vec::new();
+    for number in 0..5 {
+        let of = replies.last().copied().unwrap_or(root);
+        replies.push(reply(&store, &room, 2, of, &format!("reply {number}")).await);
+        send(&store, &room, "alice", "between").await;
+        reply(&store, &room, 2, other, "elsewhere").await;
+    }
+    act(&store, &room, "alice", Command::Delete { target: replies[1] }).await;
+    let seqs = async |place: Place, limit: usize, hidden_until: Seq, max_bytes: usize| {
+        let query = MessageQuery { place, limit, hidden_until, max_bytes };
+        let page = store.thread(&room, root, query).await.unwrap();
+        let seqs: Vec<_> = page.messages.iter().map(|entry| entry.seq).collect();
+        (seqs, page.more_before, page.more_after)
+    };
+    let (all, none) = (usize::MAX, Seq::ZERO);
+    assert_eq!(seqs(Place::Latest, 9, none, all).await, (replies.clone(), false, false));
+    assert_eq!(seqs(Place::Latest, 2, none, all).await, (replies[3..].to_vec(), true, false));
+    assert_eq!(seqs(Place::Latest, 9, none, 1).await, (replies[4..].to_vec(), true, false));
+    assert_eq!(seqs(Place::Latest, 9, replies[2], all).await, (replies[3..].to_vec(), false, false));
+    assert_eq!(seqs(Place::Before(replies[3]), 2, none, all).await, (replies[1..3].to_vec(), true, true));
+    assert_eq!(seqs(Place::Before(root), 2, none, all).await, (vec![], false, true));
+    assert_eq!(seqs(Place::After(replies[0]), 2, none, all).await, (replies[1..3].to_vec(), true, true));
+    assert_eq!(seqs(Place::After(replies[3]), 9, none, all).await, (replies[4..].to_vec(), true, false));
+    assert_eq!(seqs(Place::Around(replies[3]), 9, none, all).await, (replies[3..].to_vec(), true, false));
+    let query = MessageQuery { place: Place::Latest, limit: 9, hidden_until: none, max_bytes: all };
+    let page = store.thread(&room, root, query).await.unwrap();
+    assert_eq!(texts(&page.messages), ["reply 0", "", "reply 2", "reply 3", "reply 4"]);
+    verifies(&store).await;
+}
+
+pub async fn a_root_knows_how_many_replies_stand_and_when_the_last_was_sent<S: Store>(
+    open: impl AsyncFn() -> S,
+) {
+    let store = open().await;
+    let room = public_room(&store, "lobby", "alice").await;
+    let root = send(&store, &room, "alice", "root").await;
+    let stands = async || {
+        let replies = message(&store, &room, root).await.replies;
+        (replies.count, replies.last_at)
+    };
+    assert_eq!(stands().await, (0, None));
+    let mut replies = Vec::new();
+    for millis in 10..15 {
+        replies.push(reply(&store, &room, millis, root, "x").await);
+    }
+    assert_eq!(stands().await, (5, Some(at(14))));
+    act(&store, &room, "alice", Command::Delete { target: replies[2] }).await;
+    assert_eq!(stands().await, (4, Some(at(14))));
+    let delete = |target: Seq| request("alice", 20, Command::Delete { target });
+    together(&store, &room, &[delete(replies[4]), delete(replies[3])]).await;
+    assert_eq!(stands().await, (2, Some(at(11))));
+    let Command::Send(late) = draft("x", None) else { unreachable!() };
+    let late = request("alice", 30, Command::Send(late.in_thread(root)));
+    together(&store, &room, &[delete(replies[1]), late, delete(replies[0])]).await;
+    assert_eq!(stands().await, (1, Some(at(30))));
+    act(&store, &room, "alice", Command::Delete { target: root }).await;
+    let left = log(&store, &room).await.last().unwrap().seq;
+    assert_eq!(stands().await, (1, Some(at(30))), "the replies stay");
+    act(&store, &room, "alice", Command::Delete { target: left.previous().previous() }).await;
+    assert_eq!(stands().await, (0, None));
+    verifies(&store).await;
 }

@@ -61,7 +61,10 @@ fn random_request(random: &mut Random, room: &str) -> Request {
         _ => {
             let text = "z".repeat(pick(random, &[1, 20, 300, 7_000, 20_000]));
             let client = format!("key {}", random.below(40));
-            draft(&text, (random.below(2) == 0).then_some(&client))
+            match draft(&text, (random.below(2) == 0).then_some(&client)) {
+                Command::Send(draft) if random.below(3) == 0 => Command::Send(draft.in_thread(target)),
+                command => command,
+            }
         }
     };
     request(pick(random, &USERS), random.below(1_000) as i64, command)

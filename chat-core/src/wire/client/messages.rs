@@ -48,6 +48,25 @@ pub struct ReactionFields {
     pub emoji: String,
 }
 
+/// The fields of `fetch_thread`; at most one of the two places.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FetchThread {
+    /// The room's id.
+    pub room_id: String,
+    /// The id of the message that began the thread, or of any reply in it.
+    pub message_id: String,
+    /// Messages before this seq.
+    #[serde(default)]
+    pub before: Option<u64>,
+    /// Messages after this seq.
+    #[serde(default)]
+    pub after: Option<u64>,
+    /// At most so many replies; 50 unless told, 200 at most.
+    #[serde(default)]
+    pub limit: Option<u64>,
+}
+
 /// The fields of `list_pins`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -67,15 +67,18 @@ fn reworked() -> Message {
         edited: Some(Edited { seq: Seq::new(10), at: Timestamp::from_millis(2) }),
         deleted: Some(Deleted { seq: Seq::new(11), at: Timestamp::from_millis(3), by: user("bob") }),
         pinned: Some(Seq::new(12)),
+        thread: Some(InThread { root: Seq::new(6), count: 3 }),
+        replies: Replies { count: 2, last_at: Some(Timestamp::from_millis(4)) },
         ..message()
     }
 }
 
-fn rework() -> [Change; 6] {
+fn rework() -> [Change; 7] {
     let (target, emoji) = (Seq::new(7), Emoji::parse("👍").unwrap());
     [
         Change::Edit { target, content: Content::from_stored("") },
-        Change::Delete { target },
+        Change::Delete { target, thread: None },
+        Change::Delete { target, thread: Some(ThreadLeft { root: target, replies: reworked().replies }) },
         Change::React { target, emoji: emoji.clone(), count: 2 },
         Change::Unreact { target, emoji, count: 1 },
         Change::Pin { target },
@@ -193,7 +196,7 @@ fn every_stored_struct_has_the_bytes_of_version_1() {
     assert_eq!(found, GOLDEN);
 }
 
-const GOLDEN: [&str; 34] = [
+const GOLDEN: [&str; 35] = [
     "profile 01000190b5a27a397c3e8f0000000000000105416c696365800101",
     "named 0101056c6f626279",
     "user count 01028101",
@@ -219,12 +222,13 @@ const GOLDEN: [&str; 34] = [
     "epoch 010165",
     "present 01",
     "rework 01010105616c6963650407",
-    "rework 01010105616c6963650507",
+    "rework 01010105616c696365050700",
+    "rework 01010105616c69636505070107020108",
     "rework 01010105616c696365060704f09f918d02",
     "rework 01010105616c696365070704f09f918d01",
     "rework 01010105616c6963650807",
     "rework 01010105616c6963650907",
-    "reworked 02010105616c69636507000101036b2d310568656c6c6fc80105010a04010b060103626f620c",
+    "reworked 02010105616c69636507000101036b2d310568656c6c6fc80105010a04010b060103626f620c0603020108",
     "former 0104060568656c6c6fc801",
     "reacted 010103626f6209",
     "reaction 010902020103626f62000190b5a27a397c3e8f00000000000001",

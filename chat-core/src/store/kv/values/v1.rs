@@ -158,6 +158,7 @@ pub(in super::super) enum Change<'a> {
     },
     Delete {
         target: u64,
+        thread: Option<ThreadLeft>,
     },
     React {
         target: u64,
@@ -175,6 +176,14 @@ pub(in super::super) enum Change<'a> {
     Unpin {
         target: u64,
     },
+}
+
+/// What a deletion leaves of a thread.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(in super::super) struct ThreadLeft {
+    pub(in super::super) root: u64,
+    pub(in super::super) count: u32,
+    pub(in super::super) last_at: Option<i64>,
 }
 
 /// `32`, part 0: a text that a message had before.

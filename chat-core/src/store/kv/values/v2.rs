@@ -24,6 +24,12 @@ pub(in super::super) struct Message<'a> {
     pub(in super::super) deleted: Option<Deleted<'a>>,
     /// The entry that pinned it; 0 while it is not.
     pub(in super::super) pinned: u64,
+    /// The root of the thread that it is a reply in, 0 for none, and how many replies there were with it.
+    pub(in super::super) thread: u64,
+    pub(in super::super) thread_count: u32,
+    /// How many replies its own thread has that are not deleted, and when the last of them was sent.
+    pub(in super::super) replies: u32,
+    pub(in super::super) last_reply: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -56,6 +62,10 @@ impl<'a> From<v1::Message<'a>> for Message<'a> {
             edited,
             deleted,
             pinned,
+            thread: 0,
+            thread_count: 0,
+            replies: 0,
+            last_reply: None,
         }
     }
 }
@@ -63,7 +73,12 @@ impl<'a> From<v1::Message<'a>> for Message<'a> {
 impl<'a> Message<'a> {
     /// The row as version 1, if that can say it all.
     pub(super) fn as_v1(&self) -> Option<v1::Message<'a>> {
-        let plain = self.reply_to == 0 && self.edited.is_none() && self.deleted.is_none() && self.pinned == 0;
+        let plain = self.reply_to == 0
+            && self.edited.is_none()
+            && self.deleted.is_none()
+            && self.pinned == 0
+            && self.thread == 0
+            && self.last_reply.is_none();
         plain.then_some(v1::Message {
             at: self.at,
             actor: self.actor,

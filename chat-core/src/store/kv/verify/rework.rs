@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Check, hex};
 use crate::{
-    domain::{Change, Emoji, Entry, Message},
+    domain::{Change, Emoji, Entry, Message, Replies},
     id::{Seq, UserId},
     limits::EDITS_KEPT_MAX,
     store::{
@@ -17,6 +17,7 @@ use crate::{
             view::Raw,
         },
     },
+    time::Timestamp,
 };
 
 /// What follows from the logs for the rows beside them.
@@ -38,10 +39,30 @@ impl<K: OrderedKv> Check<'_, K> {
         let mut reactions = log::reactions(&Raw(self.kv), room16, Seq::ZERO, Seq::MAX)?;
         let mut messages: BTreeMap<Seq, Message> = BTreeMap::new();
         let mut edits: BTreeMap<Seq, Vec<Seq>> = BTreeMap::new();
+        let mut threads: BTreeMap<Seq, BTreeMap<Seq, Timestamp>> = BTreeMap::new();
         let mut reacted: BTreeSet<(Seq, Emoji, UserId)> = BTreeSet::new();
         for (seq, entry) in entries {
             if let Some(message) = entry.message() {
                 messages.insert(*seq, as_sent(message));
+            }
+            if let Some((root, said)) = entry.thread() {
+                let replies = threads.entry(root).or_default();
+                match entry.target() {
+                    Some(reply) => drop(replies.remove(&reply)),
+                    None => {
+                        self.rework.keys.insert(keys::thread(room16, root, false, *seq));
+                        replies.insert(*seq, entry.at);
+                    }
+                }
+                let last_at = replies.values().next_back().copied();
+                let found = Replies { count: u32::try_from(replies.len()).unwrap_or(u32::MAX), last_at };
+                if found != said {
+                    self.differ(format!("entry {seq} counts {} replies of {}", said.count, found.count));
+                }
+                match messages.get_mut(&root) {
+                    Some(root) if root.thread.is_none() => root.replies = said,
+                    _ => self.differ(format!("entry {seq} is in the thread of {root}, which is no root")),
+                }
             }
             let Some(target) = entry.target() else { continue };
             let Some(message) = messages.get_mut(&target) else {
@@ -92,6 +113,9 @@ impl<K: OrderedKv> Check<'_, K> {
                 self.rework.keys.insert(keys::pin(room16, *seq));
             }
         }
+        for (root, replies) in threads {
+            self.rework.keys.extend(replies.keys().map(|reply| keys::thread(room16, root, true, *reply)));
+        }
         for (target, edits) in edits {
             let kept = edits.iter().rev().take(EDITS_KEPT_MAX);
             self.rework.keys.extend(kept.map(|edit| keys::former(room16, target, *edit, 0)));
@@ -109,7 +133,7 @@ impl<K: OrderedKv> Check<'_, K> {
         if !unswept.is_subset(&self.rework.deleted) {
             self.differ("a message is to be swept but is not deleted".to_owned());
         }
-        for table in [table::REACTED, table::REACTION, table::PIN] {
+        for table in [table::THREAD, table::REACTED, table::REACTION, table::PIN] {
             for (key, _) in self.table(table)? {
                 let is_left =
                     table == table::REACTED && key.get(1..25).is_some_and(|of| unswept.contains(of));
@@ -146,5 +170,12 @@ impl<K: OrderedKv> Check<'_, K> {
 /// The message before anything was done to it. What it said then is not kept in its row, so the present text
 /// stands in.
 fn as_sent(message: &Message) -> Message {
-    Message { edited: None, deleted: None, pinned: None, reactions: Vec::new(), ..message.clone() }
+    Message {
+        edited: None,
+        deleted: None,
+        pinned: None,
+        reactions: Vec::new(),
+        replies: Replies::default(),
+        ..message.clone()
+    }
 }
