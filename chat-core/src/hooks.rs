@@ -1,4 +1,4 @@
-//! And what happens around a send.
+//! And what happens around a send, and before a joining.
 
 use std::time::Duration;
 
@@ -9,10 +9,11 @@ use crate::{
     id::{RoomId, UserId},
 };
 
-/// How long a hook may take before the message that it holds up is answered `unavailable`.
+/// How long a hook may take before what it holds up is answered `unavailable`. A hook that panics is answered so,
+/// too: it costs what it was asked about and nothing else.
 pub const HOOK_DEADLINE: Duration = Duration::from_secs(2);
 
-/// The embedder's code around sending.
+/// The embedder's code around sending and joining.
 ///
 /// ```
 /// use chat_core::{domain::{Content, Draft, TextRules}, hooks::{Hooks, Verdict}, id::{RoomId, UserId}};
@@ -39,13 +40,20 @@ pub trait Hooks: Send + Sync + 'static {
         Verdict::Allow
     }
 
+    /// Looks at a user who is about to join a room, before the joining is planned; the rules have allowed it so far.
+    /// Who is a member already is not asked about. Has [`HOOK_DEADLINE`].
+    async fn on_join(&self, room: &RoomId, user: &UserId) -> Admission {
+        let _ = (room, user);
+        Admission::Allow
+    }
+
     /// Hears of a message that is stored. Runs beside delivery and never delays it. At most once: not called
-    /// for a message that was stored just before a crash.
+    /// for a message that was stored just before a crash. Has [`HOOK_DEADLINE`], then the next one is passed on.
     async fn after_send(&self, entry: &Entry) {
         let _ = entry;
     }
 
-    /// Whether [`Hooks::before_send`] and [`Hooks::after_send`] do anything; without, sending skips them.
+    /// Whether any of these does anything; without, the engine skips them.
     fn active(&self) -> bool {
         true
     }
@@ -59,6 +67,18 @@ pub enum Verdict {
     /// It is sent with this text instead.
     Rewrite(crate::domain::Content),
     /// Its author is told `forbidden`, with this reason.
+    Refuse(&'static str),
+    /// It waits, outside the log, until a moderator of the room releases or discards it. Its author is told so.
+    /// In a direct room, where nobody moderates, it is refused.
+    Hold,
+}
+
+/// Whether somebody may join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// They join.
+    Allow,
+    /// They are told `forbidden`, with this reason.
     Refuse(&'static str),
 }
 

@@ -97,6 +97,16 @@ opaque_id! {
 }
 
 opaque_id! {
+    /// A message that is held for review.
+    HeldId, is_id
+}
+
+opaque_id! {
+    /// A report of a message.
+    ReportId, is_id
+}
+
+opaque_id! {
     /// A client-chosen key (1 to 64 characters, no control characters) that makes a repeated send the same
     /// send, per user and room.
     ClientMessageId, is_client_key

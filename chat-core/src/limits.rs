@@ -181,6 +181,22 @@ pub const STORE_NAMES_SCANNED_MAX: usize = 5_000;
 /// Longest ban or mute that has an end, in seconds: ten years. Over it: `bad_request`; without an end it is for ever.
 pub const SANCTION_SECONDS_MAX: u64 = 315_360_000;
 
+/// Messages that one room holds for review. Over it a message that is to be held is `unavailable`.
+pub const HELD_PER_ROOM_MAX: u32 = 1_000;
+
+/// Messages of one author that one room holds for review, so that nobody fills it alone. Over it: `rate_limited`.
+pub const HELD_PER_AUTHOR_MAX: usize = 50;
+
+/// Reports that one room keeps. At the bound the oldest resolved one is dropped; if none is resolved, another
+/// report is `unavailable`.
+pub const REPORTS_PER_ROOM_MAX: u32 = 1_000;
+
+/// Reports of one reporter that one room keeps, so that nobody fills it alone. Over it: `rate_limited`.
+pub const REPORTS_PER_REPORTER_MAX: usize = 200;
+
+/// How long somebody is asked to wait who has too much waiting for moderators, in milliseconds.
+pub const REVIEW_RETRY_MS: u64 = 60_000;
+
 /// Bounds that the embedder sets. The defaults are those of docs/protocol.md, Limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {

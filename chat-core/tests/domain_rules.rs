@@ -192,6 +192,7 @@ fn observed(outcome: &Result<Outcome, Rejection>) -> Expected {
         Ok(Outcome::Sent(sent)) => Expected::At(sent.seq.get()),
         Ok(Outcome::Unchanged(Some(seq))) => Expected::Before(seq.get()),
         Ok(Outcome::AlreadyJoined | Outcome::AlreadyLeft | Outcome::Unchanged(None)) => Expected::Nothing,
+        Ok(Outcome::Held { .. }) => panic!("a plan holds nothing"),
         Err(rejection) => Expected::Refused(rejection.code().as_str()),
     }
 }

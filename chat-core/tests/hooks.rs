@@ -6,7 +6,7 @@ mod common;
 
 use chat_core::{
     domain::{Content, Draft, Entry, TextRules},
-    hooks::{Hooks, Verdict},
+    hooks::{Admission, Hooks, Verdict},
     id::{RoomId, UserId},
     testing::TestClient,
 };
@@ -67,4 +67,66 @@ async fn a_hook_that_hangs_costs_its_message_and_holds_up_nobody_else() {
     assert_eq!(alice.answer(hung).await["code"], "unavailable");
     assert_eq!(began.elapsed().as_secs(), 2);
     alice.send(&room, "after").await;
+}
+
+/// Joins of mallory are refused, of sloth never decided, of fury they break off.
+struct Door;
+
+#[async_trait::async_trait]
+impl Hooks for Door {
+    async fn before_send(&self, _: &RoomId, _: &UserId, draft: &Draft) -> Verdict {
+        assert!(draft.content.as_str() != "break", "a hook that breaks off");
+        Verdict::Allow
+    }
+
+    async fn on_join(&self, _: &RoomId, user: &UserId) -> Admission {
+        match user.as_str() {
+            "mallory" => Admission::Refuse("not you"),
+            "sloth" => std::future::pending().await,
+            "fury" => panic!("a hook that breaks off"),
+            _ => Admission::Allow,
+        }
+    }
+
+    async fn after_send(&self, entry: &Entry) {
+        if entry.seq.get().is_multiple_of(2) {
+            std::future::pending().await
+        }
+        assert!(entry.seq.get() > 4, "a hook that breaks off");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_join_lets_in_and_refuses_and_costs_no_more_than_the_joining() {
+    let engine = builder().hooks(Door).build().await.unwrap();
+    let mut alice = TestClient::connect(&engine, "alice").await;
+    let room = alice.create_room("Lobby").await;
+    let join = json!({"type": "join_room", "roomId": room});
+    let mut bob = TestClient::connect(&engine, "bob").await;
+    bob.join(&room).await;
+    bob.join(&room).await;
+    let mut mallory = TestClient::connect(&engine, "mallory").await;
+    let answer = mallory.ask(join.clone()).await;
+    assert_eq!((&answer["code"], &answer["message"]), (&json!("forbidden"), &json!("not you")));
+    for user in ["sloth", "fury"] {
+        let mut client = TestClient::connect(&engine, user).await;
+        assert_eq!(client.refused(join.clone()).await, "unavailable");
+        // The connection goes on, and so does the room.
+        let own = client.create_room(user).await;
+        client.send(&own, "mine").await;
+        bob.send(&room, "here").await;
+    }
+    let private = alice.ack(json!({"type": "create_room", "name": "Secret", "private": true})).await;
+    let private = json!({"type": "join_room", "roomId": private["room"]["id"]});
+    assert_eq!(mallory.refused(private).await, "not_found", "the hook is not asked about what is hidden");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_that_panics_costs_its_message_only() {
+    let engine = builder().hooks(Door).build().await.unwrap();
+    let mut alice = TestClient::connect(&engine, "alice").await;
+    let room = alice.create_room("Lobby").await;
+    let broken = json!({"type": "send_message", "roomId": room, "content": "break"});
+    assert_eq!(alice.refused(broken).await, "unavailable");
+    assert_eq!(alice.send(&room, "fine").await, 3);
 }

@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use chat_core::{
-    domain::{AuditRecord, Commit, Entry, KeptPresence, Member, Needs, Room, Rows, Username},
-    id::{RoomId, Seq, UserId},
+    domain::{
+        AuditNote, AuditRecord, Commit, Entry, HeldMessage, KeptPresence, Member, Needs, Report, Resolution,
+        Room, Rows, Username,
+    },
+    id::{HeldId, ReportId, RoomId, Seq, UserId},
     store::{
-        AuditStore, Block, CommitError, CreateUserError, FormerTexts, LogStore, Maintenance, MarkedRead,
-        MessagePage, MessageQuery, Page, PageRequest, PeopleError, PeopleStore, ReadingStore, RoomOverview,
-        RoomStore, StoreError, UserProfile, UserStore,
+        AuditStore, Block, CommitError, CreateUserError, FormerTexts, Keeping, LogStore, Maintenance,
+        MarkedRead, MessagePage, MessageQuery, Page, PageRequest, PeopleError, PeopleStore, ReadingStore,
+        ReviewStore, RoomOverview, RoomStore, StoreError, UserProfile, UserStore,
         kv::{KvOptions, KvStore},
     },
     time::Timestamp,
@@ -215,6 +218,42 @@ impl PeopleStore for SledStore {
 
     async fn blocks(&self, by: &UserId, page: PageRequest) -> Result<Page<Block>, StoreError> {
         self.kv.blocks(by, page).await
+    }
+}
+
+#[async_trait]
+impl ReviewStore for SledStore {
+    async fn hold(&self, held: HeldMessage) -> Result<Keeping<HeldId>, StoreError> {
+        self.kv.hold(held).await
+    }
+
+    async fn held(&self, room: &RoomId, id: &HeldId) -> Result<Option<HeldMessage>, StoreError> {
+        self.kv.held(room, id).await
+    }
+
+    async fn held_in(&self, room: &RoomId, page: PageRequest) -> Result<Page<HeldMessage>, StoreError> {
+        self.kv.held_in(room, page).await
+    }
+
+    async fn discard_held(&self, room: &RoomId, id: &HeldId, note: AuditNote) -> Result<bool, StoreError> {
+        self.kv.discard_held(room, id, note).await
+    }
+
+    async fn report(&self, report: Report) -> Result<Keeping<ReportId>, StoreError> {
+        self.kv.report(report).await
+    }
+
+    async fn reports_in(&self, room: &RoomId, page: PageRequest) -> Result<Page<Report>, StoreError> {
+        self.kv.reports_in(room, page).await
+    }
+
+    async fn resolve_report(
+        &self,
+        room: &RoomId,
+        id: &ReportId,
+        resolution: Resolution,
+    ) -> Result<bool, StoreError> {
+        self.kv.resolve_report(room, id, resolution).await
     }
 }
 

@@ -26,6 +26,20 @@ fn the_bot_in_process_answers_and_the_program_ends() {
 }
 
 #[test]
+fn the_word_filter_refuses_rewrites_and_holds_and_a_moderator_decides() {
+    let output = Command::new(example("word_filter")).stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let expected = "guest: hello\n\
+                    (refused: no advertising here)\n\
+                    guest: this d*** weather\n\
+                    (held: is this a scam?)\n\
+                    (held: my scam pays well)\n\
+                    guest: is this a scam?\n\
+                    guest: bye\n";
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+}
+
+#[test]
 fn the_embedded_engine_serves_chat_and_ends_gracefully() {
     let dir = tempfile::tempdir().unwrap();
     let mut program = Program::start("embed", dir.path());

@@ -1,10 +1,11 @@
 //! What is asked of a room, and what comes of it.
 
 use super::{
-    Content, Description, Emoji, GroupSpec, History, MessageType, Moderation, RoomKind, RoomName, TextError,
+    Content, Description, Emoji, GroupSpec, History, MessageType, Moderation, Release, RoomKind, RoomName,
+    TextError,
 };
 use crate::{
-    id::{ClientMessageId, Seq, UserId},
+    id::{ClientMessageId, HeldId, Seq, UserId},
     time::Timestamp,
 };
 
@@ -89,6 +90,8 @@ pub enum Command {
     SendDirect(UserId, Draft),
     /// Create a room for a few people, who all become members at once; the actor becomes its owner.
     CreateGroup(GroupSpec),
+    /// Send a message that was held for review, as its author's.
+    Release(Box<Release>),
 }
 
 /// What a new room is to be.
@@ -131,7 +134,7 @@ impl RoomSpec {
 }
 
 /// A message before it is accepted.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
     /// Its text.
     pub content: Content,
@@ -205,6 +208,13 @@ pub enum Outcome {
     Changed(Seq),
     /// It was so before; the entry since which it is, where that is known.
     Unchanged(Option<Seq>),
+    /// The message waits for review, outside the log. `duplicate` when it did so before.
+    Held {
+        /// What it is called until then.
+        id: HeldId,
+        /// Whether this is the answer to a repeat.
+        duplicate: bool,
+    },
 }
 
 /// Where a message stands. What is remembered for a `clientMessageId`.
@@ -265,6 +275,7 @@ impl Needs {
                 self.add_member(user);
                 self.profiles.push(user.clone());
             }
+            Command::Release(release) => self.add(&release.as_sent(request.at)),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a store saves at once.
 
 use super::{AuditNote, Entry, Marker, Member, Room, Sanction, Sent};
-use crate::id::{ClientMessageId, Seq, UserId};
+use crate::id::{ClientMessageId, HeldId, Seq, UserId};
 
 /// One value, saved atomically or not at all: entries of one room's log and all row changes that follow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub enum RowChange {
     /// A privileged act, appended to the room's audit log: numbered and chained to the record before in the same
     /// step. The log has no other way in, and none to change or delete a record.
     Audit(AuditNote),
+    /// The message is not held for review any more.
+    RemoveHeld(HeldId),
 }
 
 /// A condition on what lies outside the room's log, checked in the same atomic step as the save.
@@ -43,6 +45,8 @@ pub enum RowChange {
 pub enum Guard {
     /// No other public room has the name of the commit's room.
     NameFree,
+    /// This message is still held for review in the room.
+    IsHeld(HeldId),
     /// The user belongs to fewer rooms than this, before the commit.
     RoomsBelow(UserId, u32),
     /// Neither of these users has blocked the other; the first is the one who acts.

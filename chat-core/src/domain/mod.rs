@@ -38,6 +38,7 @@ mod policy;
 mod presence;
 mod rate;
 mod rejection;
+mod review;
 mod room;
 mod rows;
 mod text;
@@ -64,6 +65,7 @@ pub use presence::{
 };
 pub use rate::{Gcra, Rate, Strikes};
 pub use rejection::Rejection;
+pub use review::{HeldMessage, Release, Report, ReportReason, Resolution, Snapshot};
 pub use room::{History, Room, RoomKind};
 pub use rows::{Rows, THREAD_ROWS_MAX};
 pub use text::{Content, Description, Reason, RoomName, StatusText, TextError, TextRules, Username};

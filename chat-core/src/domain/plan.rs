@@ -1,5 +1,6 @@
 //! Decides requests on top of a room; nothing becomes visible before it is stored.
 
+mod care;
 mod messages;
 mod moderation;
 mod people;
@@ -50,6 +51,7 @@ impl<'a> Plan<'a> {
             Command::Moderate(moderation) => self.moderate(actor, *at, moderation),
             Command::SendDirect(to, draft) => self.send_direct(actor, *at, to, draft),
             Command::CreateGroup(spec) => self.create_group(actor, *at, spec),
+            Command::Release(release) => self.release(actor, *at, release),
         }
     }
 

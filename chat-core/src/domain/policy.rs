@@ -52,6 +52,8 @@ pub enum Action {
     Moderate,
     /// Send somebody the first direct message, which makes the room.
     SendDirect,
+    /// See, release and discard what is held for review; see and resolve reports.
+    Review,
 }
 
 /// A policy's verdict.
@@ -89,7 +91,7 @@ impl Policy for MembersOnly {
         let keeps_order = member.is_some_and(|member| member.role >= Role::Moderator);
         match (action, member, room.kind) {
             (Action::Pin, Some(_), RoomKind::Direct) => Decision::Allow,
-            (Action::DeleteOthers | Action::Pin, Some(_), _) if !keeps_order => {
+            (Action::DeleteOthers | Action::Pin | Action::Review, Some(_), _) if !keeps_order => {
                 Decision::Forbid("only moderators and above may do this")
             }
             (Action::Create | Action::SendDirect, ..)

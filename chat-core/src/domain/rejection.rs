@@ -39,6 +39,8 @@ impl Rejection {
 
     /// What is not permitted between people, in words that say nothing about why: a block must not show.
     pub const NOT_PERMITTED: Self = Self::Forbidden("this is not permitted");
+    /// A message that is not held for review, or not any more.
+    pub const NO_HELD: Self = Self::NotFound("held message");
 
     /// Somebody who may read, and not write.
     pub const MUTED: Self = Self::Forbidden("you are muted in this room");

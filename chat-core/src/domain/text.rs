@@ -266,6 +266,15 @@ impl fmt::Debug for StatusText {
     }
 }
 
+/// A few words beside something: up to so many characters, NFC, no control characters but newline and tab.
+pub(super) fn note(text: &str, chars: usize) -> Result<Arc<str>, TextError> {
+    let text = bounded(text, chars).ok_or(TextError("the reason is too long"))?;
+    if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+        return Err(TextError("the reason holds a control character"));
+    }
+    Ok(text)
+}
+
 fn bounded(text: &str, chars: usize) -> Option<Arc<str>> {
     if text.chars().nth(chars * 3).is_some() {
         return None;

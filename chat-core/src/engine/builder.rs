@@ -211,6 +211,8 @@ async fn refuse_all(_: Hello) -> Result<Identity, AuthError> {
 /// Passes stored messages to the embedder, one after the other.
 async fn pass_on(hooks: Arc<dyn Hooks>, mut sent: mpsc::Receiver<Entry>) {
     while let Some(entry) = sent.recv().await {
-        hooks.after_send(&entry).await;
+        if super::deadline::within(hooks.after_send(&entry)).await.is_none() {
+            tracing::warn!("after_send broke off or missed its deadline");
+        }
     }
 }

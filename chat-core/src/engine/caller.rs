@@ -1,10 +1,14 @@
 //! What an authenticated user can ask for, whichever way they come.
 
+mod care;
 mod messages;
 mod moderation;
 mod people;
 mod presence;
 mod reading;
+
+pub use care::Offered;
+pub(super) use care::offered;
 
 use std::{fmt, sync::Arc};
 
@@ -17,6 +21,7 @@ pub use reading::{KnownRoom, OwnRoom};
 
 use super::{
     cell::{Cell, Pending, Reply},
+    deadline::within,
     error::Error,
     shared::{Readable, Shared},
     writer,
@@ -24,7 +29,7 @@ use super::{
 use crate::{
     auth::Identity,
     domain::{Command, Draft, Entry, Member, Outcome, Rejection, Request, Room, RoomSpec, Sent, Username},
-    hooks::{HOOK_DEADLINE, Verdict},
+    hooks::Verdict,
     id::{RoomId, Seq, SessionId, UserId},
     limits::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX, PAGE_MESSAGES_MAX},
     store::{MessageQuery, Page, PageRequest, Place},
@@ -130,6 +135,7 @@ impl Caller {
     /// `not_found` for a room that the caller may not know of, `forbidden` over the limit of rooms.
     pub async fn join(&self, room: &RoomId) -> Result<Room, Error> {
         let cell = self.shared().open(room).await?;
+        self.admitted(&cell).await?;
         let outcome = self.ask(&cell, Command::Join).await?;
         Ok(room_at(&cell, &outcome))
     }
@@ -147,15 +153,17 @@ impl Caller {
     ///
     /// # Errors
     /// `forbidden` to who is no member, `rate_limited` over the rate, `unavailable` when it could not be
-    /// stored or its storing is uncertain: repeat it with the same `clientMessageId`.
+    /// stored or its storing is uncertain: repeat it with the same `clientMessageId`. [`Error::Held`] when a hook
+    /// holds it for review; [`Caller::offer`] tells that as an outcome.
     pub async fn send(&self, room: &RoomId, draft: Draft) -> Result<Sent, Error> {
+        sent(&self.submitted(room, draft).await?)
+    }
+
+    async fn submitted(&self, room: &RoomId, draft: Draft) -> Result<Outcome, Error> {
         let (tell, told) = oneshot::channel();
         // A receiver that is gone is a caller that does not wait any more.
         self.submit(room, draft, Reply::new(move |outcome| drop(tell.send(outcome)))).await;
-        match told.await {
-            Ok(outcome) => sent(&outcome?),
-            Err(_) => Err(Error::Unavailable),
-        }
+        told.await.unwrap_or(Err(Error::Unavailable))
     }
 
     /// A page of a room's messages.
@@ -251,36 +259,39 @@ impl Caller {
     /// calling, as long as each call is awaited before the next.
     pub(crate) async fn submit(&self, room: &RoomId, draft: Draft, reply: Reply) {
         match self.prepare(room, draft).await {
-            Ok((cell, draft)) => self.queue(&cell, Command::Send(draft), reply),
+            Ok(Prepared { cell, draft, held: false }) => self.queue(&cell, Command::Send(draft), reply),
+            Ok(Prepared { cell, draft, held: true }) => reply.tell(self.hold(&cell, draft).await),
             Err(error) => reply.tell(Err(error)),
         }
     }
 
-    async fn prepare(&self, room: &RoomId, draft: Draft) -> Result<(Arc<Cell>, Draft), Error> {
-        let draft = self.look_over(room, draft).await?;
-        Ok((self.shared().open(room).await?, draft))
+    async fn prepare(&self, room: &RoomId, draft: Draft) -> Result<Prepared, Error> {
+        let (draft, held) = self.look_over(room, draft).await?;
+        Ok(Prepared { cell: self.shared().open(room).await?, draft, held })
     }
 
-    /// Holds a message against the rate of its author, and shows it to the hooks.
-    async fn look_over(&self, room: &RoomId, mut draft: Draft) -> Result<Draft, Error> {
+    /// Holds a message against the rate of its author, and shows it to the hooks. Tells besides whether a moderator
+    /// is to see it first.
+    async fn look_over(&self, room: &RoomId, mut draft: Draft) -> Result<(Draft, bool), Error> {
         let shared = self.shared();
         shared
             .message_rates
             .admit(self.user(), shared.now())
             .map_err(|retry_after_ms| Rejection::RateLimited { retry_after_ms })?;
+        let mut held = false;
         if shared.hooks.active() {
-            let verdict = shared.hooks.before_send(room, self.user(), &draft);
-            match tokio::time::timeout(HOOK_DEADLINE, verdict).await {
-                Ok(Verdict::Allow) => {}
-                Ok(Verdict::Rewrite(content)) => draft.content = content,
-                Ok(Verdict::Refuse(reason)) => return Err(Rejection::Forbidden(reason).into()),
-                Err(_) => {
-                    tracing::warn!("before_send missed its deadline");
+            match within(shared.hooks.before_send(room, self.user(), &draft)).await {
+                Some(Verdict::Allow) => {}
+                Some(Verdict::Rewrite(content)) => draft.content = content,
+                Some(Verdict::Refuse(reason)) => return Err(Rejection::Forbidden(reason).into()),
+                Some(Verdict::Hold) => held = true,
+                None => {
+                    tracing::warn!("before_send broke off or missed its deadline");
                     return Err(Error::Unavailable);
                 }
             }
         }
-        Ok(draft)
+        Ok((draft, held))
     }
 
     async fn ask(&self, cell: &Arc<Cell>, command: Command) -> Result<Outcome, Error> {
@@ -296,6 +307,14 @@ impl Caller {
     }
 }
 
+/// A message that has passed everything before planning.
+struct Prepared {
+    cell: Arc<Cell>,
+    draft: Draft,
+    /// Whether a moderator is to see it first.
+    held: bool,
+}
+
 /// The room with the head that came of a request: entries that others have added since are still to be told.
 fn room_at(cell: &Cell, outcome: &Outcome) -> Room {
     let mut room = cell.room();
@@ -305,10 +324,14 @@ fn room_at(cell: &Cell, outcome: &Outcome) -> Room {
     room
 }
 
+/// Between two there is nobody to review.
+const NOT_ACCEPTED: Rejection = Rejection::Forbidden("the message was not accepted");
+
 /// The outcome of a send.
 pub(crate) fn sent(outcome: &Outcome) -> Result<Sent, Error> {
     match outcome {
         Outcome::Sent(sent) => Ok(*sent),
+        Outcome::Held { id, .. } => Err(Error::Held(id.clone())),
         // The plan answers each command in its own kind.
         _ => Err(Error::Unavailable),
     }

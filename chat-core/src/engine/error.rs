@@ -3,6 +3,7 @@
 use crate::{
     auth::AuthError,
     domain::{ErrorCode, Rejection, TextError},
+    id::HeldId,
     store::StoreError,
 };
 
@@ -19,6 +20,10 @@ pub enum Error {
     /// The store can't do it. Its own words are for the operator's log, not for the caller.
     #[error("the service is unavailable, try again")]
     Store(#[source] StoreError),
+    /// The message waits for review, as it is called here: nothing failed, but nothing was sent. Only
+    /// [`super::Caller::send`] and what builds on it say so, as they promise a place in the log.
+    #[error("the message waits for review")]
+    Held(HeldId),
     /// Too much is going on, or the engine is shutting down. Nothing was stored.
     #[error("the service is unavailable, try again")]
     Unavailable,
@@ -31,6 +36,7 @@ impl Error {
         match self {
             Self::Rejected(rejection) => rejection.code(),
             Self::Auth(error) => error.code(),
+            Self::Held(_) => ErrorCode::Forbidden,
             Self::Store(StoreError::Corrupt(_) | StoreError::TooNew { .. }) => ErrorCode::Internal,
             Self::Store(_) | Self::Unavailable => ErrorCode::Unavailable,
         }

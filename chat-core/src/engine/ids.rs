@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    id::{NodeId, RoomId, SessionId},
+    id::{HeldId, NodeId, ReportId, RoomId, SessionId},
     time::Timestamp,
 };
 
@@ -42,6 +42,14 @@ impl Ids {
 
     pub(crate) fn session(&self, now: Timestamp) -> SessionId {
         SessionId::from_trusted(&self.uuid(now))
+    }
+
+    pub(crate) fn held(&self, now: Timestamp) -> HeldId {
+        HeldId::from_trusted(&self.uuid(now))
+    }
+
+    pub(crate) fn report(&self, now: Timestamp) -> ReportId {
+        ReportId::from_trusted(&self.uuid(now))
     }
 
     fn uuid(&self, now: Timestamp) -> String {

@@ -1,5 +1,6 @@
 //! The table of operations: each command of the protocol and what it does, for every door alike.
 
+mod care;
 mod messages;
 mod moderation;
 mod people;
@@ -9,7 +10,7 @@ mod reading;
 use messages::target_in;
 
 use super::{
-    caller::{Caller, Messages, sent},
+    caller::{Caller, Messages, Offered, offered},
     cell::Reply,
     error::Error,
 };
@@ -48,7 +49,7 @@ impl Caller {
             ClientCommand::ListMembers(fields) => self.perform_list_members(fields).await,
             ClientCommand::SendMessage(fields) => {
                 let (room, draft) = self.draft(fields)?;
-                Ok(sent_answer(&room, self.send(&room, draft).await?))
+                Ok(offered_answer(&room, &self.offer(&room, draft).await?))
             }
             ClientCommand::GetRoom(room) => self.perform_get_room(&room).await,
             ClientCommand::MarkRead(fields) => self.perform_mark_read(&fields).await,
@@ -85,6 +86,7 @@ impl Caller {
             ClientCommand::Mute(fields) => self.perform_moderate(fields, Measure::Mute).await,
             ClientCommand::Unmute(fields) => self.perform_moderate(fields, |_| Measure::Unmute).await,
             ClientCommand::FetchAudit(fields) => self.perform_audit(fields).await,
+            ClientCommand::Care(command) => self.perform_care(command).await,
             ClientCommand::Ping => Ok(Answer::Pong { server_time: self.shared().now() }),
             ClientCommand::Authenticate(_)
             | ClientCommand::Subscribe(_)
@@ -103,7 +105,7 @@ impl Caller {
             Ok((room, draft)) => {
                 let place = room.clone();
                 let tell = move |outcome: Result<_, Error>| {
-                    reply(outcome.and_then(|outcome| Ok(sent_answer(&place, sent(&outcome)?))));
+                    reply(outcome.and_then(|outcome| Ok(offered_answer(&place, &offered(&outcome)?))));
                 };
                 self.submit(&room, draft, Reply::new(tell)).await;
             }
@@ -207,6 +209,18 @@ pub(crate) fn room_id(text: &str) -> Result<RoomId, Error> {
 /// A user's id as a client gave it. One that nobody can have names a user who is not there.
 pub(crate) fn user_id(text: &str) -> Result<UserId, Error> {
     UserId::parse(text).map_err(|_| Rejection::NO_USER.into())
+}
+
+fn offered_answer(room: &RoomId, offered: &Offered) -> Answer {
+    match offered {
+        Offered::Sent(sent) => sent_answer(room, *sent),
+        Offered::Held { id, duplicate } => Answer::Held {
+            held: true,
+            held_id: id.as_str().to_owned(),
+            room_id: room.as_str().to_owned(),
+            duplicate: *duplicate,
+        },
+    }
 }
 
 fn sent_answer(room: &RoomId, sent: Sent) -> Answer {

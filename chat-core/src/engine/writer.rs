@@ -114,7 +114,11 @@ async fn write(shared: &Arc<Shared>, cell: &Arc<Cell>, batch: Vec<Pending>) {
 }
 
 /// The room and the needed rows, all true at one head.
-async fn gather(shared: &Shared, cell: &Arc<Cell>, needs: &Needs) -> Result<(Room, Rows), StoreError> {
+pub(super) async fn gather(
+    shared: &Shared,
+    cell: &Arc<Cell>,
+    needs: &Needs,
+) -> Result<(Room, Rows), StoreError> {
     loop {
         let (room, mut rows, remaining) = cell.known(needs.clone());
         if remaining == Needs::default() {
@@ -161,6 +165,9 @@ fn refuse_guarded(
             (Guard::NameFree, Command::Create(_)) => {
                 *refusal = Some(Rejection::Conflict("a public room has this name already"));
             }
+            (Guard::IsHeld(id), Command::Release(release)) if release.held.id == *id => {
+                *refusal = Some(Rejection::NO_HELD);
+            }
             (Guard::RoomsBelow(user, _), Command::Create(_) | Command::Join)
                 if request.actor.user == *user =>
             {
@@ -187,7 +194,11 @@ fn refuse_guarded(
 }
 
 fn names(batch: &[Pending]) -> HashMap<UserId, Username> {
-    batch.iter().map(|pending| (pending.request.actor.user.clone(), pending.username.clone())).collect()
+    let name = |pending: &Pending| match &pending.request.command {
+        Command::Release(release) => (release.held.author.clone(), release.author_name.clone()),
+        _ => (pending.request.actor.user.clone(), pending.username.clone()),
+    };
+    batch.iter().map(name).collect()
 }
 
 /// Completes the names that these entries are shown with. Most are about those who asked; others are looked up, and

@@ -21,6 +21,7 @@ mod error;
 pub mod kv;
 mod people;
 mod reading;
+mod review;
 
 use async_trait::async_trait;
 
@@ -28,6 +29,7 @@ pub use error::{CommitError, StoreError};
 pub use kv::MemoryStore;
 pub use people::{Block, PeopleError, PeopleStore};
 pub use reading::{MarkedRead, Reading, ReadingStore, RoomOverview};
+pub use review::{Keeping, ReviewStore};
 
 use crate::{
     domain::{AuditRecord, Commit, Content, Entry, KeptPresence, Member, Needs, Room, Rows, Username},
@@ -37,12 +39,13 @@ use crate::{
 
 /// Everything that the engine asks of a store.
 pub trait Store:
-    RoomStore + LogStore + UserStore + ReadingStore + AuditStore + PeopleStore + Maintenance
+    RoomStore + LogStore + UserStore + ReadingStore + AuditStore + PeopleStore + ReviewStore + Maintenance
 {
 }
 
-impl<S: RoomStore + LogStore + UserStore + ReadingStore + AuditStore + PeopleStore + Maintenance> Store
-    for S
+impl<
+    S: RoomStore + LogStore + UserStore + ReadingStore + AuditStore + PeopleStore + ReviewStore + Maintenance,
+> Store for S
 {
 }
 

@@ -9,12 +9,15 @@ use parking_lot::{Condvar, Mutex};
 
 use super::random::Random;
 use crate::{
-    domain::{AuditRecord, Commit, Entry, KeptPresence, Member, Needs, Room, Rows, Username},
-    id::{RoomId, Seq, UserId},
+    domain::{
+        AuditNote, AuditRecord, Commit, Entry, HeldMessage, KeptPresence, Member, Needs, Report, Resolution,
+        Room, Rows, Username,
+    },
+    id::{HeldId, ReportId, RoomId, Seq, UserId},
     store::{
-        AuditStore, Block, CommitError, CreateUserError, FormerTexts, LogStore, Maintenance, MarkedRead,
-        MessagePage, MessageQuery, Page, PageRequest, PeopleError, PeopleStore, ReadingStore, RoomOverview,
-        RoomStore, Store, StoreError, UserProfile, UserStore,
+        AuditStore, Block, CommitError, CreateUserError, FormerTexts, Keeping, LogStore, Maintenance,
+        MarkedRead, MessagePage, MessageQuery, Page, PageRequest, PeopleError, PeopleStore, ReadingStore,
+        ReviewStore, RoomOverview, RoomStore, Store, StoreError, UserProfile, UserStore,
         kv::{Direction, KvBatch, KvError, OrderedKv},
     },
     time::Timestamp,
@@ -376,6 +379,53 @@ impl<S: Store, A: Around> PeopleStore for Decorated<S, A> {
     async fn blocks(&self, by: &UserId, page: PageRequest) -> Result<Page<Block>, StoreError> {
         self.around.before_read().await?;
         self.inner.blocks(by, page).await
+    }
+}
+
+#[async_trait]
+impl<S: Store, A: Around> ReviewStore for Decorated<S, A> {
+    async fn hold(&self, held: HeldMessage) -> Result<Keeping<HeldId>, StoreError> {
+        let forget = self.around.before_write().await?;
+        let kept = self.inner.hold(held).await?;
+        if forget { Err(StoreError::Unknown) } else { Ok(kept) }
+    }
+
+    async fn held(&self, room: &RoomId, id: &HeldId) -> Result<Option<HeldMessage>, StoreError> {
+        self.around.before_read().await?;
+        self.inner.held(room, id).await
+    }
+
+    async fn held_in(&self, room: &RoomId, page: PageRequest) -> Result<Page<HeldMessage>, StoreError> {
+        self.around.before_read().await?;
+        self.inner.held_in(room, page).await
+    }
+
+    async fn discard_held(&self, room: &RoomId, id: &HeldId, note: AuditNote) -> Result<bool, StoreError> {
+        let forget = self.around.before_write().await?;
+        let there = self.inner.discard_held(room, id, note).await?;
+        if forget { Err(StoreError::Unknown) } else { Ok(there) }
+    }
+
+    async fn report(&self, report: Report) -> Result<Keeping<ReportId>, StoreError> {
+        let forget = self.around.before_write().await?;
+        let kept = self.inner.report(report).await?;
+        if forget { Err(StoreError::Unknown) } else { Ok(kept) }
+    }
+
+    async fn reports_in(&self, room: &RoomId, page: PageRequest) -> Result<Page<Report>, StoreError> {
+        self.around.before_read().await?;
+        self.inner.reports_in(room, page).await
+    }
+
+    async fn resolve_report(
+        &self,
+        room: &RoomId,
+        id: &ReportId,
+        resolution: Resolution,
+    ) -> Result<bool, StoreError> {
+        let forget = self.around.before_write().await?;
+        let there = self.inner.resolve_report(room, id, resolution).await?;
+        if forget { Err(StoreError::Unknown) } else { Ok(there) }
     }
 }
 

@@ -7,6 +7,7 @@ pub mod moderation;
 pub mod people;
 pub mod reading;
 pub mod reopening;
+pub mod review;
 pub mod rooms;
 pub mod upkeep;
 pub mod users;
@@ -128,6 +129,16 @@ macro_rules! store_conformance {
             blocking_twice_and_unblocking_twice_change_nothing
             a_user_blocks_a_bounded_number_of_others_however_many_race
             a_group_is_saved_with_all_its_members
+        }
+        $crate::store_conformance! { @cases review (async || $open):
+            a_held_message_comes_back_whole_and_in_order
+            of_repeats_racing_to_be_held_one_is
+            of_releases_and_discards_racing_one_succeeds
+            a_released_message_is_its_authors_and_known_by_its_key
+            a_room_holds_no_more_messages_than_it_may
+            a_report_keeps_the_message_as_it_was_once_per_reporter
+            of_too_many_reports_the_oldest_resolved_one_makes_room
+            what_is_to_be_reviewed_refuses_on_a_closed_store
         }
         $crate::store_conformance! { @cases upkeep (async || $open):
             an_empty_store_is_writable_and_verifies

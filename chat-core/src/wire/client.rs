@@ -1,5 +1,6 @@
 //! What a client may say.
 
+mod care;
 mod messages;
 mod moderation;
 mod people;
@@ -11,6 +12,7 @@ use std::{borrow::Cow, fmt};
 pub use messages::{EditMessage, FetchThread, ListPins, MessageRef, ReactionFields};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+pub use care::{CareCommand, HeldPlace, ReportMessage, ReportPlace, ReviewList};
 pub use moderation::{FetchAudit, Moderate, SetRole};
 pub use people::{CreateGroup, ListBlocks, SendDm};
 pub use presence::{GetPresence, SetPresence, StatusTextField, WishedStatus};
@@ -110,6 +112,8 @@ pub enum ClientCommand {
     UnblockUser(String),
     /// `list_blocks`
     ListBlocks(ListBlocks),
+    /// What is to be reviewed: held messages and reports
+    Care(CareCommand),
     /// `ping`
     Ping,
     /// `typing_start`
@@ -379,6 +383,7 @@ fn command(kind: &str, json: &[u8]) -> Option<serde_json::Result<ClientCommand>>
         "list_blocks" => read(json, ClientCommand::ListBlocks),
         "set_presence" => read(json, ClientCommand::SetPresence),
         "get_presence" => read(json, ClientCommand::GetPresence),
+        kind if care::knows(kind) => Some(care::read(kind, json).map(ClientCommand::Care)),
         "ping" => Some(Ok(ClientCommand::Ping)),
         "pong" => Some(Ok(ClientCommand::Pong)),
         _ => None,

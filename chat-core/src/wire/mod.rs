@@ -5,16 +5,19 @@
 //! `unknown_type`. Names that were ever sent are never given another meaning.
 
 mod client;
+mod review;
 mod server;
 mod view;
 
 pub use client::FetchThread;
 pub use client::{
-    Authenticate, ClientCommand, ClientFrame, CreateGroup, CreateRoom, DecodeError, EditMessage, FetchAudit,
-    FetchHistory, GetPresence, Heartbeat, ListBlocks, ListMembers, ListPins, ListRooms, Mark, MessageRef,
-    Moderate, ReactionFields, RequestId, ResumeFrom, Scope, SendDm, SendMessage, SetPresence, SetRole,
-    StatusTextField, Subscribe, SubscribeTo, WishedStatus,
+    Authenticate, CareCommand, ClientCommand, ClientFrame, CreateGroup, CreateRoom, DecodeError, EditMessage,
+    FetchAudit, FetchHistory, GetPresence, Heartbeat, HeldPlace, ListBlocks, ListMembers, ListPins,
+    ListRooms, Mark, MessageRef, Moderate, ReactionFields, ReportMessage, ReportPlace, RequestId, ResumeFrom,
+    ReviewList, Scope, SendDm, SendMessage, SetPresence, SetRole, StatusTextField, Subscribe, SubscribeTo,
+    WishedStatus,
 };
+pub use review::{HeldView, ReportView};
 pub use server::{Answer, LimitsView, Notice, Topic, auth_error_frame, error_frame};
 pub use view::{
     AuditView, BlockView, EditView, MemberView, MessageView, OwnRoomView, PresenceView, RoomView,

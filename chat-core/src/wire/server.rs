@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::{
     client::RequestId,
+    review::{HeldView, ReportView},
     view::{AuditView, BlockView, EditView, MemberView, MessageView, PresenceView, RoomView, encode, time},
 };
 use crate::{
@@ -39,6 +40,12 @@ pub enum Answer {
         created_at: Timestamp,
         duplicate: bool,
     },
+    /// `ack` of a message that waits for review
+    Held { held: bool, held_id: String, room_id: String, duplicate: bool },
+    /// `held`
+    HeldMessages { room_id: String, items: Vec<HeldView>, next_cursor: Option<String> },
+    /// `reports`
+    Reports { room_id: String, items: Vec<ReportView>, next_cursor: Option<String> },
     /// `ack` of creating or joining a room
     Room { room: RoomView },
     /// `ack` of what moved a log or a cursor
@@ -91,13 +98,16 @@ impl Answer {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Authenticated { .. } => "authenticated",
-            Self::Sent { .. }
+            Self::Held { .. }
+            | Self::Sent { .. }
             | Self::Room { .. }
             | Self::Seq { .. }
             | Self::Read { .. }
             | Self::Unchanged { .. }
             | Self::Done {} => "ack",
             Self::KnownRoom { .. } => "room",
+            Self::HeldMessages { .. } => "held",
+            Self::Reports { .. } => "reports",
             Self::Rooms { .. } => "rooms",
             Self::Members { .. } => "members",
             Self::History { .. } => "history",

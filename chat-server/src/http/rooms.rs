@@ -114,8 +114,13 @@ async fn send(
     };
     fields.done()?;
     let answer = caller.perform(ClientCommand::SendMessage(send)).await?;
-    let repeated = matches!(answer, Answer::Sent { duplicate: true, .. });
-    Ok(answered(if repeated { StatusCode::OK } else { StatusCode::CREATED }, &answer))
+    let status = match answer {
+        Answer::Sent { duplicate: true, .. } => StatusCode::OK,
+        // It waits for a moderator.
+        Answer::Held { .. } => StatusCode::ACCEPTED,
+        _ => StatusCode::CREATED,
+    };
+    Ok(answered(status, &answer))
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {

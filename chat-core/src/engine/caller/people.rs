@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::{Caller, room_at, sent};
+use super::{Caller, NOT_ACCEPTED, room_at, sent};
 use crate::{
     domain::{Command, Draft, GroupSpec, Rejection, Room, RoomName, Sent, Username},
     engine::{
@@ -114,7 +114,10 @@ impl Caller {
             return Err(Rejection::NO_USER.into());
         }
         let room = RoomId::direct(self.user(), to);
-        let draft = self.look_over(&room, draft).await?;
+        let (draft, held) = self.look_over(&room, draft).await?;
+        if held {
+            return Err(NOT_ACCEPTED.into());
+        }
         let cell = match shared.open(&room).await {
             Ok(cell) => cell,
             Err(Error::Rejected(Rejection::NotFound(_))) => shared.rooms.open(Room::unborn(room)),

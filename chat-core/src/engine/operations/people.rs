@@ -1,9 +1,13 @@
 //! Commands about people: direct messages, groups, blocks.
 
-use super::{sent, sent_answer, user_id};
+use super::{sent_answer, user_id};
 use crate::{
     domain::{Draft, RoomName},
-    engine::{caller::Caller, cell::Reply, error::Error},
+    engine::{
+        caller::{Caller, sent},
+        cell::Reply,
+        error::Error,
+    },
     id::{RoomId, UserId},
     wire::{Answer, BlockView, CreateGroup, ListBlocks, RoomView, SendDm, SendMessage},
 };

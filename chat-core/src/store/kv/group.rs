@@ -12,6 +12,7 @@ use super::{
     Direction, KvBatch, OrderedKv,
     keys::{self, Id16, table},
     people,
+    review::{ReviewRefusal, ReviewRequest},
     values::{self, v1},
 };
 use crate::{
@@ -35,6 +36,7 @@ pub(super) enum Request {
     People(people::Change),
     #[cfg(feature = "accounts")]
     Guarded(GuardedRows),
+    Review(Box<ReviewRequest>),
     Sweep(Timestamp),
     Mark(MarkRequest),
 }
@@ -73,6 +75,7 @@ pub(super) enum Refusal {
     TooMany,
     #[cfg(feature = "accounts")]
     Unexpected,
+    Review(ReviewRefusal),
     Store(StoreError),
 }
 
@@ -149,6 +152,7 @@ impl Request {
             #[cfg(feature = "accounts")]
             Self::Guarded(rows) => (rows.changes.len() + 2, 256 + rows.changes.len() * 256),
             Self::Mark(_) => (1, 96),
+            Self::Review(request) => request.cost(),
             Self::Sweep(_) => (STORE_SWEEP_MAX, STORE_SWEEP_MAX * 96),
         }
     }
@@ -170,6 +174,7 @@ pub(super) fn evaluate<'r, K: OrderedKv>(
             #[cfg(feature = "accounts")]
             Request::Guarded(rows) => group.guarded(rows).map(|()| false),
             Request::Mark(mark) => group.mark(mark),
+            Request::Review(request) => group.review(request).map(|()| false),
             Request::Sweep(now) => group.sweep(*now).map(|(more, before)| {
                 swept = swept.max((!more).then_some(before));
                 more
@@ -207,6 +212,7 @@ fn is_hidden_until_durable(table: u8, rewritten: bool) -> bool {
         table::THREAD | table::FORMER | table::REACTED | table::REACTION | table::PIN | table::UNSWEPT => {
             true
         }
+        table::REPORT | table::HELD => true,
         _ => table < table::MESSAGE,
     }
 }
@@ -268,6 +274,7 @@ impl<K: OrderedKv> Group<'_, K> {
                 None => Ok(true),
             },
             Guard::Unblocked(a, b) => self.unblocked(a, b),
+            Guard::IsHeld(id) => self.is_held(&keys::room16(&room.id), id),
             Guard::RoomsBelow(user, most) => Ok(self.user_count(&keys::user16(user))?.rooms < *most),
         }
     }
@@ -309,6 +316,7 @@ impl<K: OrderedKv> Group<'_, K> {
             RowChange::PutMarker(user, marker) => {
                 self.put(keys::marker(&keys::user16(user), room16), values::encode_marker(*marker)?)
             }
+            RowChange::RemoveHeld(id) => self.remove_held(room16, id).map(drop),
             RowChange::TakeName => {
                 self.put(keys::room_name(&room.name), values::encode_named(room.id.as_str())?)
             }

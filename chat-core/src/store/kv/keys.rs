@@ -36,6 +36,16 @@
 //! | `50` | week `u16`, user, room, client's key | what was sent under a key |
 //! | `60` | room, number `u64` | record of an audit log |
 //! | `61` | room | how many records its audit log has, and the hash of the newest |
+//! | `62 00` | room, `00` open or `01` resolved, report | report of a message |
+//! | `62 01` | room | how many reports there are |
+//! | `62 02` | reporter, room, seq | the report of this message by this user |
+//! | `62 03` | author, room, report | index: the reports of an author's messages |
+//! | `62 04` | room, report, part `u16` | continuation of a long text |
+//! | `63 00` | room, held message | message held for review |
+//! | `63 01` | room | how many messages are held |
+//! | `63 02` | author, room, hash of the client's key | the message held under this key |
+//! | `63 03` | author, room, held message | index: the held messages of an author |
+//! | `63 04` | room, held message, part `u16` | continuation of a long text |
 //!
 //! Users and rooms are 16 bytes each, see [`id16`]. The tags `13`, `52` to `A0` are
 //! kept free for devices, tokens, files, audit, search and expiry.
@@ -84,6 +94,8 @@ pub(super) mod table {
     pub(in super::super) const SENT: u8 = 0x50;
     pub(in super::super) const AUDIT: u8 = 0x60;
     pub(in super::super) const AUDIT_HEAD: u8 = 0x61;
+    pub(in super::super) const REPORT: u8 = 0x62;
+    pub(in super::super) const HELD: u8 = 0x63;
 }
 
 /// An identifier inside a key.

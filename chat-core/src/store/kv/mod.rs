@@ -15,6 +15,7 @@ mod people;
 mod presence;
 mod read;
 mod reading;
+mod review;
 mod rework;
 mod seam;
 mod store;

@@ -80,7 +80,7 @@ impl<'a> v1::Id<'a> {
         self.parse(RoomId::parse)
     }
 
-    fn parse<T, E>(&self, parse: impl Fn(&str) -> Result<T, E>) -> Result<T, StoreError> {
+    pub(super) fn parse<T, E>(&self, parse: impl Fn(&str) -> Result<T, E>) -> Result<T, StoreError> {
         let parsed = match self {
             Self::Uuid(bytes) => {
                 let mut buffer = uuid::Uuid::encode_buffer();
@@ -282,6 +282,19 @@ pub(super) fn decode_audit(number: u64, bytes: &[u8]) -> Result<AuditRecord, Sto
     })
 }
 
+pub(super) const fn message_type_byte(message_type: MessageType) -> u8 {
+    match message_type {
+        MessageType::Text => 0,
+    }
+}
+
+pub(super) fn message_type_of(byte: u8) -> Result<MessageType, StoreError> {
+    match byte {
+        0 => Ok(MessageType::Text),
+        _ => Err(corrupt("the type of a message")),
+    }
+}
+
 /// Cuts a text into what stands in the message's row and the continuations, at character boundaries.
 pub(super) fn split_text(text: &str) -> (&str, Vec<&str>) {
     if text.len() <= TEXT_INLINE_BYTES {
@@ -308,9 +321,7 @@ pub(super) fn encode_message(
         at: entry.at.as_millis(),
         actor: v1::Id::of(entry.actor.as_str()),
         ordinal: message.ordinal,
-        message_type: match message.message_type {
-            MessageType::Text => 0,
-        },
+        message_type: message_type_byte(message.message_type),
         client_message_id: message.client_message_id.as_ref().map(|key| v1::Id::of(key.as_str())),
         text,
         continued: u32::try_from(continued).map_err(|_| StoreError::TooLarge)?,
@@ -423,10 +434,7 @@ pub(super) fn decode_message(
         thread: some(row.thread).map(|root| InThread { root, count: row.thread_count }),
         replies: Replies { count: row.replies, last_at: row.last_reply.map(Timestamp::from_millis) },
         reactions: Vec::new(),
-        message_type: match row.message_type {
-            0 => MessageType::Text,
-            _ => return Err(corrupt("the type of a message")),
-        },
+        message_type: message_type_of(row.message_type)?,
         client_message_id: match row.client_message_id {
             Some(key) => Some(key.parse(ClientMessageId::parse)?),
             None => None,

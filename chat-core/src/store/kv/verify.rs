@@ -50,6 +50,7 @@ pub(super) fn verify<K: OrderedKv>(kv: &K) -> Result<Vec<String>, StoreError> {
     check.differences.extend(super::audit::differences(kv)?);
     check.differences.extend(super::presence::differences(kv)?);
     check.differences.extend(super::people::differences(kv)?);
+    check.differences.extend(super::review::differences(kv)?);
     #[cfg(feature = "accounts")]
     check.differences.extend(super::accounts::differences(kv)?);
     Ok(check.differences)

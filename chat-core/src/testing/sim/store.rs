@@ -12,12 +12,15 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use crate::{
-    domain::{AuditRecord, Commit, Entry, KeptPresence, Member, Needs, Room, Rows, Username},
-    id::{RoomId, Seq, UserId},
+    domain::{
+        AuditNote, AuditRecord, Commit, Entry, HeldMessage, KeptPresence, Member, Needs, Report, Resolution,
+        Room, Rows, Username,
+    },
+    id::{HeldId, ReportId, RoomId, Seq, UserId},
     store::{
-        AuditStore, Block, CommitError, CreateUserError, FormerTexts, LogStore, Maintenance, MarkedRead,
-        MessagePage, MessageQuery, Page, PageRequest, PeopleError, PeopleStore, ReadingStore, RoomOverview,
-        RoomStore, StoreError, UserProfile, UserStore,
+        AuditStore, Block, CommitError, CreateUserError, FormerTexts, Keeping, LogStore, Maintenance,
+        MarkedRead, MessagePage, MessageQuery, Page, PageRequest, PeopleError, PeopleStore, ReadingStore,
+        ReviewStore, RoomOverview, RoomStore, StoreError, UserProfile, UserStore,
         kv::{KvStore, MemKv},
     },
     testing::random::Random,
@@ -316,6 +319,57 @@ impl PeopleStore for NodeStore {
     async fn blocks(&self, by: &UserId, page: PageRequest) -> Result<Page<Block>, StoreError> {
         self.reading().await?;
         self.inner.blocks(by, page).await
+    }
+}
+
+#[async_trait]
+impl ReviewStore for NodeStore {
+    async fn hold(&self, held: HeldMessage) -> Result<Keeping<HeldId>, StoreError> {
+        self.writing().await?;
+        let kept = self.inner.hold(held).await?;
+        self.written().await?;
+        Ok(kept)
+    }
+
+    async fn held(&self, room: &RoomId, id: &HeldId) -> Result<Option<HeldMessage>, StoreError> {
+        self.reading().await?;
+        self.inner.held(room, id).await
+    }
+
+    async fn held_in(&self, room: &RoomId, page: PageRequest) -> Result<Page<HeldMessage>, StoreError> {
+        self.reading().await?;
+        self.inner.held_in(room, page).await
+    }
+
+    async fn discard_held(&self, room: &RoomId, id: &HeldId, note: AuditNote) -> Result<bool, StoreError> {
+        self.writing().await?;
+        let there = self.inner.discard_held(room, id, note).await?;
+        self.written().await?;
+        Ok(there)
+    }
+
+    async fn report(&self, report: Report) -> Result<Keeping<ReportId>, StoreError> {
+        self.writing().await?;
+        let kept = self.inner.report(report).await?;
+        self.written().await?;
+        Ok(kept)
+    }
+
+    async fn reports_in(&self, room: &RoomId, page: PageRequest) -> Result<Page<Report>, StoreError> {
+        self.reading().await?;
+        self.inner.reports_in(room, page).await
+    }
+
+    async fn resolve_report(
+        &self,
+        room: &RoomId,
+        id: &ReportId,
+        resolution: Resolution,
+    ) -> Result<bool, StoreError> {
+        self.writing().await?;
+        let there = self.inner.resolve_report(room, id, resolution).await?;
+        self.written().await?;
+        Ok(there)
     }
 }
 

@@ -267,6 +267,54 @@ pub(in super::super) struct Sent {
     pub(in super::super) at: i64,
 }
 
+/// `63 00`; the rest of a long text in `63 04`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct Held<'a> {
+    #[serde(borrow)]
+    pub(in super::super) id: Id<'a>,
+    #[serde(borrow)]
+    pub(in super::super) author: Id<'a>,
+    pub(in super::super) at: i64,
+    pub(in super::super) message_type: u8,
+    #[serde(borrow)]
+    pub(in super::super) client_message_id: Option<Id<'a>>,
+    /// The message that it answers; 0 for none.
+    pub(in super::super) reply_to: u64,
+    /// The thread that it belongs to; 0 for none.
+    pub(in super::super) thread: u64,
+    pub(in super::super) text: &'a str,
+    /// Bytes of the text that stand in `63 04`.
+    pub(in super::super) continued: u32,
+}
+
+/// `62 00`; the rest of a long text in `62 04`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct Report<'a> {
+    #[serde(borrow)]
+    pub(in super::super) id: Id<'a>,
+    #[serde(borrow)]
+    pub(in super::super) reporter: Id<'a>,
+    pub(in super::super) at: i64,
+    pub(in super::super) reason: &'a str,
+    pub(in super::super) seq: u64,
+    #[serde(borrow)]
+    pub(in super::super) author: Id<'a>,
+    pub(in super::super) sent_at: i64,
+    pub(in super::super) message_type: u8,
+    /// By whom it was resolved, and when.
+    #[serde(borrow)]
+    pub(in super::super) resolved: Option<(Id<'a>, i64)>,
+    pub(in super::super) text: &'a str,
+    /// Bytes of the text that stand in `62 04`.
+    pub(in super::super) continued: u32,
+}
+
+/// `62 01` and `63 01`
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct Count {
+    pub(in super::super) count: u32,
+}
+
 /// `01 run`: how the last run of the store wrote, and whether it was closed.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in super::super) struct Run {
