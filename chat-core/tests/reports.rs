@@ -82,3 +82,18 @@ async fn only_who_can_see_a_message_reports_it() {
         json!({"type": "report_message", "roomId": private, "messageId": message, "reason": "x".repeat(501)});
     assert_eq!(alice.refused(long).await, "bad_request");
 }
+
+#[tokio::test]
+async fn a_report_outlives_the_message_and_a_deleted_one_is_not_reported() {
+    let engine = engine().await;
+    let mut alice = TestClient::connect(&engine, "alice").await;
+    let room = alice.create_room("Lobby").await;
+    let mut bob = TestClient::connect(&engine, "bob").await;
+    bob.join(&room).await;
+    let sent = alice.ack(json!({"type": "send_message", "roomId": room, "content": "you are a fool"})).await;
+    let message = sent["messageId"].as_str().unwrap();
+    bob.ack(report(&room, message)).await;
+    alice.ack(json!({"type": "delete_message", "roomId": room, "messageId": message})).await;
+    assert_eq!(reports(&mut alice, &room).await[0]["message"]["content"], "you are a fool");
+    assert_eq!(alice.refused(report(&room, message)).await, "not_found");
+}
