@@ -178,6 +178,13 @@ pub const STORE_SWEEP_MAX: usize = 500;
 /// Names of public rooms looked at for one page of a search. A page ends early there, with a cursor to go on.
 pub const STORE_NAMES_SCANNED_MAX: usize = 5_000;
 
+/// Longest pause between two messages of one member in slow mode, in seconds: six hours. Over it: `bad_request`.
+pub const SLOW_MODE_SECONDS_MAX: u32 = 21_600;
+
+/// How long the log of a deleted room is kept, in milliseconds: connections that read too slowly for the ring come
+/// to its end meanwhile. One that takes longer than this hour is told of the end alone.
+pub const DELETED_ROOM_GRACE_MS: i64 = 3_600_000;
+
 /// Longest ban or mute that has an end, in seconds: ten years. Over it: `bad_request`; without an end it is for ever.
 pub const SANCTION_SECONDS_MAX: u64 = 315_360_000;
 

@@ -1,8 +1,8 @@
 //! What is asked of a room, and what comes of it.
 
 use super::{
-    Content, Description, Emoji, GroupSpec, History, MessageType, Moderation, Release, RoomKind, RoomName,
-    TextError,
+    Content, Description, Emoji, GroupSpec, History, MessageType, Moderation, Release, RoomChange, RoomKind,
+    RoomName, TextError,
 };
 use crate::{
     id::{ClientMessageId, HeldId, Seq, UserId},
@@ -92,6 +92,10 @@ pub enum Command {
     CreateGroup(GroupSpec),
     /// Send a message that was held for review, as its author's.
     Release(Box<Release>),
+    /// Change what the room is.
+    Update(RoomChange),
+    /// Delete the room.
+    DeleteRoom,
 }
 
 /// What a new room is to be.
@@ -245,6 +249,10 @@ pub struct Needs {
     pub pins: bool,
     /// Whether these users have a profile.
     pub profiles: Vec<UserId>,
+    /// When these users sent their last message, where the room is in slow mode.
+    pub last_sent: Vec<UserId>,
+    /// Whether one of the requests may turn slow mode on.
+    pub slow_mode: bool,
 }
 
 impl Needs {
@@ -253,10 +261,18 @@ impl Needs {
         let user = &request.actor.user;
         self.add_member(user);
         match &request.command {
-            Command::Create(_) | Command::CreateGroup(_) | Command::Join | Command::Leave => {}
+            Command::Create(_)
+            | Command::CreateGroup(_)
+            | Command::Join
+            | Command::Leave
+            | Command::DeleteRoom => {}
+            Command::Update(change) => self.slow_mode |= change.slow_mode_seconds.is_some(),
             Command::Send(draft) | Command::SendDirect(_, draft) => {
                 self.sent.extend(draft.client_message_id.iter().map(|key| (user.clone(), key.clone())));
                 draft.reply_to.into_iter().chain(draft.thread).for_each(|target| self.add_target(target));
+                if !self.last_sent.contains(user) {
+                    self.last_sent.push(user.clone());
+                }
             }
             Command::Edit { target, .. } => self.add_target(*target),
             Command::Delete { target } => {

@@ -1,6 +1,6 @@
 //! What a store saves at once.
 
-use super::{AuditNote, Entry, Marker, Member, Room, Sanction, Sent};
+use super::{AuditNote, Entry, Marker, Member, Room, RoomName, Sanction, Sent};
 use crate::id::{ClientMessageId, HeldId, Seq, UserId};
 
 /// One value, saved atomically or not at all: entries of one room's log and all row changes that follow.
@@ -29,8 +29,12 @@ pub enum RowChange {
     PutSent(UserId, ClientMessageId, Sent),
     /// How far the user has read.
     PutMarker(UserId, Marker),
-    /// The room's name is taken by it.
-    TakeName,
+    /// The room takes this name among public rooms.
+    TakeName(RoomName),
+    /// The room gives this name back.
+    FreeName(RoomName),
+    /// The room is deleted: its rows may go, a few at a time.
+    DropRoom,
     /// What stands against the user; nothing is kept of an empty one.
     PutSanction(UserId, Sanction),
     /// A privileged act, appended to the room's audit log: numbered and chained to the record before in the same
@@ -43,8 +47,8 @@ pub enum RowChange {
 /// A condition on what lies outside the room's log, checked in the same atomic step as the save.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Guard {
-    /// No other public room has the name of the commit's room.
-    NameFree,
+    /// No other public room has this name.
+    NameFree(RoomName),
     /// This message is still held for review in the room.
     IsHeld(HeldId),
     /// The user belongs to fewer rooms than this, before the commit.

@@ -91,6 +91,8 @@ pub enum Change {
         /// Which message.
         target: Seq,
     },
+    /// The room was deleted: the last entry of its log.
+    DeleteRoom,
     /// A member's role or what stands against somebody was changed.
     UpdateMember(MemberUpdate),
 }

@@ -41,6 +41,7 @@ mod rejection;
 mod review;
 mod room;
 mod rows;
+mod settings;
 mod text;
 mod typing;
 
@@ -68,5 +69,6 @@ pub use rejection::Rejection;
 pub use review::{HeldMessage, Release, Report, ReportReason, Resolution, Snapshot};
 pub use room::{History, Room, RoomKind};
 pub use rows::{Rows, THREAD_ROWS_MAX};
+pub use settings::RoomChange;
 pub use text::{Content, Description, Reason, RoomName, StatusText, TextError, TextRules, Username};
 pub use typing::{TYPING_LASTS, Typing};

@@ -4,13 +4,17 @@ mod care;
 mod messages;
 mod moderation;
 mod people;
+mod settings;
 
 use super::{
     Action, Actor, Change, Command, Commit, Content, Draft, Entry, Guard, LeaveReason, Marker, Member,
     Message, Outcome, Policy, Rejection, Request, Role, Room, RoomKind, RoomSpec, RowChange, Rows, Sent,
     TextRules,
 };
-use crate::{id::UserId, time::Timestamp};
+use crate::{
+    id::{Seq, UserId},
+    time::Timestamp,
+};
 
 /// A batch of requests being decided, one after the other, each on top of those before it.
 pub struct Plan<'a> {
@@ -37,6 +41,9 @@ impl<'a> Plan<'a> {
     /// A [`Rejection`] when the rules refuse it; the plan is as it was before.
     pub fn decide(&mut self, request: &Request) -> Result<Outcome, Rejection> {
         let Request { actor, at, command } = request;
+        if self.room.deleted && !matches!(command, Command::Create(_)) {
+            return Err(Rejection::NO_ROOM);
+        }
         match command {
             Command::Create(spec) => self.create(actor, *at, spec),
             Command::Join => self.join(actor, *at),
@@ -52,6 +59,8 @@ impl<'a> Plan<'a> {
             Command::SendDirect(to, draft) => self.send_direct(actor, *at, to, draft),
             Command::CreateGroup(spec) => self.create_group(actor, *at, spec),
             Command::Release(release) => self.release(actor, *at, release),
+            Command::Update(change) => self.update_room(actor, *at, change),
+            Command::DeleteRoom => self.delete_room(actor, *at),
         }
     }
 
@@ -68,7 +77,7 @@ impl<'a> Plan<'a> {
     }
 
     fn create(&mut self, actor: &Actor, at: Timestamp, spec: &RoomSpec) -> Result<Outcome, Rejection> {
-        if self.room.exists() {
+        if self.room.head > Seq::ZERO {
             return Err(Rejection::Conflict("the room exists already"));
         }
         self.policy.decide(actor, Action::Create, &self.room, None).into_result()?;
@@ -84,8 +93,8 @@ impl<'a> Plan<'a> {
         };
         self.append(actor, at, Change::Describe(Box::new(room)));
         if spec.kind == RoomKind::Public {
-            self.commit.guards.push(Guard::NameFree);
-            self.commit.rows.push(RowChange::TakeName);
+            self.commit.guards.push(Guard::NameFree(spec.name.clone()));
+            self.commit.rows.push(RowChange::TakeName(spec.name.clone()));
         }
         if spec.owned {
             self.admit(actor, at, Role::Owner);
@@ -132,6 +141,7 @@ impl<'a> Plan<'a> {
             return Ok(Outcome::Sent(first));
         }
         self.may_write(actor, at)?;
+        self.may_hurry(actor, at)?;
         self.check_length(&draft.content)?;
         if let Some(target) = draft.reply_to {
             self.living(actor, target)?;

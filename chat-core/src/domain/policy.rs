@@ -54,6 +54,8 @@ pub enum Action {
     SendDirect,
     /// See, release and discard what is held for review; see and resolve reports.
     Review,
+    /// Change or delete the room itself: the ranks hold whatever a policy says.
+    Manage,
 }
 
 /// A policy's verdict.

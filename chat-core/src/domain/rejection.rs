@@ -45,6 +45,9 @@ impl Rejection {
     /// Somebody who may read, and not write.
     pub const MUTED: Self = Self::Forbidden("you are muted in this room");
 
+    /// A room in which nothing is added any more.
+    pub const ARCHIVED: Self = Self::Forbidden("the room is archived");
+
     /// The code on the wire.
     #[must_use]
     pub const fn code(self) -> ErrorCode {

@@ -23,6 +23,12 @@ pub struct Room {
     pub created_at: Timestamp,
     /// What new members see.
     pub history: History,
+    /// How many seconds have to pass between two messages of one member below moderator; 0 for none.
+    pub slow_mode_seconds: u32,
+    /// Whether nothing may be sent and nobody join.
+    pub archived: bool,
+    /// Whether it was deleted: then it is there only to keep its id from being used again.
+    pub deleted: bool,
     /// The newest entry; [`Seq::ZERO`] while the room does not exist.
     pub head: Seq,
     /// The ordinal of the newest message: how many messages were ever sent.
@@ -78,6 +84,12 @@ pub enum History {
 }
 
 impl History {
+    /// The setting of that name on the wire.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::All, Self::SinceJoin].into_iter().find(|history| history.as_str() == text)
+    }
+
     /// The setting on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -100,6 +112,9 @@ impl Room {
             description: Description::from_stored(""),
             created_at: Timestamp::default(),
             history: History::All,
+            slow_mode_seconds: 0,
+            archived: false,
+            deleted: false,
             head: Seq::ZERO,
             messages: 0,
             members: 0,
@@ -126,10 +141,10 @@ impl Room {
         Self { kind, created_by, created_at, members: 2, peer: Some(to), ..Self::unborn(id) }
     }
 
-    /// Whether the room has a log.
+    /// Whether the room has a log and was not deleted.
     #[must_use]
     pub fn exists(&self) -> bool {
-        self.head > Seq::ZERO
+        self.head > Seq::ZERO && !self.deleted
     }
 
     /// Moves the room by one stored entry.
@@ -160,6 +175,10 @@ impl Room {
             | Change::Unreact { .. }
             | Change::Pin { .. }
             | Change::Unpin { .. } => {}
+            Change::DeleteRoom => {
+                self.deleted = true;
+                (self.name, self.description) = (RoomName::from_stored(""), Description::from_stored(""));
+            }
             Change::UpdateMember(update) => {
                 self.owners += u32::from(update.role == Some(Role::Owner));
                 self.owners = self.owners.saturating_sub(u32::from(update.was == Some(Role::Owner)));

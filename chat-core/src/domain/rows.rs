@@ -31,6 +31,8 @@ pub struct Rows {
     pub pins: Option<u32>,
     /// What stands against those of `members` against whom something does.
     pub sanctions: HashMap<UserId, Sanction>,
+    /// When those who were looked up sent their last message, if ever.
+    pub last_sent: HashMap<UserId, Option<Timestamp>>,
     /// Those who were looked up and have a profile.
     pub profiles: HashSet<UserId>,
 }
@@ -97,6 +99,9 @@ impl Rows {
                 self.move_sanction(&update.user, entry);
             }
             Change::Send(message) => {
+                if let Some(last) = self.last_sent.get_mut(&entry.actor) {
+                    *last = Some(entry.at);
+                }
                 for user in entry.begins_for() {
                     if let Some(row) = self.members.get_mut(user) {
                         *row = Some(Member::of_direct(user.clone(), entry.at));
@@ -114,6 +119,7 @@ impl Rows {
                 self.reacted.remove(&(*target, emoji.clone(), entry.actor.clone()));
             }
             Change::Describe(_)
+            | Change::DeleteRoom
             | Change::Edit { .. }
             | Change::Delete { .. }
             | Change::Pin { .. }

@@ -6,6 +6,7 @@ mod moderation;
 mod people;
 mod presence;
 mod reading;
+mod settings;
 
 pub use care::Offered;
 pub(super) use care::offered;
@@ -318,7 +319,7 @@ struct Prepared {
 /// The room with the head that came of a request: entries that others have added since are still to be told.
 fn room_at(cell: &Cell, outcome: &Outcome) -> Room {
     let mut room = cell.room();
-    if let Outcome::Created(seq) | Outcome::Joined(seq) = outcome {
+    if let Outcome::Created(seq) | Outcome::Joined(seq) | Outcome::Changed(seq) = outcome {
         room.head = *seq;
     }
     room

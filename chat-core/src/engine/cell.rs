@@ -115,6 +115,11 @@ impl Cell {
         self.state.lock().room.clone()
     }
 
+    /// Whether the room was deleted.
+    pub(crate) fn is_deleted(&self) -> bool {
+        self.state.lock().room.deleted
+    }
+
     /// The room and the user's membership, if it is known here, both true at one moment.
     pub(crate) fn room_and_member(&self, user: &UserId) -> (Room, Option<Option<Member>>) {
         let state = self.state.lock();
@@ -129,6 +134,10 @@ impl Cell {
             for (user, member) in &read.members {
                 state.remember(user, member.clone(), read.sanction(user));
             }
+            if state.rows.last_sent.len() + read.last_sent.len() > ROOM_MEMBERS_CACHED_MAX {
+                state.rows.last_sent = HashMap::new();
+            }
+            state.rows.last_sent.extend(read.last_sent.iter().map(|(user, at)| (user.clone(), *at)));
         }
     }
 
@@ -170,7 +179,15 @@ impl Cell {
         let state = self.state.lock();
         let mut rows = Rows { at: state.room.head, ..Rows::default() };
         let members = std::mem::take(&mut needs.members);
-        let mut remaining = Needs { members: Vec::new(), ..needs };
+        let senders = std::mem::take(&mut needs.last_sent);
+        let is_slow = std::mem::take(&mut needs.slow_mode) || state.room.slow_mode_seconds > 0;
+        let mut remaining = needs;
+        for user in senders.into_iter().filter(|_| is_slow) {
+            match state.rows.last_sent.get(&user) {
+                Some(last) => drop(rows.last_sent.insert(user, *last)),
+                None => remaining.last_sent.push(user),
+            }
+        }
         for user in members {
             match state.rows.members.get(&user) {
                 Some(member) => {

@@ -6,6 +6,7 @@ mod moderation;
 mod people;
 mod presence;
 mod reading;
+mod settings;
 
 use messages::target_in;
 
@@ -87,6 +88,8 @@ impl Caller {
             ClientCommand::Unmute(fields) => self.perform_moderate(fields, |_| Measure::Unmute).await,
             ClientCommand::FetchAudit(fields) => self.perform_audit(fields).await,
             ClientCommand::Care(command) => self.perform_care(command).await,
+            ClientCommand::UpdateRoom(fields) => self.perform_update_room(fields).await,
+            ClientCommand::DeleteRoom(room) => self.perform_delete_room(&room).await,
             ClientCommand::Ping => Ok(Answer::Pong { server_time: self.shared().now() }),
             ClientCommand::Authenticate(_)
             | ClientCommand::Subscribe(_)

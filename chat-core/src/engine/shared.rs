@@ -92,11 +92,12 @@ impl Shared {
 
     /// The live room.
     pub(crate) async fn open(&self, room: &RoomId) -> Result<Arc<Cell>, Error> {
-        if let Some(cell) = self.rooms.get(room) {
-            return Ok(cell);
-        }
-        let stored = self.store.room(room).await?.ok_or(Rejection::NO_ROOM)?;
-        Ok(self.rooms.open(stored))
+        let cell = match self.rooms.get(room) {
+            Some(cell) => cell,
+            None => self.rooms.open(self.store.room(room).await?.ok_or(Rejection::NO_ROOM)?),
+        };
+        // A room that was deleted is one that is not there.
+        if cell.is_deleted() { Err(Rejection::NO_ROOM.into()) } else { Ok(cell) }
     }
 
     /// The room and the user's membership as of now, if the policy lets them read it.
@@ -150,8 +151,13 @@ impl Shared {
         loop {
             let entries =
                 self.store.entries(cell.id(), cell.head(), CATCH_UP_ENTRIES, PAGE_BYTES_MAX).await?;
-            if entries.is_empty() {
-                return Ok(());
+            let Some(first) = entries.first() else { return Ok(()) };
+            if first.seq > cell.head().next() {
+                // The entries between are gone with a deleted room.
+                if let Some(room) = self.store.room(cell.id()).await? {
+                    cell.jump(room);
+                }
+                continue;
             }
             self.take_in(cell, self.named(entries).await?);
             cell.wake_followers();

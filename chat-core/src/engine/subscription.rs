@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use super::{cell::Cell, outbox::Mark, outbox::Outbox, signal::Hearing, tail::PostedEntry};
-use crate::id::{Seq, UserId};
+use crate::{
+    domain::Change,
+    id::{Seq, UserId},
+};
 
 /// One room that a session follows.
 #[derive(Debug)]
@@ -66,7 +69,7 @@ impl Subscription {
         let was_inside = self.inside;
         if entry.joins() == Some(user) {
             self.inside = true;
-        } else if entry.leaves() == Some(user) {
+        } else if entry.leaves() == Some(user) || matches!(entry.change, Change::DeleteRoom) {
             self.inside = false;
         }
         was_inside || self.inside

@@ -181,9 +181,12 @@ impl Caller {
         let shared = self.shared();
         let cell = shared.open(room).await?;
         shared.permitted(&cell, self.user(), Action::Send).await?;
-        let (_, rows, _) = cell.known(Needs { members: vec![self.user().clone()], ..Needs::default() });
+        let (room, rows, _) = cell.known(Needs { members: vec![self.user().clone()], ..Needs::default() });
         if rows.sanction(self.user()).is_muted(shared.now()) {
             return Err(Rejection::MUTED.into());
+        }
+        if room.archived {
+            return Err(Rejection::ARCHIVED.into());
         }
         Ok(session)
     }

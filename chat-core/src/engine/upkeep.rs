@@ -4,26 +4,21 @@ use std::{sync::Weak, time::Duration};
 
 use super::shared::Shared;
 
-/// How often idle rooms and rates are let go of.
+/// How often that is done. A sweep of a store in which nothing is out of date writes nothing.
 const EVERY: Duration = Duration::from_secs(30);
-
-/// How many of those rounds lie between two sweeps of the store: an hour.
-const STORE_EVERY: u32 = 120;
 
 /// Steps that one sweep of the store takes at most; what is left waits for the next.
 const STORE_STEPS_MAX: usize = 1_000;
 
 /// Runs until the engine has ended.
 pub(crate) async fn run(shared: Weak<Shared>) {
-    for round in 1.. {
+    loop {
         tokio::time::sleep(EVERY).await;
         let Some(shared) = shared.upgrade() else { return };
         shared.rooms.sweep();
         shared.message_rates.sweep(shared.now());
         shared.typists.sweep(shared.now());
-        if round % STORE_EVERY == 0 {
-            sweep_store(&shared).await;
-        }
+        sweep_store(&shared).await;
     }
 }
 

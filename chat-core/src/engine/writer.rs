@@ -12,7 +12,8 @@ use super::{
 use crate::{
     bus::Hint,
     domain::{
-        Command, Entry, GROUP_MEMBERS_MAX, Guard, Needs, Outcome, Plan, Rejection, Room, Rows, Sent, Username,
+        Command, Entry, GROUP_MEMBERS_MAX, Guard, Needs, Outcome, Plan, Rejection, Room, RoomName, Rows,
+        Sent, Username,
     },
     id::UserId,
     limits::{COMMIT_ENTRIES_MAX, CONFLICT_RETRIES_MAX},
@@ -129,7 +130,9 @@ pub(super) async fn gather(
             cell.remember(&read);
             rows.members.extend(read.members);
             rows.sanctions.extend(read.sanctions);
-            return Ok((room, Rows { members: rows.members, sanctions: rows.sanctions, ..read }));
+            rows.last_sent.extend(read.last_sent);
+            let Rows { members, sanctions, last_sent, .. } = rows;
+            return Ok((room, Rows { members, sanctions, last_sent, ..read }));
         }
         if read.at > cell.head() {
             shared.catch_up(cell).await?;
@@ -162,7 +165,7 @@ fn refuse_guarded(
             continue;
         }
         match (guard, &request.command) {
-            (Guard::NameFree, Command::Create(_)) => {
+            (Guard::NameFree(name), command) if takes(command, name) => {
                 *refusal = Some(Rejection::Conflict("a public room has this name already"));
             }
             (Guard::IsHeld(id), Command::Release(release)) if release.held.id == *id => {
@@ -199,6 +202,19 @@ fn names(batch: &[Pending]) -> HashMap<UserId, Username> {
         _ => (pending.request.actor.user.clone(), pending.username.clone()),
     };
     batch.iter().map(name).collect()
+}
+
+/// Whether a command may make the room take this name among public rooms.
+fn takes(command: &Command, name: &RoomName) -> bool {
+    match command {
+        Command::Create(spec) => spec.name.key() == name.key(),
+        // One that makes a private room public takes the name that it had.
+        Command::Update(change) => match &change.name {
+            Some(new) => new.key() == name.key(),
+            None => change.private == Some(false),
+        },
+        _ => false,
+    }
 }
 
 /// Completes the names that these entries are shown with. Most are about those who asked; others are looked up, and

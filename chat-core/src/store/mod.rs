@@ -217,7 +217,8 @@ pub trait Maintenance: Send + Sync + 'static {
     /// What a write would be answered with at this moment.
     fn writable(&self) -> Result<(), StoreError>;
 
-    /// Deletes what is out of date (keys of sent messages older than a week), a bounded amount. Returns
+    /// Deletes what is out of date (keys of sent messages older than a week, memberships of deleted rooms, and
+    /// after [`crate::limits::DELETED_ROOM_GRACE_MS`] their logs), a bounded amount. Returns
     /// whether more is left.
     async fn sweep(&self, now: Timestamp) -> Result<bool, StoreError>;
 

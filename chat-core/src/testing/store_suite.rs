@@ -1,5 +1,6 @@
 //! The proof of a store: one named test for each obligation of the traits in [`crate::store`].
 
+pub mod deleted;
 pub mod logs;
 pub mod messages;
 pub mod model;
@@ -139,6 +140,12 @@ macro_rules! store_conformance {
             a_report_keeps_the_message_as_it_was_once_per_reporter
             of_too_many_reports_the_oldest_resolved_one_makes_room
             what_is_to_be_reviewed_refuses_on_a_closed_store
+        }
+        $crate::store_conformance! { @cases deleted (async || $open):
+            a_name_that_is_given_back_can_be_taken
+            a_deleted_room_is_listed_nowhere_and_its_id_is_not_free
+            a_deleted_room_goes_in_bounded_steps_and_its_end_stays
+            when_somebody_sent_last_is_gathered
         }
         $crate::store_conformance! { @cases upkeep (async || $open):
             an_empty_store_is_writable_and_verifies

@@ -6,6 +6,7 @@ mod moderation;
 mod people;
 mod presence;
 mod reading;
+mod settings;
 
 use std::{borrow::Cow, fmt};
 
@@ -17,6 +18,7 @@ pub use moderation::{FetchAudit, Moderate, SetRole};
 pub use people::{CreateGroup, ListBlocks, SendDm};
 pub use presence::{GetPresence, SetPresence, StatusTextField, WishedStatus};
 pub use reading::Mark;
+pub use settings::UpdateRoom;
 
 use people::UserOnly;
 
@@ -114,6 +116,10 @@ pub enum ClientCommand {
     ListBlocks(ListBlocks),
     /// What is to be reviewed: held messages and reports
     Care(CareCommand),
+    /// `update_room`
+    UpdateRoom(UpdateRoom),
+    /// `delete_room`, with the room's id
+    DeleteRoom(String),
     /// `ping`
     Ping,
     /// `typing_start`
@@ -383,6 +389,8 @@ fn command(kind: &str, json: &[u8]) -> Option<serde_json::Result<ClientCommand>>
         "list_blocks" => read(json, ClientCommand::ListBlocks),
         "set_presence" => read(json, ClientCommand::SetPresence),
         "get_presence" => read(json, ClientCommand::GetPresence),
+        "update_room" => read(json, ClientCommand::UpdateRoom),
+        "delete_room" => read(json, |room: RoomOnly| ClientCommand::DeleteRoom(room.room_id)),
         kind if care::knows(kind) => Some(care::read(kind, json).map(ClientCommand::Care)),
         "ping" => Some(Ok(ClientCommand::Ping)),
         "pong" => Some(Ok(ClientCommand::Pong)),

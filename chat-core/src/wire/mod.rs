@@ -15,7 +15,7 @@ pub use client::{
     FetchAudit, FetchHistory, GetPresence, Heartbeat, HeldPlace, ListBlocks, ListMembers, ListPins,
     ListRooms, Mark, MessageRef, Moderate, ReactionFields, ReportMessage, ReportPlace, RequestId, ResumeFrom,
     ReviewList, Scope, SendDm, SendMessage, SetPresence, SetRole, StatusTextField, Subscribe, SubscribeTo,
-    WishedStatus,
+    UpdateRoom, WishedStatus,
 };
 pub use review::{HeldView, ReportView};
 pub use server::{Answer, LimitsView, Notice, Topic, auth_error_frame, error_frame};

@@ -61,9 +61,9 @@ impl RoomView {
             created_at: room.created_at,
             member_count: room.members,
             last_seq: room.head.get(),
-            slow_mode_seconds: 0,
+            slow_mode_seconds: room.slow_mode_seconds,
             history: room.history.as_str(),
-            archived: false,
+            archived: room.archived,
             own: None,
         }
     }
@@ -384,6 +384,7 @@ pub fn entry_frame(entry: &Entry, username: &str, own: bool) -> Bytes {
             reason: reason.as_str(),
             seq,
         },
+        Change::DeleteRoom => EntryFrame::RoomDeleted { room_id, seq },
         Change::UpdateMember(update) => EntryFrame::MemberUpdated {
             room_id,
             user_id: update.user.as_str(),
@@ -524,6 +525,10 @@ enum EntryFrame<'a> {
     RoomUpdated {
         room_id: &'a str,
         room: Box<RoomView>,
+        seq: u64,
+    },
+    RoomDeleted {
+        room_id: &'a str,
         seq: u64,
     },
     MemberUpdated {

@@ -4,7 +4,7 @@ use super::Plan;
 use crate::{
     domain::{
         Action, Actor, AuditAct, AuditNote, Change, LeaveReason, Measure, Member, MemberUpdate, Moderation,
-        Outcome, Rejection, Role, RowChange, Sanction,
+        Outcome, Rejection, Role, RoomKind, RowChange, Sanction,
     },
     id::UserId,
     limits::SANCTION_SECONDS_MAX,
@@ -25,6 +25,9 @@ impl Plan<'_> {
     ) -> Result<Outcome, Rejection> {
         let Moderation { user, measure, .. } = moderation;
         let own = self.may(actor, Action::Moderate)?.map(|member| member.role);
+        if self.room.kind == RoomKind::Direct {
+            return Err(Rejection::Forbidden("in a direct room there is nobody of a higher rank"));
+        }
         let is_self = *user == actor.user;
         let least = match measure {
             Measure::SetRole(_) if is_self => Role::Member,
@@ -56,21 +59,21 @@ impl Plan<'_> {
         Ok(Outcome::Changed(self.room.head))
     }
 
-    /// That the actor may write: a member may read while muted, and no more. For everything that adds to what
+    /// That the actor may write: in an archived room nobody, while muted not they. For everything that adds to what
     /// others read: sending, editing, reacting.
     pub(in crate::domain) fn may_write(&self, actor: &Actor, at: Timestamp) -> Result<(), Rejection> {
-        match self.rows.sanction(&actor.user).is_muted(at) {
-            true => Err(Rejection::MUTED),
-            false => Ok(()),
+        if self.rows.sanction(&actor.user).is_muted(at) {
+            return Err(Rejection::MUTED);
         }
+        if self.room.archived { Err(Rejection::ARCHIVED) } else { Ok(()) }
     }
 
-    /// That the user may become a member: they are not banned.
+    /// That the user may become a member: they are not banned, and the room is not archived.
     pub(in crate::domain) fn may_enter(&self, user: &UserId, at: Timestamp) -> Result<(), Rejection> {
-        match self.rows.sanction(user).is_banned(at) {
-            true => Err(Rejection::Forbidden("banned from this room")),
-            false => Ok(()),
+        if self.rows.sanction(user).is_banned(at) {
+            return Err(Rejection::Forbidden("banned from this room"));
         }
+        if self.room.archived { Err(Rejection::ARCHIVED) } else { Ok(()) }
     }
 
     /// Records a privileged act along with the entries that it makes.

@@ -255,7 +255,8 @@ impl<K: OrderedKv> Group<'_, K> {
             self.entry(&room16, entry)?;
         }
         let direct = *after == Seq::ZERO && room.kind == RoomKind::Direct;
-        if direct || entries.iter().any(|entry| matches!(entry.change, Change::Describe(_))) {
+        let changed = |entry: &Entry| matches!(entry.change, Change::Describe(_) | Change::DeleteRoom);
+        if direct || entries.iter().any(changed) {
             self.put(keys::room(&room16), values::encode_room(room)?)?;
         } else if *after == Seq::ZERO {
             return Err(StoreError::Backend("the log of a room begins with what it is".to_owned()).into());
@@ -269,7 +270,7 @@ impl<K: OrderedKv> Group<'_, K> {
 
     fn holds(&mut self, guard: &Guard, room: &Room) -> Result<bool, StoreError> {
         match guard {
-            Guard::NameFree => match self.get(&keys::room_name(&room.name))? {
+            Guard::NameFree(name) => match self.get(&keys::room_name(name))? {
                 Some(row) => Ok(values::decode::<v1::Named<'_>>(&row)?.id.room()? == room.id),
                 None => Ok(true),
             },
@@ -317,9 +318,14 @@ impl<K: OrderedKv> Group<'_, K> {
                 self.put(keys::marker(&keys::user16(user), room16), values::encode_marker(*marker)?)
             }
             RowChange::RemoveHeld(id) => self.remove_held(room16, id).map(drop),
-            RowChange::TakeName => {
-                self.put(keys::room_name(&room.name), values::encode_named(room.id.as_str())?)
+            RowChange::TakeName(name) => {
+                self.put(keys::room_name(name), values::encode_named(room.id.as_str())?)
             }
+            RowChange::FreeName(name) => {
+                self.remove(keys::room_name(name));
+                Ok(())
+            }
+            RowChange::DropRoom => self.drop_room(room16, room),
             RowChange::PutSanction(user, sanction) => {
                 let key = keys::sanction(room16, &keys::user16(user));
                 if *sanction == Sanction::default() {
@@ -343,7 +349,12 @@ impl<K: OrderedKv> Group<'_, K> {
         self.put(key, values::encode_member(member)?)
     }
 
-    fn remove_member(&mut self, room16: &Id16, kind: RoomKind, user: &UserId) -> Result<(), StoreError> {
+    pub(super) fn remove_member(
+        &mut self,
+        room16: &Id16,
+        kind: RoomKind,
+        user: &UserId,
+    ) -> Result<(), StoreError> {
         let user16 = keys::user16(user);
         let key = keys::member(room16, &user16);
         if self.get(&key)?.is_some() {
@@ -408,7 +419,7 @@ impl<K: OrderedKv> Group<'_, K> {
         Ok(())
     }
 
-    /// Deletes sent keys of the weeks before last week. Returns whether some are left, and the first week kept.
+    /// Deletes sent keys of the weeks before last week, and rows of deleted rooms. Returns whether some are left, and the first week kept.
     fn sweep(&mut self, now: Timestamp) -> Result<(bool, u16), Refusal> {
         let first_kept = keys::week(now).saturating_sub(1);
         let mut old = Vec::new();
@@ -424,10 +435,30 @@ impl<K: OrderedKv> Group<'_, K> {
                 ControlFlow::Continue(())
             })
             .map_err(StoreError::from)?;
-        let budget = STORE_SWEEP_MAX - old.len();
+        let half = (STORE_SWEEP_MAX - old.len()) / 2;
         self.request.extend(old.into_iter().map(|key| (key, None)));
-        more |= self.sweep_deleted(budget)?;
+        more |= self.sweep_deleted(half)?;
+        more |= self.sweep_rooms(now, half)?;
         Ok((more, first_kept))
+    }
+
+    /// The first rows of a range as they are stored, whatever the requests so far have changed.
+    #[allow(clippy::type_complexity, reason = "rows are keys and values")]
+    pub(super) fn stored_between(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        most: usize,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+        let mut rows = Vec::new();
+        self.kv.scan(from, to, Direction::Ascending, &mut |key, value| {
+            rows.push((key.to_vec(), value.to_vec()));
+            match rows.len() < most {
+                true => std::ops::ControlFlow::Continue(()),
+                false => std::ops::ControlFlow::Break(()),
+            }
+        })?;
+        Ok(rows)
     }
 
     /// The value of the last row of a range as the requests so far leave it.

@@ -18,6 +18,8 @@
 //! | `24` | folded name | the public room of that name |
 //! | `25` | room, user | what stands against a user in a room |
 //! | `2B` | user, user | the first has blocked the second |
+//! | `26` | `00`, eight zeros, room | deleted room whose memberships are to go |
+//! | `26` | `01`, time, room | deleted room whose log is to go then |
 //! | `30` | room, seq | entry that is a message |
 //! | `31` | room, seq of the root, kind `u8`, seq | index: replies of a thread, all (0) and those not deleted (1) |
 //! | `32` | room, seq, seq of the edit, part `u16` | text that the message had before that edit |
@@ -76,6 +78,7 @@ pub(super) mod table {
     pub(in super::super) const ROOM_NAME: u8 = 0x24;
     pub(in super::super) const SANCTION: u8 = 0x25;
     pub(in super::super) const BLOCK: u8 = 0x2B;
+    pub(in super::super) const DROPPED: u8 = 0x26;
     pub(in super::super) const MESSAGE: u8 = 0x30;
     pub(in super::super) const THREAD: u8 = 0x31;
     pub(in super::super) const FORMER: u8 = 0x32;
@@ -197,6 +200,30 @@ pub(super) fn audit(room: &Id16, number: u64) -> Vec<u8> {
 
 pub(super) fn audit_head(room: &Id16) -> Vec<u8> {
     key(table::AUDIT_HEAD, &[room])
+}
+
+pub(super) fn dropped_members(room: &Id16) -> Vec<u8> {
+    key(table::DROPPED, &[&[0], &[0; 8], room])
+}
+
+/// Where the rows of [`dropped_members`] begin and end.
+pub(super) fn all_dropped_members() -> (Vec<u8>, Vec<u8>) {
+    (key(table::DROPPED, &[&[0]]), key(table::DROPPED, &[&[1]]))
+}
+
+pub(super) fn dropped_log(room: &Id16, due: Timestamp) -> Vec<u8> {
+    key(table::DROPPED, &[&[1], &sortable(due), room])
+}
+
+/// Where the rows of [`dropped_log`] begin, and end that are due.
+pub(super) fn dropped_logs_until(now: Timestamp) -> (Vec<u8>, Vec<u8>) {
+    let end = key(table::DROPPED, &[&[1], &sortable(now), &[0xff; 16]]);
+    (key(table::DROPPED, &[&[1]]), after_key(&end))
+}
+
+/// An instant as bytes that sort as instants do.
+fn sortable(at: Timestamp) -> [u8; 8] {
+    (at.as_millis().cast_unsigned() ^ (1 << 63)).to_be_bytes()
 }
 
 /// Names sort as their folded forms do. Folding can make a name many times longer, so what is over 200 bytes

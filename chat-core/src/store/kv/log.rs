@@ -32,52 +32,11 @@ pub(super) fn entries<K: OrderedKv>(
     max_bytes: usize,
 ) -> Result<Vec<Entry>, StoreError> {
     let log = Log::of(rows, room)?;
-    let limit = limit.clamp(1, ENTRIES_MAX) as u64;
-    // The log is dense, so the answer is exactly this range of both tables, unless it ends early.
-    let mut last = log.head.min(Seq::new(after.get().saturating_add(limit)));
-    if last <= after {
-        return Ok(Vec::new());
+    match log.entries(after, limit, max_bytes) {
+        // Rows of a deleted room go bit by bit: what is left to tell is that it was deleted.
+        Err(StoreError::Corrupt(_)) if log.is_deleted()? => log.last(),
+        entries => entries,
     }
-    let messages =
-        log.rows(table::MESSAGE, after.next(), last, Direction::Ascending, usize::MAX, max_bytes)?;
-    if let Some(cut) = messages.cut {
-        // What passes the bound is sent all the same when nothing stands before it.
-        last = if cut == after.next() { cut } else { cut.previous() };
-    }
-    let events = log.rows(table::EVENT, after.next(), last, Direction::Ascending, usize::MAX, usize::MAX)?;
-    let mut reactions = reactions(&log.view, &log.room16, after.next(), last)?;
-    let mut entries = Vec::with_capacity(messages.rows.len() + events.rows.len());
-    for (seq, row) in messages.rows.iter().filter(|(seq, _)| *seq <= last) {
-        entries.push(log.message(*seq, row, &mut reactions)?);
-    }
-    // Edits tell texts too, which count towards the bound; beyond it they are not even read.
-    let mut edited = 0;
-    for (seq, row) in &events.rows {
-        let text = |target| {
-            let text = text_of(&log.view, &log.room16, target)?;
-            edited += text.as_str().len();
-            Ok(text)
-        };
-        entries.push(values::decode_event(room, *seq, row, text)?);
-        if edited > max_bytes {
-            last = last.min(*seq);
-            break;
-        }
-    }
-    entries.retain(|entry| entry.seq <= last);
-    entries.sort_unstable_by_key(|entry| entry.seq);
-    let expected = (after.get() + 1)..=last.get();
-    if !entries.iter().map(|entry| entry.seq.get()).eq(expected) {
-        return Err(values::corrupt("a log with a hole"));
-    }
-    let mut bytes = 0;
-    let fit = entries.iter().take_while(|entry| {
-        bytes += text_bytes(entry);
-        bytes <= max_bytes
-    });
-    let fit = fit.count().max(1);
-    entries.truncate(fit);
-    Ok(entries)
 }
 
 pub(super) fn text_bytes(entry: &Entry) -> usize {
@@ -364,6 +323,69 @@ impl<'a, K: OrderedKv> Log<'a, K> {
             Some(error) => Err(error),
             None => Ok(found),
         }
+    }
+
+    /// Entries right after `after`.
+    fn entries(&self, after: Seq, limit: usize, max_bytes: usize) -> Result<Vec<Entry>, StoreError> {
+        let limit = limit.clamp(1, ENTRIES_MAX) as u64;
+        // The log is dense, so the answer is exactly this range of both tables, unless it ends early.
+        let mut last = self.head.min(Seq::new(after.get().saturating_add(limit)));
+        if last <= after {
+            return Ok(Vec::new());
+        }
+        let messages =
+            self.rows(table::MESSAGE, after.next(), last, Direction::Ascending, usize::MAX, max_bytes)?;
+        if let Some(cut) = messages.cut {
+            // What passes the bound is sent all the same when nothing stands before it.
+            last = if cut == after.next() { cut } else { cut.previous() };
+        }
+        let events =
+            self.rows(table::EVENT, after.next(), last, Direction::Ascending, usize::MAX, usize::MAX)?;
+        let mut reactions = reactions(&self.view, &self.room16, after.next(), last)?;
+        let mut entries = Vec::with_capacity(messages.rows.len() + events.rows.len());
+        for (seq, row) in messages.rows.iter().filter(|(seq, _)| *seq <= last) {
+            entries.push(self.message(*seq, row, &mut reactions)?);
+        }
+        // Edits tell texts too, which count towards the bound; beyond it they are not even read.
+        let mut edited = 0;
+        for (seq, row) in &events.rows {
+            let text = |target| {
+                let text = text_of(&self.view, &self.room16, target)?;
+                edited += text.as_str().len();
+                Ok(text)
+            };
+            entries.push(values::decode_event(self.room, *seq, row, text)?);
+            if edited > max_bytes {
+                last = last.min(*seq);
+                break;
+            }
+        }
+        entries.retain(|entry| entry.seq <= last);
+        entries.sort_unstable_by_key(|entry| entry.seq);
+        let expected = (after.get() + 1)..=last.get();
+        if !entries.iter().map(|entry| entry.seq.get()).eq(expected) {
+            return Err(values::corrupt("a log with a hole"));
+        }
+        let mut bytes = 0;
+        let fit = entries.iter().take_while(|entry| {
+            bytes += text_bytes(entry);
+            bytes <= max_bytes
+        });
+        let fit = fit.count().max(1);
+        entries.truncate(fit);
+        Ok(entries)
+    }
+
+    fn is_deleted(&self) -> Result<bool, StoreError> {
+        Ok(self.view.room(&self.room16)?.is_some_and(|room| room.deleted))
+    }
+
+    /// The last entry alone, of a log that an event ends.
+    fn last(&self) -> Result<Vec<Entry>, StoreError> {
+        let row = self.view.get(&keys::event(&self.room16, self.head))?;
+        let row = row.ok_or_else(|| values::corrupt("the log of a deleted room without its end"))?;
+        let entry = values::decode_event(self.room, self.head, &row, |_| Err(values::corrupt("an entry")))?;
+        Ok(vec![entry])
     }
 
     fn message(

@@ -7,6 +7,7 @@
 #[cfg(feature = "accounts")]
 mod accounts;
 mod audit;
+mod deleted;
 mod group;
 mod keys;
 mod log;

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::{
-    Direction, OrderedKv,
+    Direction, OrderedKv, deleted,
     keys::{self, Id16},
     log, threads,
     values::{self, v1},
@@ -38,6 +38,10 @@ pub(super) fn gather<K: OrderedKv>(
     let mut found = Rows { at: view.head(&room16)?, ..Rows::default() };
     for user in &needs.members {
         gather_member(&view, &room16, user, &mut found)?;
+    }
+    for user in &needs.last_sent {
+        let last = deleted::last_sent(rows.raw(), &room16, &keys::user16(user), found.at)?;
+        found.last_sent.insert(user.clone(), last);
     }
     for user in &needs.profiles {
         if view.get(&keys::user(&keys::user16(user)))?.is_some() {
@@ -122,6 +126,9 @@ pub(super) fn rooms_of<K: OrderedKv>(
     paged(&view, &prefix, page, usize::MAX, |key, _| {
         let room16 = keys::id_at(key, 17).ok_or_else(|| values::corrupt("a key of a user's rooms"))?;
         let room = view.room(&room16)?.ok_or_else(|| values::corrupt("a user's room that is not there"))?;
+        if room.deleted {
+            return Ok(None);
+        }
         let member = view.get(&keys::member(&room16, &user16))?;
         let member = member.ok_or_else(|| values::corrupt("a user's room without membership"))?;
         Ok(Some((room, values::decode_member(&member)?)))

@@ -148,6 +148,9 @@ fn overview_at<K: OrderedKv>(
         let member = values::decode_member(&member)?;
         let room =
             view.room(room16)?.ok_or_else(|| values::corrupt("a membership of a room that is not there"))?;
+        if room.deleted {
+            return Ok(None);
+        }
         let reading = reading(&view, user16, room16, &room)?;
         (room, member, reading)
     };

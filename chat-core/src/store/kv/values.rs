@@ -133,6 +133,9 @@ fn room_row(room: &Room) -> v1::Room<'_> {
             History::SinceJoin => 1,
         },
         peer: room.peer.as_ref().map(|peer| v1::Id::of(peer.as_str())),
+        slow_mode_seconds: room.slow_mode_seconds,
+        archived: room.archived,
+        deleted: room.deleted,
     }
 }
 
@@ -177,6 +180,9 @@ fn room_of(row: &v1::Room<'_>, count: &v1::RoomCount) -> Result<Room, StoreError
             1 => History::SinceJoin,
             _ => return Err(corrupt("the history of a room")),
         },
+        slow_mode_seconds: row.slow_mode_seconds,
+        archived: row.archived,
+        deleted: row.deleted,
         head: Seq::new(count.head),
         messages: count.messages,
         members: count.members,
@@ -406,6 +412,16 @@ impl Pair {
     }
 }
 
+/// Who wrote the message in this row.
+pub(super) fn decode_author(bytes: &[u8]) -> Result<UserId, StoreError> {
+    decode_message_row(bytes)?.actor.user()
+}
+
+/// When the message in this row was sent.
+pub(super) fn decode_sent_at(bytes: &[u8]) -> Result<Timestamp, StoreError> {
+    decode_message_row(bytes).map(|row| Timestamp::from_millis(row.at))
+}
+
 /// The message in a row, without its reactions and whom it is for; `rest` yields the continuation of a long text.
 pub(super) fn decode_message(
     room: &RoomId,
@@ -465,6 +481,7 @@ pub(super) fn encode_event(entry: &Entry) -> Result<Option<Vec<u8>>, StoreError>
             },
             member_count: *member_count,
         },
+        Change::DeleteRoom => v1::Change::DeleteRoom,
         Change::UpdateMember(update) => v1::Change::UpdateMember {
             user: v1::Id::of(update.user.as_str()),
             was: update.was.map(role_byte),
@@ -518,6 +535,7 @@ pub(super) fn decode_event(
             },
             member_count: *member_count,
         },
+        v1::Change::DeleteRoom => Change::DeleteRoom,
         v1::Change::UpdateMember { user, was, role, muted_until, banned_until } => {
             Change::UpdateMember(MemberUpdate {
                 user: user.user()?,

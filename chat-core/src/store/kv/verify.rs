@@ -28,6 +28,7 @@ pub(super) fn verify<K: OrderedKv>(kv: &K) -> Result<Vec<String>, StoreError> {
         kv,
         differences: Vec::new(),
         rooms: HashMap::new(),
+        deleted: BTreeSet::new(),
         authored: BTreeSet::new(),
         sent: HashMap::new(),
         own: HashMap::new(),
@@ -36,6 +37,7 @@ pub(super) fn verify<K: OrderedKv>(kv: &K) -> Result<Vec<String>, StoreError> {
         rework: rework::Expected::default(),
     };
     check.rooms()?;
+    check.deleted()?;
     check.names()?;
     check.users()?;
     check.memberships()?;
@@ -63,6 +65,8 @@ struct Check<'a, K> {
     kv: &'a K,
     differences: Vec<String>,
     rooms: HashMap<Id16, Room>,
+    /// Rooms that were deleted. Their rows go bit by bit, so nothing is said about those that are left.
+    deleted: BTreeSet<Id16>,
     /// What stands against whom, as the logs say.
     sanctions: BTreeMap<Vec<u8>, (UserId, Sanction)>,
     /// Keys of the author index, as the messages say.
@@ -90,17 +94,52 @@ impl<K: OrderedKv> Check<'_, K> {
             if keys::room16(&room.id) != room16 {
                 self.differ(format!("room {} stands under another key", room.id));
             }
+            if room.deleted {
+                let last = self.kv.get(&keys::event(&room16, room.head))?;
+                let decode = |row: Vec<u8>| {
+                    values::decode_event(&room.id, room.head, &row, |_| Err(values::corrupt("an entry")))
+                };
+                if last.map(decode).transpose()?.is_none_or(|entry| entry.change != Change::DeleteRoom) {
+                    self.differ(format!("the log of deleted room {} does not end with that", room.id));
+                }
+                self.deleted.insert(room16);
+                continue;
+            }
             self.log(&room16, &room, &values::Pair::of(record)?)?;
             self.direct(&room);
             self.rooms.insert(room16, room);
         }
         for key in records.keys() {
-            if keys::id_at(key, 1).is_none_or(|room16| !self.rooms.contains_key(&room16)) {
+            if keys::id_at(key, 1).is_none_or(|room16| !self.is_known(&room16)) {
                 self.differ("a room has a row but no counters".to_owned());
             }
         }
         self.strays(table::MESSAGE)?;
         self.strays(table::EVENT)
+    }
+
+    fn is_known(&self, room16: &Id16) -> bool {
+        self.rooms.contains_key(room16) || self.deleted.contains(room16)
+    }
+
+    /// Deleted rooms: those of which anything is left are noted as such.
+    fn deleted(&mut self) -> Result<(), StoreError> {
+        let mut noted = BTreeSet::new();
+        for (key, row) in self.table(table::DROPPED)? {
+            let room = values::decode::<v1::Dropped<'_>>(&row)?.room.room()?;
+            let room16 = keys::id_at(&key, 10).ok_or_else(|| values::corrupt("a key of a deleted room"))?;
+            if keys::room16(&room) != room16 || !self.deleted.contains(&room16) || !noted.insert(room16) {
+                self.differ(format!("room {room} is to go, which was not deleted"));
+            }
+        }
+        for room16 in self.deleted.difference(&noted).copied().collect::<Vec<_>>() {
+            for table in [table::MEMBER, table::SANCTION, table::MESSAGE, table::TEXT] {
+                if !self.all_under(&keys::key(table, &[&room16]))?.is_empty() {
+                    self.differ(format!("rows of deleted room {} are left in {table:02x}", hex(&room16)));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Logs of rooms that are not there.
@@ -114,7 +153,7 @@ impl<K: OrderedKv> Check<'_, K> {
             })?;
             let Some(key) = found else { return Ok(()) };
             let Some(room16) = keys::id_at(&key, 1) else { return Err(values::corrupt("a key of a log")) };
-            if !self.rooms.contains_key(&room16) {
+            if !self.is_known(&room16) {
                 self.differ(format!("there is a log of room {}, which is not there", hex(&room16)));
             }
             from = keys::after_prefix(&key[..17]);
@@ -250,6 +289,14 @@ impl<K: OrderedKv> Check<'_, K> {
             }
             if self.rooms.get(&room16).is_none_or(|room| joined > room.head) {
                 self.differ(format!("user {user} joined at entry {joined}, which is not there"));
+            }
+        }
+        // Memberships of deleted rooms count until they are gone.
+        for (key, _) in self.all_under(&[table::MEMBER])? {
+            if let (Some(room16), Some(user16)) = (keys::id_at(&key, 1), keys::id_at(&key, 17))
+                && self.deleted.contains(&room16)
+            {
+                *of_user.entry(user16).or_default() += 1;
             }
         }
         if !listed.is_empty() {
@@ -428,13 +475,30 @@ impl<K: OrderedKv> Check<'_, K> {
         self.rows_under(&[table])
     }
 
+    /// Rows but for those of deleted rooms.
     fn rows_under(&self, prefix: &[u8]) -> Result<Vec<KeyValue>, StoreError> {
+        let mut rows = self.all_under(prefix)?;
+        rows.retain(|(key, _)| room_in(key).is_none_or(|room16| !self.deleted.contains(&room16)));
+        Ok(rows)
+    }
+
+    fn all_under(&self, prefix: &[u8]) -> Result<Vec<KeyValue>, StoreError> {
         let mut rows = Vec::new();
         self.kv.scan(prefix, &keys::after_prefix(prefix), Direction::Ascending, &mut |key, value| {
             rows.push((key.to_vec(), value.to_vec()));
             ControlFlow::Continue(())
         })?;
         Ok(rows)
+    }
+}
+
+/// The room in a key of a table whose rows go with a deleted room.
+fn room_in(key: &[u8]) -> Option<Id16> {
+    match *key.first()? {
+        table::ROOM_OF_USER | table::AUTHOR | table::MARKER | table::DELIVERED => keys::id_at(key, 17),
+        table::SENT => keys::id_at(key, 19),
+        table::MEMBER | table::SANCTION | table::MESSAGE..=0x3f => keys::id_at(key, 1),
+        _ => None,
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     user, verifies,
 };
 use crate::{
-    domain::{Actor, Command, Commit, Guard, Needs, Outcome, Request, Role, Room, RoomSpec, Sent},
+    domain::{Actor, Command, Commit, Guard, Needs, Outcome, Request, Role, Room, RoomName, RoomSpec, Sent},
     id::{RoomId, Seq},
     limits::COMMIT_ENTRIES_MAX,
     store::{CommitError, Page, PageRequest, Store, StoreError},
@@ -108,7 +108,10 @@ pub async fn a_guard_that_does_not_hold_is_named_and_saves_nothing<S: Store>(ope
     let second = room_id("second");
     let create = request("bob", 0, Command::Create(RoomSpec::public("LOBBY").unwrap()));
     let commit = commit_of(&store, &second, &[create]).await;
-    assert_eq!(store.commit(commit).await, Err(CommitError::Guard(Guard::NameFree)));
+    assert_eq!(
+        store.commit(commit).await,
+        Err(CommitError::Guard(Guard::NameFree(RoomName::from_stored("LOBBY"))))
+    );
     assert_eq!(store.room(&second).await.unwrap(), None);
     assert_eq!(store.rooms_of(&user("bob"), PageRequest::first(1)).await.unwrap().items, []);
 
@@ -237,7 +240,7 @@ pub async fn one_bad_commit_does_not_fail_those_beside_it<S: Store>(open: impl A
         match number % 4 {
             1 => commit.guards.push(Guard::RoomsBelow(user("alice"), 1)),
             2 => commit.entries.clear(),
-            3 => commit.guards.push(Guard::NameFree),
+            3 => commit.guards.push(Guard::NameFree(commit.room.name.clone())),
             _ => {}
         }
         commits.push(commit);
@@ -269,8 +272,9 @@ pub async fn a_name_goes_to_one_public_room_however_many_race<S: Store>(open: im
     })
     .await;
     let created = results.iter().filter(|result| result.is_ok()).count();
-    let refused =
-        |result: &&Result<_, _>| matches!(result, Err(Trouble::Commit(CommitError::Guard(Guard::NameFree))));
+    let refused = |result: &&Result<_, _>| {
+        matches!(result, Err(Trouble::Commit(CommitError::Guard(Guard::NameFree(_)))))
+    };
     assert_eq!((created, results.iter().filter(refused).count()), (1, 99));
     assert_eq!(store.public_rooms(None, PageRequest::first(10)).await.unwrap().items.len(), 1);
     verifies(&*store).await;

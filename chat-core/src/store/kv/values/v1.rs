@@ -58,6 +58,9 @@ pub(in super::super) struct Room<'a> {
     /// In a direct room the one who did not create it.
     #[serde(borrow)]
     pub(in super::super) peer: Option<Id<'a>>,
+    pub(in super::super) slow_mode_seconds: u32,
+    pub(in super::super) archived: bool,
+    pub(in super::super) deleted: bool,
 }
 
 /// `21`
@@ -96,6 +99,14 @@ pub(in super::super) struct Block<'a> {
     #[serde(borrow)]
     pub(in super::super) user: Id<'a>,
     pub(in super::super) at: i64,
+}
+
+/// `26`
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct Dropped<'a> {
+    #[serde(borrow)]
+    pub(in super::super) room: Id<'a>,
+    pub(in super::super) head: u64,
 }
 
 /// `30`; room and seq stand in the key, the rest of a long text in `39`.
@@ -176,6 +187,7 @@ pub(in super::super) enum Change<'a> {
     Unpin {
         target: u64,
     },
+    DeleteRoom,
 }
 
 /// What a deletion leaves of a thread.
