@@ -161,6 +161,24 @@ async fn who_is_muted_may_not_type() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_blocked_may_not_type_in_the_direct_room() {
+    let engine = engine().await;
+    let mut alice = TestClient::connect(&engine, "alice").await;
+    let mut bob = TestClient::connect(&engine, "bob").await;
+    let ack = alice.ack(json!({"type": "send_dm", "recipientId": "bob", "content": "hi"})).await;
+    let room = ack["roomId"].as_str().unwrap().to_owned();
+    for client in [&mut alice, &mut bob] {
+        client.expect("new_dm").await;
+    }
+    types(&mut alice, &room).await;
+    bob.expect("user_typing").await;
+    bob.ack(json!({"type": "block_user", "userId": "alice"})).await;
+    assert_eq!(alice.refused(json!({"type": "typing_start", "roomId": room})).await, "forbidden");
+    bob.expect("user_stopped_typing").await;
+    bob.expect_silence().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_is_kicked_types_no_more_and_is_told_nothing_more() {
     let engine = engine().await;
     let (mut alice, mut bob, room) = two_in_a_room(&engine).await;

@@ -216,6 +216,10 @@ impl PeopleStore for SledStore {
         self.kv.unblock(by, user).await
     }
 
+    async fn are_blocked(&self, a: &UserId, b: &UserId) -> Result<bool, StoreError> {
+        self.kv.are_blocked(a, b).await
+    }
+
     async fn blocks(&self, by: &UserId, page: PageRequest) -> Result<Page<Block>, StoreError> {
         self.kv.blocks(by, page).await
     }

@@ -188,6 +188,11 @@ impl Caller {
         if room.archived {
             return Err(Rejection::ARCHIVED.into());
         }
+        if let Some(other) = room.other(self.user())
+            && shared.store.are_blocked(self.user(), other).await?
+        {
+            return Err(Rejection::NOT_PERMITTED.into());
+        }
         Ok(session)
     }
 }

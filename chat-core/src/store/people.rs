@@ -26,6 +26,9 @@ pub trait PeopleStore: Send + Sync + 'static {
     /// Takes a block back. Returns whether there was one.
     async fn unblock(&self, by: &UserId, user: &UserId) -> Result<bool, StoreError>;
 
+    /// Whether one of two users has blocked the other.
+    async fn are_blocked(&self, a: &UserId, b: &UserId) -> Result<bool, StoreError>;
+
     /// Whom a user has blocked, in the order of the store.
     async fn blocks(&self, by: &UserId, page: PageRequest) -> Result<Page<Block>, StoreError>;
 }

@@ -376,6 +376,11 @@ impl<S: Store, A: Around> PeopleStore for Decorated<S, A> {
         if forget { Err(StoreError::Unknown) } else { Ok(changed) }
     }
 
+    async fn are_blocked(&self, a: &UserId, b: &UserId) -> Result<bool, StoreError> {
+        self.around.before_read().await?;
+        self.inner.are_blocked(a, b).await
+    }
+
     async fn blocks(&self, by: &UserId, page: PageRequest) -> Result<Page<Block>, StoreError> {
         self.around.before_read().await?;
         self.inner.blocks(by, page).await

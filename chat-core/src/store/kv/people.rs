@@ -42,6 +42,15 @@ impl<K: OrderedKv> PeopleStore for KvStore<K> {
         self.write(Request::People(change)).await.map_err(Refusal::into_store_error)
     }
 
+    async fn are_blocked(&self, a: &UserId, b: &UserId) -> Result<bool, StoreError> {
+        let (a, b) = (keys::user16(a), keys::user16(b));
+        self.read(move |shared| {
+            let view = shared.rows.view();
+            Ok(view.get(&keys::block(&a, &b))?.is_some() || view.get(&keys::block(&b, &a))?.is_some())
+        })
+        .await
+    }
+
     async fn blocks(&self, by: &UserId, page: PageRequest) -> Result<Page<Block>, StoreError> {
         let by = by.clone();
         let prefix = keys::blocks(&keys::user16(&by));

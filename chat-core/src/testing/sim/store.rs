@@ -316,6 +316,11 @@ impl PeopleStore for NodeStore {
         Ok(changed)
     }
 
+    async fn are_blocked(&self, a: &UserId, b: &UserId) -> Result<bool, StoreError> {
+        self.reading().await?;
+        self.inner.are_blocked(a, b).await
+    }
+
     async fn blocks(&self, by: &UserId, page: PageRequest) -> Result<Page<Block>, StoreError> {
         self.reading().await?;
         self.inner.blocks(by, page).await

@@ -168,9 +168,13 @@ pub async fn blocking_twice_and_unblocking_twice_change_nothing<S: Store>(open: 
     let blocks = store.blocks(&user("bob"), PageRequest::first(10)).await.unwrap();
     assert_eq!(blocks.items, [block("bob", "alice")]);
     assert_eq!(store.blocks(&user("alice"), PageRequest::first(10)).await.unwrap().items, []);
+    assert!(store.are_blocked(&user("alice"), &user("bob")).await.unwrap());
+    assert!(store.are_blocked(&user("bob"), &user("alice")).await.unwrap());
+    assert!(!store.are_blocked(&user("bob"), &user("carol")).await.unwrap());
     assert_eq!(store.unblock(&user("bob"), &user("alice")).await, Ok(true));
     assert_eq!(store.unblock(&user("bob"), &user("alice")).await, Ok(false));
     assert_eq!(store.blocks(&user("bob"), PageRequest::first(10)).await.unwrap().items, []);
+    assert!(!store.are_blocked(&user("alice"), &user("bob")).await.unwrap());
     verifies(&store).await;
 }
 
