@@ -87,6 +87,11 @@ opaque_id! {
 }
 
 opaque_id! {
+    /// An invitation of one user to one room.
+    InviteId, is_id
+}
+
+opaque_id! {
     /// The engine's side of one authenticated connection.
     SessionId, is_id
 }

@@ -115,6 +115,16 @@ pub const ROOM_MEMBERS_CACHED_MAX: usize = 1_024;
 /// Users whom one user has blocked, at most. Over it `forbidden`; counting them takes half a millisecond.
 pub const BLOCKS_PER_USER_MAX: usize = 500;
 
+/// Invitations that one user has not answered. One more is `forbidden` to whoever invites; counting them takes a
+/// tenth of a millisecond.
+pub const INVITES_PER_USER_MAX: usize = 100;
+
+/// Invitations to one room that are not answered. One more is `forbidden`.
+pub const INVITES_PER_ROOM_MAX: usize = 200;
+
+/// Links into one room that are good. One more is `conflict`.
+pub const LINKS_PER_ROOM_MAX: usize = 50;
+
 /// Malformed frames within a minute that close a connection with 4400.
 pub const BAD_FRAMES_PER_MINUTE: usize = 20;
 

@@ -191,8 +191,15 @@ fn observed(outcome: &Result<Outcome, Rejection>) -> Expected {
         Ok(Outcome::Sent(sent)) if sent.duplicate => Expected::Repeat(sent.seq.get()),
         Ok(Outcome::Sent(sent)) => Expected::At(sent.seq.get()),
         Ok(Outcome::Unchanged(Some(seq))) => Expected::Before(seq.get()),
-        Ok(Outcome::AlreadyJoined | Outcome::AlreadyLeft | Outcome::Unchanged(None)) => Expected::Nothing,
         Ok(Outcome::Held { .. }) => panic!("a plan holds nothing"),
+        Ok(
+            Outcome::AlreadyJoined
+            | Outcome::AlreadyLeft
+            | Outcome::Unchanged(None)
+            | Outcome::Invited { .. }
+            | Outcome::Linked { .. }
+            | Outcome::Done,
+        ) => Expected::Nothing,
         Err(rejection) => Expected::Refused(rejection.code().as_str()),
     }
 }

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use chat_core::{
     domain::{
-        AuditNote, AuditRecord, Commit, Entry, HeldMessage, KeptPresence, Member, Needs, Report, Resolution,
-        Room, Rows, Username,
+        AuditNote, AuditRecord, Commit, Entry, HeldMessage, Invite, InviteLink, KeptPresence, LinkId, Member,
+        Needs, Report, Resolution, Room, Rows, Username,
     },
-    id::{HeldId, ReportId, RoomId, Seq, UserId},
+    id::{HeldId, InviteId, ReportId, RoomId, Seq, UserId},
     store::{
         AuditStore, Block, CommitError, CreateUserError, FormerTexts, Keeping, LogStore, Maintenance,
         MarkedRead, MessagePage, MessageQuery, Page, PageRequest, PeopleError, PeopleStore, ReadingStore,
@@ -218,6 +218,22 @@ impl PeopleStore for SledStore {
 
     async fn are_blocked(&self, a: &UserId, b: &UserId) -> Result<bool, StoreError> {
         self.kv.are_blocked(a, b).await
+    }
+
+    async fn invites_of(&self, user: &UserId) -> Result<Vec<(Invite, Room)>, StoreError> {
+        self.kv.invites_of(user).await
+    }
+
+    async fn invite(&self, user: &UserId, id: &InviteId) -> Result<Option<Invite>, StoreError> {
+        self.kv.invite(user, id).await
+    }
+
+    async fn link(&self, id: LinkId) -> Result<Option<InviteLink>, StoreError> {
+        self.kv.link(id).await
+    }
+
+    async fn links_into(&self, room: &RoomId) -> Result<Vec<InviteLink>, StoreError> {
+        self.kv.links_into(room).await
     }
 
     async fn blocks(&self, by: &UserId, page: PageRequest) -> Result<Page<Block>, StoreError> {

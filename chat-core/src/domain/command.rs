@@ -1,11 +1,11 @@
 //! What is asked of a room, and what comes of it.
 
 use super::{
-    Content, Description, Emoji, GroupSpec, History, MessageType, Moderation, Release, RoomChange, RoomKind,
-    RoomName, TextError,
+    Content, Description, Emoji, GroupSpec, History, LinkId, LinkSpec, MessageType, Moderation, Release,
+    RoomChange, RoomKind, RoomName, TextError,
 };
 use crate::{
-    id::{ClientMessageId, HeldId, Seq, UserId},
+    id::{ClientMessageId, HeldId, InviteId, Seq, UserId},
     time::Timestamp,
 };
 
@@ -96,6 +96,18 @@ pub enum Command {
     Update(RoomChange),
     /// Delete the room.
     DeleteRoom,
+    /// Invite somebody, under this name if they are not invited yet.
+    Invite(UserId, InviteId),
+    /// Become a member by one's invitation.
+    AcceptInvite(InviteId),
+    /// Decline one's invitation.
+    DeclineInvite(InviteId),
+    /// Make a link into the room.
+    CreateLink(LinkId, LinkSpec),
+    /// Make a link good for nothing.
+    RevokeLink(LinkId),
+    /// Become a member by a link.
+    JoinByLink(LinkId),
 }
 
 /// What a new room is to be.
@@ -219,6 +231,20 @@ pub enum Outcome {
         /// Whether this is the answer to a repeat.
         duplicate: bool,
     },
+    /// The user is invited.
+    Invited {
+        /// Under which name.
+        id: InviteId,
+        /// Whether they were not before.
+        is_new: bool,
+    },
+    /// There is a link into the room.
+    Linked {
+        /// From when on it is good for nothing.
+        expires_at: Timestamp,
+    },
+    /// It is done, and no entry says so.
+    Done,
 }
 
 /// Where a message stands. What is remembered for a `clientMessageId`.
@@ -253,6 +279,10 @@ pub struct Needs {
     pub last_sent: Vec<UserId>,
     /// Whether one of the requests may turn slow mode on.
     pub slow_mode: bool,
+    /// The invitations of these users.
+    pub invites: Vec<UserId>,
+    /// These links.
+    pub links: Vec<LinkId>,
 }
 
 impl Needs {
@@ -287,6 +317,14 @@ impl Needs {
                 self.add_target(*target);
                 self.pins = true;
             }
+            Command::Invite(user, _) => {
+                self.add_member(user);
+                self.profiles.push(user.clone());
+                self.invites.push(user.clone());
+            }
+            Command::AcceptInvite(_) | Command::DeclineInvite(_) => self.invites.push(user.clone()),
+            Command::RevokeLink(link) | Command::JoinByLink(link) => self.links.push(*link),
+            Command::CreateLink(..) => {}
             Command::Moderate(Moderation { user, .. }) => {
                 self.add_member(user);
                 self.profiles.push(user.clone());

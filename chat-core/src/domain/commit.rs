@@ -1,7 +1,7 @@
 //! What a store saves at once.
 
-use super::{AuditNote, Entry, Marker, Member, Room, RoomName, Sanction, Sent};
-use crate::id::{ClientMessageId, HeldId, Seq, UserId};
+use super::{AuditNote, Entry, Invite, InviteLink, LinkId, Marker, Member, Room, RoomName, Sanction, Sent};
+use crate::id::{ClientMessageId, HeldId, InviteId, Seq, UserId};
 
 /// One value, saved atomically or not at all: entries of one room's log and all row changes that follow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub struct Commit {
     pub after: Seq,
     /// The room as it stands after the last entry.
     pub room: Room,
-    /// The new entries, dense from `after + 1`.
+    /// The new entries, dense from `after + 1`; none when only rows change.
     pub entries: Vec<Entry>,
     /// Rows of this room that change with them, in order: a later change of the same row wins.
     pub rows: Vec<RowChange>,
@@ -42,6 +42,17 @@ pub enum RowChange {
     Audit(AuditNote),
     /// The message is not held for review any more.
     RemoveHeld(HeldId),
+    /// Somebody is invited to the room.
+    PutInvite(Invite),
+    /// The user is invited to the room no more, if they were. Goes with each [`RowChange::PutMember`] without being
+    /// named.
+    RemoveInvite(UserId),
+    /// There is a link into the room.
+    PutLink(InviteLink),
+    /// One more has come by the link.
+    UseLink(LinkId),
+    /// The link is no more.
+    RemoveLink(LinkId),
 }
 
 /// A condition on what lies outside the room's log, checked in the same atomic step as the save.
@@ -55,4 +66,16 @@ pub enum Guard {
     RoomsBelow(UserId, u32),
     /// Neither of these users has blocked the other; the first is the one who acts.
     Unblocked(UserId, UserId),
+    /// The user's invitation to the commit's room is this one.
+    Invited(UserId, InviteId),
+    /// The user has no invitation to the commit's room. Goes with each [`RowChange::PutInvite`] without being named.
+    Uninvited(UserId),
+    /// With the user's one more, neither the room nor the user has too many invitations. Goes with each
+    /// [`RowChange::PutInvite`] without being named.
+    InviteFits(UserId),
+    /// This is a link into the commit's room.
+    LinkStands(LinkId),
+    /// With one more, the room has not too many links that are good. Goes with each [`RowChange::PutLink`] without
+    /// being named.
+    LinkFits,
 }

@@ -30,6 +30,7 @@ mod commit;
 mod emoji;
 mod entry;
 mod group;
+mod invite;
 mod member;
 mod message;
 mod moderation;
@@ -52,6 +53,9 @@ pub use commit::{Commit, Guard, RowChange};
 pub use emoji::Emoji;
 pub use entry::{Change, Entry, LeaveReason, ThreadLeft};
 pub use group::{GROUP_MEMBERS_MAX, GroupSpec};
+pub use invite::{
+    Invite, InviteLink, LINK_SECONDS_DEFAULT, LINK_SECONDS_MAX, LINK_USES_MAX, LinkId, LinkSpec,
+};
 pub use member::{Marker, Member, Role};
 pub use message::{
     Deleted, Edited, InThread, Message, MessageType, PINS_MAX, REACTION_USERS_MAX, REACTIONS_DISTINCT_MAX,

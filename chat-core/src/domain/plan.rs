@@ -1,6 +1,7 @@
 //! Decides requests on top of a room; nothing becomes visible before it is stored.
 
 mod care;
+mod invites;
 mod messages;
 mod moderation;
 mod people;
@@ -61,6 +62,12 @@ impl<'a> Plan<'a> {
             Command::Release(release) => self.release(actor, *at, release),
             Command::Update(change) => self.update_room(actor, *at, change),
             Command::DeleteRoom => self.delete_room(actor, *at),
+            Command::Invite(user, id) => self.invite(actor, *at, user, id),
+            Command::AcceptInvite(id) => self.accept(actor, *at, id),
+            Command::DeclineInvite(id) => self.decline(actor, id),
+            Command::CreateLink(id, spec) => self.create_link(actor, *at, *id, *spec),
+            Command::RevokeLink(id) => self.revoke_link(actor, *at, *id),
+            Command::JoinByLink(id) => self.join_by_link(actor, *at, *id),
         }
     }
 
@@ -73,7 +80,8 @@ impl<'a> Plan<'a> {
     /// The value to store, or `None` when nothing changes.
     #[must_use]
     pub fn into_commit(self) -> Option<Commit> {
-        (!self.commit.entries.is_empty()).then_some(Commit { room: self.room, ..self.commit })
+        let changes = !self.commit.entries.is_empty() || !self.commit.rows.is_empty();
+        changes.then_some(Commit { room: self.room, ..self.commit })
     }
 
     fn create(&mut self, actor: &Actor, at: Timestamp, spec: &RoomSpec) -> Result<Outcome, Rejection> {

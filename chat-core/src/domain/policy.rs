@@ -56,6 +56,12 @@ pub enum Action {
     Review,
     /// Change or delete the room itself: the ranks hold whatever a policy says.
     Manage,
+    /// Invite somebody to it.
+    Invite,
+    /// Make and revoke links into it, and see them.
+    ManageLinks,
+    /// Become a member of it by an invitation or a link that is good.
+    Accept,
 }
 
 /// A policy's verdict.
@@ -92,6 +98,13 @@ impl Policy for MembersOnly {
     fn decide(&self, _actor: &Actor, action: Action, room: &Room, member: Option<&Member>) -> Decision {
         let keeps_order = member.is_some_and(|member| member.role >= Role::Moderator);
         match (action, member, room.kind) {
+            (Action::Accept, ..) => Decision::Allow,
+            (Action::Invite, Some(_), RoomKind::Private | RoomKind::Group)
+            | (Action::ManageLinks, Some(_), _)
+                if !keeps_order =>
+            {
+                Decision::Forbid("only moderators and above may do this")
+            }
             (Action::Pin, Some(_), RoomKind::Direct) => Decision::Allow,
             (Action::DeleteOthers | Action::Pin | Action::Review, Some(_), _) if !keeps_order => {
                 Decision::Forbid("only moderators and above may do this")

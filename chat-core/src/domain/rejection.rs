@@ -37,6 +37,12 @@ impl Rejection {
     /// A user who is not there.
     pub const NO_USER: Self = Self::NotFound("user");
 
+    /// An invitation that is not there, or is somebody else's.
+    pub const NO_INVITE: Self = Self::NotFound("invitation");
+
+    /// An invitation link that is good for nothing: unknown, revoked, expired or used up.
+    pub const NO_LINK: Self = Self::NotFound("invitation link");
+
     /// What is not permitted between people, in words that say nothing about why: a block must not show.
     pub const NOT_PERMITTED: Self = Self::Forbidden("this is not permitted");
     /// A message that is not held for review, or not any more.

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Change, Emoji, Entry, Member, Sanction, Sent};
+use super::{Change, Emoji, Entry, Invite, InviteLink, LinkId, Member, Sanction, Sent};
 use crate::{
     id::{ClientMessageId, Seq, UserId},
     limits::COMMIT_ENTRIES_MAX,
@@ -35,6 +35,10 @@ pub struct Rows {
     pub last_sent: HashMap<UserId, Option<Timestamp>>,
     /// Those who were looked up and have a profile.
     pub profiles: HashSet<UserId>,
+    /// The invitations of those who were looked up and have one.
+    pub invites: HashMap<UserId, Invite>,
+    /// Those of the links looked up that are there.
+    pub links: HashMap<LinkId, InviteLink>,
 }
 
 /// Replies that are read of a thread to know the last one whatever a commit deletes: one more than it may hold.

@@ -1,6 +1,7 @@
 //! What an authenticated user can ask for, whichever way they come.
 
 mod care;
+mod invites;
 mod messages;
 mod moderation;
 mod people;
@@ -35,6 +36,8 @@ use crate::{
     limits::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX, PAGE_MESSAGES_MAX},
     store::{MessageQuery, Page, PageRequest, Place},
 };
+
+pub use invites::NewLink;
 
 /// An authenticated user's hand on the engine: every operation, with every check. Cheap to clone.
 #[derive(Clone)]
@@ -136,7 +139,7 @@ impl Caller {
     /// `not_found` for a room that the caller may not know of, `forbidden` over the limit of rooms.
     pub async fn join(&self, room: &RoomId) -> Result<Room, Error> {
         let cell = self.shared().open(room).await?;
-        self.admitted(&cell).await?;
+        self.admitted(&cell, Command::Join).await?;
         let outcome = self.ask(&cell, Command::Join).await?;
         Ok(room_at(&cell, &outcome))
     }

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use crate::{
-    id::{HeldId, NodeId, ReportId, RoomId, SessionId},
+    auth::Secret,
+    id::{HeldId, InviteId, NodeId, ReportId, RoomId, SessionId},
     time::Timestamp,
 };
 
@@ -50,6 +51,22 @@ impl Ids {
 
     pub(crate) fn report(&self, now: Timestamp) -> ReportId {
         ReportId::from_trusted(&self.uuid(now))
+    }
+
+    pub(crate) fn invite(&self, now: Timestamp) -> InviteId {
+        InviteId::from_trusted(&self.uuid(now))
+    }
+
+    /// A token of 160 random bits, in hexadecimal.
+    pub(crate) fn token(&self) -> Secret {
+        use std::fmt::Write;
+        let bytes = [(self.random)(), (self.random)()].concat();
+        let text = bytes.iter().fold(String::with_capacity(40), |mut text, byte| {
+            // Writing to a string does not fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
+        Secret::new(text)
     }
 
     fn uuid(&self, now: Timestamp) -> String {

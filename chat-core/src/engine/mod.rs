@@ -61,7 +61,7 @@ use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
 pub use builder::EngineBuilder;
-pub use caller::{Caller, Changed, KnownRoom, Messages, Offered, OwnRoom, Thread};
+pub use caller::{Caller, Changed, KnownRoom, Messages, NewLink, Offered, OwnRoom, Thread};
 pub use error::Error;
 pub use ids::RandomBytes;
 pub use rate_table::RateTable;

@@ -1,6 +1,7 @@
 //! The table of operations: each command of the protocol and what it does, for every door alike.
 
 mod care;
+mod invites;
 mod messages;
 mod moderation;
 mod people;
@@ -70,6 +71,14 @@ impl Caller {
             ClientCommand::ListBlocks(fields) => self.perform_list_blocks(fields).await,
             ClientCommand::SetPresence(fields) => self.perform_set_presence(fields),
             ClientCommand::GetPresence(fields) => self.perform_get_presence(&fields).await,
+            ClientCommand::Invite(fields) => self.perform_invite(&fields).await,
+            ClientCommand::ListInvites => self.perform_list_invites().await,
+            ClientCommand::AcceptInvite(id) => self.perform_accept(&id).await,
+            ClientCommand::DeclineInvite(id) => self.perform_decline(&id).await,
+            ClientCommand::CreateInviteLink(fields) => self.perform_create_link(&fields).await,
+            ClientCommand::ListInviteLinks(room) => self.perform_list_links(room).await,
+            ClientCommand::RevokeInviteLink(fields) => self.perform_revoke_link(&fields).await,
+            ClientCommand::JoinByLink(token) => self.perform_join_by_link(&token).await,
             ClientCommand::FetchHistory(fields) => self.perform_history(&fields).await,
             ClientCommand::EditMessage(fields) => self.perform_edit(&fields).await,
             ClientCommand::DeleteMessage(fields) => self.perform_delete(&fields).await,

@@ -99,6 +99,12 @@ async fn write(shared: &Arc<Shared>, cell: &Arc<Cell>, batch: Vec<Pending>) {
                     return fail(batch, &error.into());
                 }
             }
+            // Invited elsewhere meanwhile: under which name is to be looked up.
+            Err(CommitError::Guard(Guard::Uninvited(_))) => {
+                if let Err(error) = catch_up(shared, cell, attempt).await {
+                    return fail(batch, &error.into());
+                }
+            }
             Err(CommitError::Guard(guard)) => refuse_guarded(&guard, &batch, &outcomes, &mut refused),
             Err(CommitError::Store(error)) => {
                 let error = Error::from(error);
@@ -171,9 +177,10 @@ fn refuse_guarded(
             (Guard::IsHeld(id), Command::Release(release)) if release.held.id == *id => {
                 *refusal = Some(Rejection::NO_HELD);
             }
-            (Guard::RoomsBelow(user, _), Command::Create(_) | Command::Join)
-                if request.actor.user == *user =>
-            {
+            (
+                Guard::RoomsBelow(user, _),
+                Command::Create(_) | Command::Join | Command::AcceptInvite(_) | Command::JoinByLink(_),
+            ) if request.actor.user == *user => {
                 *refusal = Some(Rejection::Forbidden("you belong to too many rooms"));
             }
             (Guard::RoomsBelow(user, _), Command::CreateGroup(spec))
@@ -190,6 +197,25 @@ fn refuse_guarded(
                 | Command::React { .. },
             ) if request.actor.user == *user => {
                 *refusal = Some(Rejection::NOT_PERMITTED);
+            }
+            (Guard::Unblocked(by, user), Command::Invite(invited, _))
+                if request.actor.user == *by && invited == user =>
+            {
+                *refusal = Some(Rejection::NOT_PERMITTED);
+            }
+            (Guard::InviteFits(user), Command::Invite(invited, _)) if invited == user => {
+                *refusal = Some(Rejection::NOT_PERMITTED);
+            }
+            (Guard::Invited(user, _), Command::AcceptInvite(_) | Command::DeclineInvite(_))
+                if request.actor.user == *user =>
+            {
+                *refusal = Some(Rejection::NO_INVITE);
+            }
+            (Guard::LinkStands(id), Command::JoinByLink(link) | Command::RevokeLink(link)) if link == id => {
+                *refusal = Some(Rejection::NO_LINK);
+            }
+            (Guard::LinkFits, Command::CreateLink(..)) => {
+                *refusal = Some(Rejection::Conflict("the room has as many invitation links as it can take"));
             }
             _ => {}
         }
@@ -263,7 +289,7 @@ fn fail(batch: Vec<Pending>, error: &Error) {
 
 /// Tells other nodes and the embedder, once everybody here is served.
 async fn announce(shared: &Shared, cell: &Arc<Cell>, entries: Vec<Entry>) {
-    if shared.bus.has_other_nodes() {
+    if shared.bus.has_other_nodes() && !entries.is_empty() {
         let joined = entries.iter().flat_map(Entry::begins_for).cloned().collect();
         shared.bus.publish(Hint::Grown { room: cell.id().clone(), head: cell.head(), joined }).await;
     }

@@ -10,10 +10,10 @@ use parking_lot::{Condvar, Mutex};
 use super::random::Random;
 use crate::{
     domain::{
-        AuditNote, AuditRecord, Commit, Entry, HeldMessage, KeptPresence, Member, Needs, Report, Resolution,
-        Room, Rows, Username,
+        AuditNote, AuditRecord, Commit, Entry, HeldMessage, Invite, InviteLink, KeptPresence, LinkId, Member,
+        Needs, Report, Resolution, Room, Rows, Username,
     },
-    id::{HeldId, ReportId, RoomId, Seq, UserId},
+    id::{HeldId, InviteId, ReportId, RoomId, Seq, UserId},
     store::{
         AuditStore, Block, CommitError, CreateUserError, FormerTexts, Keeping, LogStore, Maintenance,
         MarkedRead, MessagePage, MessageQuery, Page, PageRequest, PeopleError, PeopleStore, ReadingStore,
@@ -379,6 +379,26 @@ impl<S: Store, A: Around> PeopleStore for Decorated<S, A> {
     async fn are_blocked(&self, a: &UserId, b: &UserId) -> Result<bool, StoreError> {
         self.around.before_read().await?;
         self.inner.are_blocked(a, b).await
+    }
+
+    async fn invites_of(&self, user: &UserId) -> Result<Vec<(Invite, Room)>, StoreError> {
+        self.around.before_read().await?;
+        self.inner.invites_of(user).await
+    }
+
+    async fn invite(&self, user: &UserId, id: &InviteId) -> Result<Option<Invite>, StoreError> {
+        self.around.before_read().await?;
+        self.inner.invite(user, id).await
+    }
+
+    async fn link(&self, id: LinkId) -> Result<Option<InviteLink>, StoreError> {
+        self.around.before_read().await?;
+        self.inner.link(id).await
+    }
+
+    async fn links_into(&self, room: &RoomId) -> Result<Vec<InviteLink>, StoreError> {
+        self.around.before_read().await?;
+        self.inner.links_into(room).await
     }
 
     async fn blocks(&self, by: &UserId, page: PageRequest) -> Result<Page<Block>, StoreError> {

@@ -1,6 +1,7 @@
 //! The proof of a store: one named test for each obligation of the traits in [`crate::store`].
 
 pub mod deleted;
+pub mod invites;
 pub mod logs;
 pub mod messages;
 pub mod model;
@@ -146,6 +147,16 @@ macro_rules! store_conformance {
             a_deleted_room_is_listed_nowhere_and_its_id_is_not_free
             a_deleted_room_goes_in_bounded_steps_and_its_end_stays
             when_somebody_sent_last_is_gathered
+        }
+        $crate::store_conformance! { @cases invites (async || $open):
+            an_invitation_is_found_by_its_user_only_and_ends_with_their_joining
+            a_second_invitation_of_one_user_to_one_room_is_not_saved
+            an_answer_to_an_invitation_that_has_ended_is_not_saved
+            invitations_are_bounded_by_user_and_by_room_whatever_one_commit_holds
+            a_link_is_used_no_more_often_than_it_may_be_however_many_race
+            nobody_comes_by_a_link_that_was_removed_meanwhile
+            links_are_bounded_by_room_and_those_that_are_over_make_room
+            a_commit_of_rows_alone_moves_no_head
         }
         $crate::store_conformance! { @cases upkeep (async || $open):
             an_empty_store_is_writable_and_verifies

@@ -1,6 +1,7 @@
 //! What a client may say.
 
 mod care;
+mod invites;
 mod messages;
 mod moderation;
 mod people;
@@ -14,12 +15,14 @@ pub use messages::{EditMessage, FetchThread, ListPins, MessageRef, ReactionField
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 pub use care::{CareCommand, HeldPlace, ReportMessage, ReportPlace, ReviewList};
+pub use invites::{CreateInviteLink, InviteFields, RevokeInviteLink};
 pub use moderation::{FetchAudit, Moderate, SetRole};
 pub use people::{CreateGroup, ListBlocks, SendDm};
 pub use presence::{GetPresence, SetPresence, StatusTextField, WishedStatus};
 pub use reading::Mark;
 pub use settings::UpdateRoom;
 
+use invites::{InviteOnly, TokenOnly};
 use people::UserOnly;
 
 use crate::{auth::Secret, domain::ErrorCode};
@@ -120,6 +123,22 @@ pub enum ClientCommand {
     UpdateRoom(UpdateRoom),
     /// `delete_room`, with the room's id
     DeleteRoom(String),
+    /// `invite`
+    Invite(InviteFields),
+    /// `list_invites`
+    ListInvites,
+    /// `accept_invite`, with the invitation's id
+    AcceptInvite(String),
+    /// `decline_invite`, with the invitation's id
+    DeclineInvite(String),
+    /// `create_invite_link`
+    CreateInviteLink(CreateInviteLink),
+    /// `list_invite_links`, with the room's id
+    ListInviteLinks(String),
+    /// `revoke_invite_link`
+    RevokeInviteLink(RevokeInviteLink),
+    /// `join_by_link`, with the link's token
+    JoinByLink(Secret),
     /// `ping`
     Ping,
     /// `typing_start`
@@ -392,6 +411,14 @@ fn command(kind: &str, json: &[u8]) -> Option<serde_json::Result<ClientCommand>>
         "update_room" => read(json, ClientCommand::UpdateRoom),
         "delete_room" => read(json, |room: RoomOnly| ClientCommand::DeleteRoom(room.room_id)),
         kind if care::knows(kind) => Some(care::read(kind, json).map(ClientCommand::Care)),
+        "invite" => read(json, ClientCommand::Invite),
+        "list_invites" => Some(Ok(ClientCommand::ListInvites)),
+        "accept_invite" => read(json, |it: InviteOnly| ClientCommand::AcceptInvite(it.invite_id)),
+        "decline_invite" => read(json, |it: InviteOnly| ClientCommand::DeclineInvite(it.invite_id)),
+        "create_invite_link" => read(json, ClientCommand::CreateInviteLink),
+        "list_invite_links" => read(json, |room: RoomOnly| ClientCommand::ListInviteLinks(room.room_id)),
+        "revoke_invite_link" => read(json, ClientCommand::RevokeInviteLink),
+        "join_by_link" => read(json, |it: TokenOnly| ClientCommand::JoinByLink(it.secret())),
         "ping" => Some(Ok(ClientCommand::Ping)),
         "pong" => Some(Ok(ClientCommand::Pong)),
         _ => None,

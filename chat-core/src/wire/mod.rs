@@ -11,15 +11,15 @@ mod view;
 
 pub use client::FetchThread;
 pub use client::{
-    Authenticate, CareCommand, ClientCommand, ClientFrame, CreateGroup, CreateRoom, DecodeError, EditMessage,
-    FetchAudit, FetchHistory, GetPresence, Heartbeat, HeldPlace, ListBlocks, ListMembers, ListPins,
-    ListRooms, Mark, MessageRef, Moderate, ReactionFields, ReportMessage, ReportPlace, RequestId, ResumeFrom,
-    ReviewList, Scope, SendDm, SendMessage, SetPresence, SetRole, StatusTextField, Subscribe, SubscribeTo,
-    UpdateRoom, WishedStatus,
+    Authenticate, CareCommand, ClientCommand, ClientFrame, CreateGroup, CreateInviteLink, CreateRoom,
+    DecodeError, EditMessage, FetchAudit, FetchHistory, GetPresence, Heartbeat, HeldPlace, InviteFields,
+    ListBlocks, ListMembers, ListPins, ListRooms, Mark, MessageRef, Moderate, ReactionFields, ReportMessage,
+    ReportPlace, RequestId, ResumeFrom, ReviewList, RevokeInviteLink, Scope, SendDm, SendMessage,
+    SetPresence, SetRole, StatusTextField, Subscribe, SubscribeTo, UpdateRoom, WishedStatus,
 };
 pub use review::{HeldView, ReportView};
 pub use server::{Answer, LimitsView, Notice, Topic, auth_error_frame, error_frame};
 pub use view::{
-    AuditView, BlockView, EditView, MemberView, MessageView, OwnRoomView, PresenceView, RoomView,
-    entry_frame, rfc3339,
+    AuditView, BlockView, EditView, InviteLinkView, InviteView, MemberView, MessageView, OwnRoomView,
+    PresenceView, RoomView, entry_frame, rfc3339,
 };

@@ -6,11 +6,15 @@ use serde::Serialize;
 use super::{
     client::RequestId,
     review::{HeldView, ReportView},
-    view::{AuditView, BlockView, EditView, MemberView, MessageView, PresenceView, RoomView, encode, time},
+    view::{
+        AuditView, BlockView, EditView, InviteLinkView, InviteView, MemberView, MessageView, PresenceView,
+        RoomView, encode, time,
+    },
 };
 use crate::{
+    auth::Secret,
     domain::{ErrorCode, Username},
-    id::{RoomId, UserId},
+    id::{InviteId, RoomId, UserId},
     limits::Limits,
     time::Timestamp,
 };
@@ -81,6 +85,24 @@ pub enum Answer {
     Pins { room_id: String, messages: Vec<MessageView>, has_more_before: bool },
     /// `audit`
     Audit { room_id: String, items: Vec<AuditView>, next_cursor: Option<String> },
+    /// `ack` of an invitation; without a name where none was needed
+    Invited {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        invite_id: Option<String>,
+    },
+    /// `ack` of a new link
+    Linked {
+        #[serde(serialize_with = "exposed")]
+        token: Secret,
+        link_id: String,
+        #[serde(serialize_with = "time")]
+        expires_at: Timestamp,
+        max_uses: Option<u32>,
+    },
+    /// `invites`
+    Invites { items: Vec<InviteView> },
+    /// `invite_links`
+    InviteLinks { room_id: String, items: Vec<InviteLinkView> },
     /// `blocks`
     Blocks { items: Vec<BlockView>, next_cursor: Option<String> },
     /// `presences`
@@ -90,6 +112,11 @@ pub enum Answer {
         #[serde(serialize_with = "time")]
         server_time: Timestamp,
     },
+}
+
+/// A secret that its owner is told.
+fn exposed<S: serde::Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose())
 }
 
 impl Answer {
@@ -115,6 +142,9 @@ impl Answer {
             Self::Edits { .. } => "edits",
             Self::Pins { .. } => "pins",
             Self::Audit { .. } => "audit",
+            Self::Invited { .. } | Self::Linked { .. } => "ack",
+            Self::Invites { .. } => "invites",
+            Self::InviteLinks { .. } => "invite_links",
             Self::Blocks { .. } => "blocks",
             Self::Presences { .. } => "presences",
             Self::Pong { .. } => "pong",
@@ -192,6 +222,8 @@ pub enum Notice {
     UserStoppedTyping(RoomId, UserId, Username),
     /// How somebody looks now.
     Presence(PresenceView),
+    /// One is invited to a room, by that user.
+    RoomInvite(InviteId, Box<RoomView>, UserId),
 }
 
 /// What a signal is about: of two with one topic that wait for a session the newer takes the older's place.
@@ -224,6 +256,9 @@ impl Notice {
                 user_id: user.as_str(),
                 username: name.as_str(),
             },
+            Self::RoomInvite(id, room, by) => {
+                NoticeFrame::RoomInvite { invite_id: id.as_str(), room, invited_by: by.as_str() }
+            }
             Self::UserStoppedTyping(room, user, name) => NoticeFrame::UserStoppedTyping {
                 room_id: room.as_str(),
                 user_id: user.as_str(),
@@ -247,6 +282,9 @@ impl Notice {
             Self::ResumeFailed(_) => of("resume_failed", None, None),
             Self::ServerDraining(_) => of("server_draining", None, None),
             Self::Ping => of("ping", None, None),
+            Self::RoomInvite(_, room, _) => {
+                Topic { kind: "room_invite", room: RoomId::parse(room.id()).ok(), user: None }
+            }
             Self::UserTyping(room, user, _) | Self::UserStoppedTyping(room, user, _) => {
                 of("typing", Some(room), Some(user))
             }
@@ -264,6 +302,7 @@ enum NoticeFrame<'a> {
     ServerDraining { reconnect_after_ms: u64 },
     Ping {},
     UserTyping { room_id: &'a str, user_id: &'a str, username: &'a str },
+    RoomInvite { invite_id: &'a str, room: &'a RoomView, invited_by: &'a str },
     UserStoppedTyping { room_id: &'a str, user_id: &'a str, username: &'a str },
     Presence(&'a PresenceView),
 }

@@ -162,6 +162,7 @@ impl Plan<'_> {
         }
         let sanction = self.rows.sanction(user).at(at);
         if sanction.banned_until != Some(until) {
+            self.uninvite(user);
             self.update(actor, at, user, None, Sanction { banned_until: Some(until), ..sanction });
         }
         Ok(())

@@ -216,13 +216,13 @@ impl Caller {
         }
     }
 
-    /// Whether the embedder lets the caller join. Asked only about who may join and is no member yet.
-    pub(in crate::engine) async fn admitted(&self, cell: &Arc<Cell>) -> Result<(), Error> {
+    /// Whether the embedder lets the caller join by this command. Asked only about who may join and is no member yet.
+    pub(in crate::engine) async fn admitted(&self, cell: &Arc<Cell>, command: Command) -> Result<(), Error> {
         let shared = self.shared();
         if !shared.hooks.active() {
             return Ok(());
         }
-        let request = Request { actor: shared.actor(self.user()), at: shared.now(), command: Command::Join };
+        let request = Request { actor: shared.actor(self.user()), at: shared.now(), command };
         let mut needs = Needs::default();
         needs.add(&request);
         let (room, rows) = writer::gather(shared, cell, &needs).await?;

@@ -18,7 +18,10 @@ use super::{
 use crate::{
     domain::{Change, Commit, Entry, Guard, Member, Message, Room, RoomKind, RowChange, Sanction},
     id::{RoomId, Seq, UserId},
-    limits::{COMMIT_ENTRIES_MAX, STORE_KEY_BYTES_MAX, STORE_SWEEP_MAX, STORE_VALUE_BYTES_MAX},
+    limits::{
+        COMMIT_ENTRIES_MAX, INVITES_PER_ROOM_MAX, LINKS_PER_ROOM_MAX, STORE_KEY_BYTES_MAX, STORE_SWEEP_MAX,
+        STORE_VALUE_BYTES_MAX,
+    },
     store::{StoreError, UserProfile},
     time::Timestamp,
 };
@@ -137,7 +140,13 @@ impl Request {
                     },
                 });
                 let rows = commit.rows.iter().map(|row| match row {
-                    RowChange::PutMember(_) => 3,
+                    RowChange::PutMember(_) => 5,
+                    RowChange::DropRoom => 2 + 2 * (INVITES_PER_ROOM_MAX + LINKS_PER_ROOM_MAX),
+                    RowChange::PutInvite(_)
+                    | RowChange::RemoveInvite(_)
+                    | RowChange::PutLink(_)
+                    | RowChange::UseLink(_)
+                    | RowChange::RemoveLink(_) => 2,
                     RowChange::RemoveMember(_) => 5,
                     RowChange::Audit(_) => 2,
                     _ => 1,
@@ -276,6 +285,11 @@ impl<K: OrderedKv> Group<'_, K> {
             },
             Guard::Unblocked(a, b) => self.unblocked(a, b),
             Guard::IsHeld(id) => self.is_held(&keys::room16(&room.id), id),
+            Guard::Invited(..)
+            | Guard::Uninvited(_)
+            | Guard::InviteFits(_)
+            | Guard::LinkStands(_)
+            | Guard::LinkFits => self.way_in_holds(room, guard),
             Guard::RoomsBelow(user, most) => Ok(self.user_count(&keys::user16(user))?.rooms < *most),
         }
     }
@@ -306,36 +320,42 @@ impl<K: OrderedKv> Group<'_, K> {
         self.move_thread(room16, entry)
     }
 
-    fn row(&mut self, room16: &Id16, room: &Room, row: &RowChange) -> Result<(), StoreError> {
+    fn row(&mut self, room16: &Id16, room: &Room, row: &RowChange) -> Result<(), Refusal> {
         match row {
-            RowChange::PutMember(member) => self.put_member(room16, room.kind, member),
-            RowChange::RemoveMember(user) => self.remove_member(room16, room.kind, user),
+            RowChange::PutMember(member) => self.put_member(room16, room.kind, member)?,
+            RowChange::RemoveMember(user) => self.remove_member(room16, room.kind, user)?,
             RowChange::PutSent(user, client, sent) => {
                 let key = keys::sent(keys::week(sent.at), &keys::user16(user), room16, client);
-                self.put(key, values::encode_sent(*sent)?)
+                self.put(key, values::encode_sent(*sent)?)?;
             }
             RowChange::PutMarker(user, marker) => {
-                self.put(keys::marker(&keys::user16(user), room16), values::encode_marker(*marker)?)
+                self.put(keys::marker(&keys::user16(user), room16), values::encode_marker(*marker)?)?;
             }
-            RowChange::RemoveHeld(id) => self.remove_held(room16, id).map(drop),
+            RowChange::RemoveHeld(id) => drop(self.remove_held(room16, id)?),
             RowChange::TakeName(name) => {
-                self.put(keys::room_name(name), values::encode_named(room.id.as_str())?)
+                self.put(keys::room_name(name), values::encode_named(room.id.as_str())?)?;
             }
-            RowChange::FreeName(name) => {
-                self.remove(keys::room_name(name));
-                Ok(())
+            RowChange::FreeName(name) => self.remove(keys::room_name(name)),
+            RowChange::DropRoom => {
+                self.drop_room(room16, room)?;
+                self.close_ways_in(room16)?;
             }
-            RowChange::DropRoom => self.drop_room(room16, room),
             RowChange::PutSanction(user, sanction) => {
                 let key = keys::sanction(room16, &keys::user16(user));
                 if *sanction == Sanction::default() {
                     self.request.insert(key, None);
                     return Ok(());
                 }
-                self.put(key, values::encode_sanction(user, *sanction)?)
+                self.put(key, values::encode_sanction(user, *sanction)?)?;
             }
-            RowChange::Audit(note) => self.audit(&room.id, note),
+            RowChange::Audit(note) => self.audit(&room.id, note)?,
+            RowChange::PutInvite(_)
+            | RowChange::RemoveInvite(_)
+            | RowChange::PutLink(_)
+            | RowChange::UseLink(_)
+            | RowChange::RemoveLink(_) => return self.way_in(room, row),
         }
+        Ok(())
     }
 
     fn put_member(&mut self, room16: &Id16, kind: RoomKind, member: &Member) -> Result<(), StoreError> {
@@ -345,6 +365,7 @@ impl<K: OrderedKv> Group<'_, K> {
             let counts = u32::from(kind != RoomKind::Direct);
             self.count_room(&user16, |rooms| rooms + counts)?;
             self.put(keys::room_of_user(&user16, room16), values::PRESENT.to_vec())?;
+            self.remove_invite(room16, &member.user)?;
         }
         self.put(key, values::encode_member(member)?)
     }

@@ -17,6 +17,10 @@
 //! | `23` | user, room | index: the rooms of a user |
 //! | `24` | folded name | the public room of that name |
 //! | `25` | room, user | what stands against a user in a room |
+//! | `28` | room, user | invitation of the user to the room |
+//! | `29` | user, invitation | index: where to the user is invited |
+//! | `2A` | zero, room, link | index: the links into a room |
+//! | `2A` | one, link | invitation link |
 //! | `2B` | user, user | the first has blocked the second |
 //! | `26` | `00`, eight zeros, room | deleted room whose memberships are to go |
 //! | `26` | `01`, time, room | deleted room whose log is to go then |
@@ -53,7 +57,7 @@
 //! kept free for devices, tokens, files, audit, search and expiry.
 
 use crate::{
-    domain::{Emoji, RoomName, Username},
+    domain::{Emoji, LinkId, RoomName, Username},
     id::{ClientMessageId, RoomId, Seq, UserId},
     time::Timestamp,
 };
@@ -77,6 +81,9 @@ pub(super) mod table {
     pub(in super::super) const ROOM_OF_USER: u8 = 0x23;
     pub(in super::super) const ROOM_NAME: u8 = 0x24;
     pub(in super::super) const SANCTION: u8 = 0x25;
+    pub(in super::super) const INVITE: u8 = 0x28;
+    pub(in super::super) const INVITE_OF_USER: u8 = 0x29;
+    pub(in super::super) const LINK: u8 = 0x2A;
     pub(in super::super) const BLOCK: u8 = 0x2B;
     pub(in super::super) const DROPPED: u8 = 0x26;
     pub(in super::super) const MESSAGE: u8 = 0x30;
@@ -241,6 +248,37 @@ pub(super) fn room_name(name: &RoomName) -> Vec<u8> {
 /// The folded name in a key of [`room_name`], or `None` when it was too long to stand there whole.
 pub(super) fn folded_name(key: &[u8]) -> Option<&str> {
     std::str::from_utf8(key.get(1..)?).ok()
+}
+
+pub(super) fn invite(room: &Id16, user: &Id16) -> Vec<u8> {
+    key(table::INVITE, &[room, user])
+}
+
+/// Where the invitations to a room begin.
+pub(super) fn invites(room: &Id16) -> Vec<u8> {
+    key(table::INVITE, &[room])
+}
+
+pub(super) fn invite_of_user(user: &Id16, invite: &Id16) -> Vec<u8> {
+    key(table::INVITE_OF_USER, &[user, invite])
+}
+
+/// Where the invitations of a user begin.
+pub(super) fn invites_of_user(user: &Id16) -> Vec<u8> {
+    key(table::INVITE_OF_USER, &[user])
+}
+
+pub(super) fn link(link: LinkId) -> Vec<u8> {
+    key(table::LINK, &[&[1], link.as_bytes()])
+}
+
+pub(super) fn link_of_room(room: &Id16, link: LinkId) -> Vec<u8> {
+    key(table::LINK, &[&[0], room, link.as_bytes()])
+}
+
+/// Where the links into a room begin.
+pub(super) fn links_of_room(room: &Id16) -> Vec<u8> {
+    key(table::LINK, &[&[0], room])
 }
 
 pub(super) fn block(by: &Id16, user: &Id16) -> Vec<u8> {

@@ -9,6 +9,7 @@ mod accounts;
 mod audit;
 mod deleted;
 mod group;
+mod invites;
 mod keys;
 mod log;
 mod mem;

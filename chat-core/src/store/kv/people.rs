@@ -1,15 +1,16 @@
-//! Blocks over the layout.
+//! What stands between people, over the layout.
 
 use async_trait::async_trait;
 
 use super::{
     Direction, KvStore, OrderedKv,
     group::{Group, Refusal, Request},
-    keys, read,
+    invites, keys, read,
     values::{self, v1},
 };
 use crate::{
-    id::UserId,
+    domain::{Invite, InviteLink, LinkId, Room},
+    id::{InviteId, RoomId, UserId},
     limits::BLOCKS_PER_USER_MAX,
     store::{Block, Page, PageRequest, PeopleError, PeopleStore, StoreError},
     time::Timestamp,
@@ -49,6 +50,25 @@ impl<K: OrderedKv> PeopleStore for KvStore<K> {
             Ok(view.get(&keys::block(&a, &b))?.is_some() || view.get(&keys::block(&b, &a))?.is_some())
         })
         .await
+    }
+
+    async fn invites_of(&self, user: &UserId) -> Result<Vec<(Invite, Room)>, StoreError> {
+        let user = user.clone();
+        self.read(move |shared| invites::invites_of(&shared.rows, &user)).await
+    }
+
+    async fn invite(&self, user: &UserId, id: &InviteId) -> Result<Option<Invite>, StoreError> {
+        let (user, id) = (user.clone(), id.clone());
+        self.read(move |shared| invites::invite(&shared.rows, &user, &id)).await
+    }
+
+    async fn link(&self, id: LinkId) -> Result<Option<InviteLink>, StoreError> {
+        self.read(move |shared| invites::link(&shared.rows, id)).await
+    }
+
+    async fn links_into(&self, room: &RoomId) -> Result<Vec<InviteLink>, StoreError> {
+        let room = room.clone();
+        self.read(move |shared| invites::links_into(&shared.rows, &room)).await
     }
 
     async fn blocks(&self, by: &UserId, page: PageRequest) -> Result<Page<Block>, StoreError> {
@@ -120,9 +140,9 @@ pub(super) fn differences<K: OrderedKv>(kv: &K) -> Result<Vec<String>, StoreErro
 }
 
 /// A row.
-type KeyValue = (Vec<u8>, Vec<u8>);
+pub(super) type KeyValue = (Vec<u8>, Vec<u8>);
 
-fn rows<K: OrderedKv>(kv: &K, prefix: &[u8]) -> Result<Vec<KeyValue>, StoreError> {
+pub(super) fn rows<K: OrderedKv>(kv: &K, prefix: &[u8]) -> Result<Vec<KeyValue>, StoreError> {
     let mut rows = Vec::new();
     kv.scan(prefix, &keys::after_prefix(prefix), Direction::Ascending, &mut |key, value| {
         rows.push((key.to_vec(), value.to_vec()));

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::{
-    Direction, OrderedKv, deleted,
+    Direction, OrderedKv, deleted, invites,
     keys::{self, Id16},
     log, threads,
     values::{self, v1},
@@ -86,6 +86,7 @@ pub(super) fn gather<K: OrderedKv>(
         let pins = log::pinned(&view, &room16)?.len();
         found.pins = Some(u32::try_from(pins).unwrap_or(u32::MAX));
     }
+    invites::gather(&view, room, needs, &mut found)?;
     Ok(found)
 }
 

@@ -53,6 +53,7 @@ pub(super) fn verify<K: OrderedKv>(kv: &K) -> Result<Vec<String>, StoreError> {
     check.differences.extend(super::presence::differences(kv)?);
     check.differences.extend(super::people::differences(kv)?);
     check.differences.extend(super::review::differences(kv)?);
+    check.differences.extend(super::invites::differences(kv)?);
     #[cfg(feature = "accounts")]
     check.differences.extend(super::accounts::differences(kv)?);
     Ok(check.differences)
@@ -511,10 +512,10 @@ mod tests {
     use super::*;
     use crate::{
         domain::{
-            Actor, Command, Content, Draft, Emoji, KeptPresence, MembersOnly, Moderation, Plan, Request,
-            RoomSpec, Rows, TextRules, Username,
+            Actor, Command, Content, Draft, Emoji, KeptPresence, LinkId, LinkSpec, MembersOnly, Moderation,
+            Needs, Plan, Request, RoomSpec, Rows, TextRules, Username,
         },
-        id::{ClientMessageId, UserId},
+        id::{ClientMessageId, InviteId, UserId},
         store::{
             Block, PeopleStore, RoomStore, UserProfile, UserStore,
             kv::{KvBatch, KvStore, MemKv},
@@ -574,7 +575,27 @@ mod tests {
         let command = Command::SendDirect(bob.clone(), Draft::text("to you").unwrap());
         plan.decide(&Request { actor: Actor::new(alice.clone()), at, command }).unwrap();
         store.commit(plan.into_commit().unwrap()).await.unwrap();
-        store.block(Block { by: alice, user: bob, at }).await.unwrap();
+        store.block(Block { by: alice.clone(), user: bob, at }).await.unwrap();
+        let carol = UserId::parse("carol").unwrap();
+        let lobby = store.room(&RoomId::parse("lobby").unwrap()).await.unwrap().unwrap();
+        let username = Username::parse("carol").unwrap();
+        let profile = UserProfile { id: carol.clone(), username, created_at: at, external: false };
+        store.create_user(profile).await.unwrap();
+        let needs = Needs {
+            members: vec![alice.clone(), carol.clone()],
+            profiles: vec![carol.clone()],
+            ..Needs::default()
+        };
+        let rows = store.gather(&lobby.id, &needs).await.unwrap();
+        let mut plan = Plan::on(&lobby, rows, &MembersOnly, rules);
+        let spec = LinkSpec::new(None, Some(2)).unwrap();
+        for command in [
+            Command::Invite(carol, InviteId::parse("invite").unwrap()),
+            Command::CreateLink(LinkId::from_bytes([7; 16]), spec),
+        ] {
+            plan.decide(&Request { actor: Actor::new(alice.clone()), at, command }).unwrap();
+        }
+        store.commit(plan.into_commit().unwrap()).await.unwrap();
         kv
     }
 
@@ -625,6 +646,9 @@ mod tests {
             table::ROOM_OF_USER,
             table::ROOM_NAME,
             table::SANCTION,
+            table::INVITE,
+            table::INVITE_OF_USER,
+            table::LINK,
             table::BLOCK,
             table::MESSAGE,
             table::THREAD,

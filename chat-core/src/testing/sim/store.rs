@@ -13,10 +13,10 @@ use parking_lot::Mutex;
 
 use crate::{
     domain::{
-        AuditNote, AuditRecord, Commit, Entry, HeldMessage, KeptPresence, Member, Needs, Report, Resolution,
-        Room, Rows, Username,
+        AuditNote, AuditRecord, Commit, Entry, HeldMessage, Invite, InviteLink, KeptPresence, LinkId, Member,
+        Needs, Report, Resolution, Room, Rows, Username,
     },
-    id::{HeldId, ReportId, RoomId, Seq, UserId},
+    id::{HeldId, InviteId, ReportId, RoomId, Seq, UserId},
     store::{
         AuditStore, Block, CommitError, CreateUserError, FormerTexts, Keeping, LogStore, Maintenance,
         MarkedRead, MessagePage, MessageQuery, Page, PageRequest, PeopleError, PeopleStore, ReadingStore,
@@ -319,6 +319,26 @@ impl PeopleStore for NodeStore {
     async fn are_blocked(&self, a: &UserId, b: &UserId) -> Result<bool, StoreError> {
         self.reading().await?;
         self.inner.are_blocked(a, b).await
+    }
+
+    async fn invites_of(&self, user: &UserId) -> Result<Vec<(Invite, Room)>, StoreError> {
+        self.reading().await?;
+        self.inner.invites_of(user).await
+    }
+
+    async fn invite(&self, user: &UserId, id: &InviteId) -> Result<Option<Invite>, StoreError> {
+        self.reading().await?;
+        self.inner.invite(user, id).await
+    }
+
+    async fn link(&self, id: LinkId) -> Result<Option<InviteLink>, StoreError> {
+        self.reading().await?;
+        self.inner.link(id).await
+    }
+
+    async fn links_into(&self, room: &RoomId) -> Result<Vec<InviteLink>, StoreError> {
+        self.reading().await?;
+        self.inner.links_into(room).await
     }
 
     async fn blocks(&self, by: &UserId, page: PageRequest) -> Result<Page<Block>, StoreError> {

@@ -2,8 +2,8 @@
 #![allow(missing_docs, reason = "the names are the sentences")]
 
 use super::{
-    Random, at, done, draft, key, log, model, page, people, profile, public_room, request, room_id, send,
-    user, users, verifies,
+    Random, at, done, draft, invites, key, log, model, page, people, profile, public_room, request, room_id,
+    send, user, users, verifies,
 };
 use crate::{
     domain::{Needs, Outcome, Sent},
@@ -94,10 +94,21 @@ pub async fn people_stay_as_they_were_over_reopening<S: Store>(
     assert!(people::reaches(&store, "alice", "bob").await);
     store.block(people::block("bob", "alice")).await.unwrap();
     let room = RoomId::direct(&user("alice"), &user("bob"));
+    let lobby = public_room(&store, "lobby", "alice").await;
+    let named = invites::people(&store, "carol", 1).await;
+    let invited = invites::invite(&store, &lobby, &named[0], 1).await.unwrap();
+    invites::link(&store, &lobby, 1, Some(2)).await.unwrap();
+    let (invitation, link) = (
+        store.invite(&user(&named[0]), &invited).await.unwrap(),
+        store.link(invites::link_id(1)).await.unwrap(),
+    );
+    assert!(invitation.is_some() && link.is_some());
     let (before, entries) = (store.room(&room).await.unwrap(), log(&store, &room).await);
     let store = reopen(store).await;
     assert_eq!(store.room(&room).await.unwrap(), before);
     assert_eq!(log(&store, &room).await, entries);
+    assert_eq!(store.invite(&user(&named[0]), &invited).await.unwrap(), invitation);
+    assert_eq!(store.link(invites::link_id(1)).await.unwrap(), link);
     assert!(!people::reaches(&store, "alice", "bob").await);
     let blocks = store.blocks(&user("bob"), PageRequest::first(10)).await.unwrap();
     assert_eq!(blocks.items, [people::block("bob", "alice")]);

@@ -5,10 +5,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    domain::{KeptPresence, PresenceMode, StatusText},
+    domain::{Invite, InviteLink, KeptPresence, LinkId, PresenceMode, StatusText},
+    id::InviteId,
     store::{
         Block,
         kv::{
+            invites::{decode_invite, decode_link, encode_invite, encode_link},
             people::{decode_block, encode_block},
             presence::{decode_presence, encode_presence},
         },
@@ -48,6 +50,23 @@ fn room() -> Room {
 fn direct_room() -> Room {
     let at = Timestamp::from_millis(1_790_000_000_000);
     Room::direct(RoomId::parse(UUID).unwrap(), user("alice"), user("bob"), at)
+}
+
+fn invite() -> Invite {
+    let (id, room) = (InviteId::parse(UUID).unwrap(), RoomId::parse("lobby").unwrap());
+    Invite { id, room, user: user("bob"), by: user("alice"), at: Timestamp::from_millis(64) }
+}
+
+fn link() -> InviteLink {
+    InviteLink {
+        id: LinkId::from_bytes([7; 16]),
+        room: RoomId::parse("lobby").unwrap(),
+        by: user("alice"),
+        at: Timestamp::from_millis(64),
+        expires_at: Timestamp::from_millis(65),
+        max_uses: Some(3),
+        uses: 2,
+    }
 }
 
 fn block() -> Block {
@@ -167,6 +186,8 @@ fn every_stored_struct_has_the_bytes_of_version_1() {
         ("presence", encode_presence(&user(UUID), &kept()).unwrap()),
         ("room", encode_room(&room()).unwrap()),
         ("direct room", encode_room(&direct_room()).unwrap()),
+        ("invite", encode_invite(&invite()).unwrap()),
+        ("link", encode_link(&link()).unwrap()),
         ("block", encode_block(&block()).unwrap()),
         ("room count", encode_room_count(&room()).unwrap()),
         ("member", encode_member(&member()).unwrap()),
@@ -201,13 +222,15 @@ fn every_stored_struct_has_the_bytes_of_version_1() {
     assert_eq!(found, GOLDEN);
 }
 
-const GOLDEN: [&str; 37] = [
+const GOLDEN: [&str; 39] = [
     "profile 01000190b5a27a397c3e8f0000000000000105416c696365800101",
     "named 0101056c6f626279",
     "user count 01028101",
     "presence 01000190b5a27a397c3e8f000000000000010202c3bc018001",
     "room 0101056c6f62627900054c6f62627902c3bc000190b5a27a397c3e8f0000000000000180b083c598680100ac020100",
     "direct room 01000190b5a27a397c3e8f000000000000010200000105616c69636580b083c5986800010103626f62000000",
+    "invite 01000190b5a27a397c3e8f0000000000000101056c6f6262790103626f620105616c6963658001",
+    "link 0101056c6f6262790105616c69636580018201010302",
     "block 010105616c696365000190b5a27a397c3e8f000000000000018001",
     "room count 01ac02a2020301",
     "member 010103626f620180010a",
@@ -250,6 +273,8 @@ fn every_stored_struct_comes_back_as_it_was() {
     let direct = direct_room();
     let (row, count) = (encode_room(&direct).unwrap(), encode_room_count(&direct).unwrap());
     assert_eq!(decode_room(&row, &count), Ok(direct));
+    assert_eq!(decode_invite(&encode_invite(&invite()).unwrap()), Ok(invite()));
+    assert_eq!(decode_link(link().id, &encode_link(&link()).unwrap()), Ok(link()));
     assert_eq!(decode_block(&user("alice"), &encode_block(&block()).unwrap()), Ok(block()));
     assert_eq!(decode_member(&encode_member(&member()).unwrap()), Ok(member()));
     assert_eq!(

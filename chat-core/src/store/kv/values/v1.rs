@@ -109,6 +109,33 @@ pub(in super::super) struct Dropped<'a> {
     pub(in super::super) head: u64,
 }
 
+/// `28`
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct Invite<'a> {
+    #[serde(borrow)]
+    pub(in super::super) id: Id<'a>,
+    #[serde(borrow)]
+    pub(in super::super) room: Id<'a>,
+    #[serde(borrow)]
+    pub(in super::super) user: Id<'a>,
+    #[serde(borrow)]
+    pub(in super::super) by: Id<'a>,
+    pub(in super::super) at: i64,
+}
+
+/// `2A 01`
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct Link<'a> {
+    #[serde(borrow)]
+    pub(in super::super) room: Id<'a>,
+    #[serde(borrow)]
+    pub(in super::super) by: Id<'a>,
+    pub(in super::super) at: i64,
+    pub(in super::super) expires_at: i64,
+    pub(in super::super) max_uses: Option<u32>,
+    pub(in super::super) uses: u32,
+}
+
 /// `30`; room and seq stand in the key, the rest of a long text in `39`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in super::super) struct Message<'a> {
