@@ -132,7 +132,6 @@ impl Hash for ByTopic {
 
 impl Shared {
     /// Tells all sessions of a user, on all nodes; not the session `except`, on which they speak.
-    #[allow(dead_code, reason = "for what concerns one user alone: unread counts, invitations")]
     pub(crate) async fn tell_user(&self, user: &UserId, except: Option<&SessionId>, notice: Notice) {
         self.users.signal(user, &Signal::new(notice.clone()), except);
         self.tell_others(Audience::Users(vec![user.clone()]), notice).await;
