@@ -37,7 +37,14 @@ fn a_room_is_created_found_and_listed() {
     assert_eq!(found.status, 200);
     assert_eq!(found.json(), json!({ "items": [room], "nextCursor": null }));
     let mine = server.get("/api/rooms?scope=mine").bearer(&ann.token).send().json();
-    room["role"] = json!("owner");
+    let own = [
+        ("role", json!("owner")),
+        ("unread", json!(0)),
+        ("mentions", json!(0)),
+        ("lastReadSeq", json!(2)),
+        ("lastMessage", json!(null)),
+    ];
+    own.into_iter().for_each(|(field, value)| room[field] = value);
     assert!(mine["items"].as_array().unwrap().contains(&room), "{mine}");
 }
 
@@ -91,8 +98,8 @@ fn messages_are_sent_once_and_read_in_order() {
         json!({
             "id": answer["messageId"], "roomId": "lobby", "seq": answer["seq"], "userId": ann.id,
             "username": "ann", "content": "one", "messageType": "text", "createdAt": null, "editedAt": null,
-            "deletedAt": null, "replyTo": null, "threadId": null, "threadCount": 0, "attachments": [],
-            "mentions": [], "reactions": [], "pinned": false, "clientMessageId": "k1",
+            "deletedAt": null, "replyTo": null, "threadId": null, "threadCount": 0,
+            "lastReplyAt": null, "attachments": [], "mentions": [], "reactions": [], "pinned": false, "clientMessageId": "k1",
         })
     );
     let seq = answer["seq"].as_u64().unwrap();
