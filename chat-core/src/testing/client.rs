@@ -1,9 +1,11 @@
 //! A client for tests: speaks JSON over a link in memory and asserts what comes back.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
+use super::sniffer::{Ear, Sniffer};
 use crate::{
     auth::{AuthError, Hello, Identity, Secret},
     close::CloseReason,
@@ -23,6 +25,8 @@ pub struct TestClient {
     next_id: i64,
     /// Whether it looks at who comes and goes: tests of anything else are not about that.
     heeds_presence: bool,
+    /// Hears all that comes.
+    ear: Option<Ear>,
 }
 
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
@@ -48,7 +52,7 @@ impl TestClient {
     pub fn dial(engine: &Engine) -> Self {
         let (connection, peer) = memory_link(Self::WINDOW);
         tokio::spawn(engine.attach(connection, Hello::default()));
-        Self { peer, events: VecDeque::new(), next_id: 1, heeds_presence: false }
+        Self { peer, events: VecDeque::new(), next_id: 1, heeds_presence: false, ear: None }
     }
 
     /// A connection whose handshake carried a token.
@@ -57,7 +61,7 @@ impl TestClient {
         let (connection, peer) = memory_link(Self::WINDOW);
         let hello = Hello { token: Some(Secret::new(token)), ..Hello::default() };
         tokio::spawn(engine.attach(connection, hello));
-        Self { peer, events: VecDeque::new(), next_id: 1, heeds_presence: false }
+        Self { peer, events: VecDeque::new(), next_id: 1, heeds_presence: false, ear: None }
     }
 
     /// An authenticated connection of a user.
@@ -81,6 +85,16 @@ impl TestClient {
         Self { heeds_presence: true, ..self }
     }
 
+    /// An authenticated connection to which a sniffer listens.
+    pub async fn connect_heard(engine: &Engine, user: &str, more: Value, sniffer: &Sniffer) -> Self {
+        let mut client = Self { ear: Some(sniffer.ear(user)), ..Self::dial(engine) };
+        let mut fields = json!({"type": "authenticate", "token": user});
+        merge(&mut fields, more);
+        let answer = client.ask(fields).await;
+        assert_eq!(answer["type"], "authenticated", "{answer}");
+        client
+    }
+
     /// Sends a frame as it is.
     pub async fn say(&mut self, frame: Value) {
         self.say_text(&frame.to_string()).await;
@@ -100,6 +114,9 @@ impl TestClient {
     pub async fn start(&mut self, mut command: Value) -> i64 {
         let id = self.next_id;
         self.next_id += 1;
+        if let Some(ear) = &self.ear {
+            ear.asks(id);
+        }
         merge(&mut command, json!({"id": id}));
         self.say(command).await;
         id
@@ -121,6 +138,38 @@ impl TestClient {
     pub async fn ask(&mut self, command: Value) -> Value {
         let id = self.start(command).await;
         self.answer(id).await
+    }
+
+    /// Sends a command and gives its answer, if it has one before that of a command after it: some are answered
+    /// only when they fail.
+    pub async fn ask_perhaps(&mut self, command: Value) -> Option<Value> {
+        let id = self.start(command).await;
+        let fence = self.start(json!({"type": "list_rooms"})).await;
+        loop {
+            let frame = self.frame().await;
+            match frame["id"].as_i64() {
+                Some(answered) if answered == id => {
+                    self.answer(fence).await;
+                    return Some(frame);
+                }
+                Some(answered) if answered == fence => return None,
+                Some(_) => panic!("an answer out of turn: {frame}"),
+                None => self.events.push_back(frame),
+            }
+        }
+    }
+
+    /// Reads until nothing comes for a second, and gives the events. To be used with a paused clock, which moves on
+    /// only when nothing is left to do.
+    pub async fn settle(&mut self) -> Vec<Value> {
+        while let Ok(Some(next)) = timeout(Duration::from_secs(1), self.next()).await {
+            match next {
+                ToPeer::Text(json) => self.events.push_back(serde_json::from_slice(&json).unwrap()),
+                ToPeer::Ping => drop(self.peer.send(FromPeer::Pong).await),
+                ToPeer::Close(_) => break,
+            }
+        }
+        self.events.drain(..).collect()
     }
 
     /// Sends a command that must be acked.
@@ -186,7 +235,7 @@ impl TestClient {
     /// How the server closes; frames before that are kept as events.
     pub async fn closed(&mut self) -> Option<CloseReason> {
         loop {
-            match self.peer.next().await {
+            match self.next().await {
                 Some(ToPeer::Close(reason)) => return Some(reason),
                 Some(ToPeer::Text(json)) => self.events.push_back(serde_json::from_slice(&json).unwrap()),
                 Some(ToPeer::Ping) => {}
@@ -197,12 +246,20 @@ impl TestClient {
 
     /// What comes next on the link itself.
     pub async fn raw(&mut self) -> Option<ToPeer> {
-        self.peer.next().await
+        self.next().await
+    }
+
+    async fn next(&mut self) -> Option<ToPeer> {
+        let next = self.peer.next().await;
+        if let (Some(ear), Some(ToPeer::Text(frame))) = (&self.ear, &next) {
+            ear.hears(frame);
+        }
+        next
     }
 
     async fn frame(&mut self) -> Value {
         loop {
-            match self.peer.next().await {
+            match self.next().await {
                 Some(ToPeer::Text(json)) => {
                     let frame: Value = serde_json::from_slice(&json).expect("frames are JSON");
                     if self.heeds_presence || frame["type"] != "presence" {

@@ -8,6 +8,7 @@ mod faults;
 mod lossy_bus;
 mod random;
 pub mod sim;
+pub mod sniffer;
 #[allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is a failed test")]
 pub mod store_suite;
 pub mod transport_suite;
