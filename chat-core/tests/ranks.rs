@@ -79,7 +79,7 @@ impl Model {
         let least = if matches!(ask, Ask::SetRole(_)) { Role::Admin } else { Role::Moderator };
         let acts_on_member = matches!(ask, Ask::SetRole(_) | Ask::Kick | Ask::Mute | Ask::Unmute);
         match (ask, its) {
-            _ if actor == target => Refused("bad_request"),
+            _ if actor == target => Refused("forbidden"),
             _ if own < least => Refused("forbidden"),
             (_, None) if acts_on_member => Refused("not_found"),
             (Ask::Ban, None) => changed(self.banned.insert(target)),

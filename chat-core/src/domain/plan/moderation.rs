@@ -32,7 +32,7 @@ impl Plan<'_> {
         let least = match measure {
             Measure::SetRole(_) if is_self => Role::Member,
             Measure::SetRole(_) => Role::Admin,
-            _ if is_self => return Err(Rejection::BadRequest("nobody does this to themselves")),
+            _ if is_self => return Err(RANK),
             _ => Role::Moderator,
         };
         let own = own.filter(|own| *own >= least).ok_or(RANK)?;

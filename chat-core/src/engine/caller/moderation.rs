@@ -18,8 +18,9 @@ impl Caller {
     /// accepted and changes nothing. Returns the entry that says so, or the newest one where nothing was changed.
     ///
     /// # Errors
-    /// `forbidden` for want of rank and in direct rooms, `not_found` for who is no member (for a ban: no user),
-    /// `conflict` for the last owner, `bad_request` for doing it to oneself and for a time out of bounds.
+    /// `forbidden` for want of rank (so to oneself) and in direct rooms, `not_found` for who is no member (for a ban:
+    /// no user),
+    /// `conflict` for the last owner, `bad_request` for a time out of bounds.
     pub async fn moderate(&self, room: &RoomId, moderation: Moderation) -> Result<Seq, Error> {
         let user = moderation.user.clone();
         let cell = self.shared().open(room).await?;
