@@ -14,6 +14,7 @@ pub use local::LocalBus;
 pub use memory::MemoryBus;
 
 use crate::{
+    close::CloseReason,
     domain::Attendance,
     id::{NodeId, RoomId, Seq, UserId},
     wire::Notice,
@@ -66,6 +67,15 @@ pub enum Hint {
         to: Audience,
         /// What to tell them.
         notice: Notice,
+    },
+    /// A user's sessions are to end.
+    Disconnect {
+        /// Who has ended its own sessions of theirs already.
+        from: NodeId,
+        /// Whose.
+        user: UserId,
+        /// Why.
+        reason: CloseReason,
     },
     /// Who is there, as far as one node goes. Each node tells of all its users every few seconds, and of changes at
     /// once; of whom nothing is heard any more, they are gone.

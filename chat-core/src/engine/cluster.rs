@@ -52,6 +52,11 @@ async fn follow(shared: &Shared, hint: Hint) -> Result<(), StoreError> {
         // The sessions of the node that it came from were told at once.
         Hint::Signal { from, .. } if from == shared.node => Ok(()),
         Hint::Presence { from, .. } if from == shared.node => Ok(()),
+        Hint::Disconnect { from, .. } if from == shared.node => Ok(()),
+        Hint::Disconnect { user, reason, .. } => {
+            shared.users.close(&user, reason);
+            Ok(())
+        }
         Hint::Presence { from, people } => {
             shared.presences.attend(&from, &people, shared.now());
             Ok(())

@@ -77,6 +77,7 @@ use self::{
 };
 use crate::{
     auth::{Hello, Identity},
+    bus::Hint,
     close::CloseReason,
     domain::{Rejection, RoomSpec},
     id::{RoomId, UserId},
@@ -182,6 +183,18 @@ impl Engine {
     #[must_use]
     pub fn has_session(&self, user: &UserId) -> bool {
         self.shared.users.has(user)
+    }
+
+    /// Ends all sessions of a user, over every device: [`CloseReason::Banned`] for who was banned from the server or
+    /// erased, [`CloseReason::Unauthenticated`] for whose tokens were revoked. On this node they are closed at once;
+    /// on others as soon as the bus tells them, which it does as well as can be. Keeping the user from coming back is
+    /// up to the authenticator, which therefore has to know before this is called.
+    pub async fn disconnect(&self, user: &UserId, reason: CloseReason) {
+        self.shared.users.close(user, reason);
+        if self.shared.bus.has_other_nodes() {
+            let (from, user) = (self.shared.node.clone(), user.clone());
+            self.shared.bus.publish(Hint::Disconnect { from, user, reason }).await;
+        }
     }
 
     /// Whether the engine takes no new commands any more.

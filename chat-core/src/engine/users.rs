@@ -4,8 +4,15 @@ use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
 
-use super::{cell::Cell, outbox::Outbox, signal::Signal};
-use crate::id::{Seq, SessionId, UserId};
+use super::{
+    cell::Cell,
+    outbox::{Order, Outbox},
+    signal::Signal,
+};
+use crate::{
+    close::CloseReason,
+    id::{Seq, SessionId, UserId},
+};
 
 /// Sessions by user.
 #[derive(Debug, Default)]
@@ -50,6 +57,13 @@ impl Users {
         let own = sessions.get(user).into_iter().flatten();
         own.filter(|(session, _)| Some(session) != except)
             .for_each(|(_, outbox)| outbox.signal(signal.clone(), None));
+    }
+
+    /// Orders all sessions of a user to close.
+    pub(crate) fn close(&self, user: &UserId, reason: CloseReason) {
+        let sessions = self.sessions.lock();
+        let own = sessions.get(user).into_iter().flatten();
+        own.for_each(|(_, outbox)| outbox.order(Order::Close(reason)));
     }
 
     /// Everybody who has a session here, in an order that does not depend on chance.

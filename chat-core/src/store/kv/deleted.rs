@@ -42,6 +42,9 @@ const TABLES: [u8; 13] = [
 /// Rows that one membership takes along, at most.
 const ROWS_PER_MEMBER: usize = 6;
 
+/// Held messages and reports that one step deletes; each has a handful of rows.
+const REVIEWED_PER_STEP: usize = 10;
+
 impl<K: OrderedKv> Group<'_, K> {
     /// Notes that a room's rows are to go.
     pub(super) fn drop_room(&mut self, room16: &Id16, room: &Room) -> Result<(), StoreError> {
@@ -83,6 +86,9 @@ impl<K: OrderedKv> Group<'_, K> {
         let Some((key, row)) = self.stored_between(&from, &to, 1)?.pop() else { return Ok(false) };
         let room16 = keys::id_at(&key, 10).ok_or_else(|| values::corrupt("a key of a deleted room"))?;
         let last = keys::event(&room16, Seq::new(values::decode::<v1::Dropped<'_>>(&row)?.head));
+        if !self.drop_reviewed(&room16, REVIEWED_PER_STEP)? {
+            return Ok(true);
+        }
         let mut left = budget;
         for table in TABLES {
             let prefix = keys::key(table, &[&room16]);

@@ -157,6 +157,21 @@ impl<K: OrderedKv> Group<'_, K> {
         Ok(true)
     }
 
+    /// Removes what was held and reported in a room, at most so many of each. Returns whether that is all.
+    pub(super) fn drop_reviewed(&mut self, room16: &Id16, most: usize) -> Result<bool, StoreError> {
+        let held = self.keys_under(&keys::key(table::HELD, &[&[part::ROW], room16]), most)?;
+        for key in &held {
+            let Some(row) = self.get(key)? else { continue };
+            let id = values::decode::<v1::Held<'_>>(&row)?.id.parse(HeldId::parse)?;
+            self.remove_held(room16, &id)?;
+        }
+        let reports = self.keys_under(&keys::key(table::REPORT, &[&[part::ROW], room16]), most)?;
+        for key in &reports {
+            self.remove_report(room16, key)?;
+        }
+        Ok(held.len() < most && reports.len() < most)
+    }
+
     fn report(&mut self, new: &Report) -> Result<(), Refusal> {
         let (room16, reporter16) = (keys::room16(&new.room), keys::user16(&new.reporter));
         let by_reporter = report_by_reporter(&reporter16, &room16, new.snapshot.seq);
