@@ -165,7 +165,7 @@ pub(super) fn invites_of<K: OrderedKv>(
     let page = read::paged(&view, &keys::invites_of_user(&user16), &all, usize::MAX, |_, row| {
         let room16 = keys::room16(&values::decode::<v1::Named<'_>>(row)?.id.room()?);
         // A room that is gone takes its invitations along, a little later.
-        let Some(room) = view.room(&room16)? else { return Ok(None) };
+        let Some(room) = view.room(&room16)?.filter(|room| !room.deleted) else { return Ok(None) };
         let invite = view.get(&keys::invite(&room16, &user16))?;
         let invite = invite.ok_or_else(|| values::corrupt("an invitation that is not there"))?;
         Ok(Some((decode_invite(&invite)?, room)))
