@@ -87,6 +87,21 @@ pub const PAGE_BYTES_MAX: usize = 256 * 1024;
 /// Texts that are kept of an edited message, besides the present one. The oldest make room.
 pub const EDITS_KEPT_MAX: usize = 50;
 
+/// Files that one message refers to. More is `bad_request`, so is what is longer than the four bounds that follow.
+pub const ATTACHMENTS_MAX: usize = 10;
+
+/// Longest id of a file, in characters.
+pub const ATTACHMENT_FILE_ID_CHARS: usize = 64;
+
+/// Longest name of a file, in characters.
+pub const ATTACHMENT_NAME_CHARS: usize = 255;
+
+/// Longest media type, in characters.
+pub const ATTACHMENT_MIME_CHARS: usize = 100;
+
+/// Longest URL of a file, in bytes; with the others it keeps a reference within one stored row.
+pub const ATTACHMENT_URL_BYTES: usize = 1_000;
+
 /// Rows that say who reacted to a message which its deletion deletes at once; what is over goes with the next
 /// sweeps, since sled stops all readers for 17 µs a row.
 pub const REACTIONS_DELETED_AT_ONCE: usize = 200;

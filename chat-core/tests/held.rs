@@ -67,7 +67,7 @@ async fn a_held_message_stays_outside_the_log_until_it_is_released_as_its_author
 
     let waiting = held(&mut alice, &room).await;
     let expected = json!([{"heldId": id, "userId": "bob", "username": "bob", "content": "maybe so",
-        "messageType": "text", "createdAt": waiting[0]["createdAt"]}]);
+        "messageType": "text", "attachments": [], "createdAt": waiting[0]["createdAt"]}]);
     assert_eq!(json!(waiting), expected);
     let sent = alice.ack(release(&room, &id)).await;
     assert_eq!((&sent["seq"], &sent["duplicate"], &sent["roomId"]), (&json!(4), &json!(false), &json!(room)));

@@ -518,3 +518,45 @@ async fn nobody_replies_in_the_thread_of_a_message_that_is_deleted_or_not_there(
     }
     assert_eq!(thread(&mut alice, &room, first, json!({})).await.0, ["", "first"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_message_carries_files_until_it_is_deleted() {
+    let engine = engine().await;
+    let (mut alice, mut bob, room) = pair(&engine).await;
+    let file = json!({"fileId": "f1", "name": "a.png", "mime": "image/png", "size": 12, "url": "/files/f1/a.png",
+        "width": 3, "height": 4});
+    let link =
+        json!({"fileId": "f2", "name": "b", "mime": "audio/ogg", "size": 0, "url": "https://a.example/b"});
+    for (kind, content, files) in
+        [("image", "", json!([file])), ("voice", "look", json!([file, link])), ("file", "none", json!([]))]
+    {
+        let send = json!({"type": "send_message", "roomId": room, "content": content, "messageType": kind,
+            "attachments": files});
+        let seq = bob.ack(send).await["seq"].as_u64().unwrap();
+        let message = alice.expect("new_message").await["message"].clone();
+        assert_eq!(
+            (&message["messageType"], &message["content"], &message["attachments"]),
+            (&json!(kind), &json!(content), &files)
+        );
+        bob.ack(about("delete_message", &room, seq)).await;
+        alice.expect("message_deleted").await;
+        assert_eq!(newest(&mut alice, &room).await["attachments"], json!([]));
+    }
+    let empty = json!({"type": "send_message", "roomId": room, "content": " ", "messageType": "image"});
+    assert_eq!(bob.refused(empty).await, "bad_request");
+    for (field, value) in [
+        ("fileId", json!(null)),
+        ("name", json!("")),
+        ("mime", json!("png")),
+        ("size", json!(-1)),
+        ("url", json!("javascript:alert(1)")),
+        ("width", json!("3")),
+    ] {
+        let mut file = file.clone();
+        file[field] = value;
+        let send = json!({"type": "send_message", "roomId": room, "content": "x", "attachments": [file]});
+        assert_eq!(bob.refused(send).await, "bad_request", "{field}");
+    }
+    let send = json!({"type": "send_message", "roomId": room, "content": "x", "attachments": vec![file; 11]});
+    assert_eq!(bob.refused(send).await, "bad_request");
+}

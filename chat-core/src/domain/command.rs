@@ -1,8 +1,8 @@
 //! What is asked of a room, and what comes of it.
 
 use super::{
-    Content, Description, Emoji, GroupSpec, History, LinkId, LinkSpec, MessageType, Moderation, Release,
-    RoomChange, RoomKind, RoomName, TextError,
+    Attachments, Content, Description, Emoji, GroupSpec, History, LinkId, LinkSpec, MessageType, Moderation,
+    Release, RoomChange, RoomKind, RoomName, TextError,
 };
 use crate::{
     id::{ClientMessageId, HeldId, InviteId, Seq, UserId},
@@ -156,6 +156,8 @@ pub struct Draft {
     pub content: Content,
     /// What kind of message it is.
     pub message_type: MessageType,
+    /// The files that it refers to. Without any the text may not be empty.
+    pub attachments: Attachments,
     /// The author's key that makes a repeat the same send.
     pub client_message_id: Option<ClientMessageId>,
     /// The message of the same room that it answers.
@@ -167,8 +169,9 @@ pub struct Draft {
 impl Draft {
     /// A plain text message.
     #[must_use]
-    pub const fn new(content: Content) -> Self {
+    pub fn new(content: Content) -> Self {
         Self {
+            attachments: Attachments::default(),
             content,
             message_type: MessageType::Text,
             client_message_id: None,
@@ -190,6 +193,12 @@ impl Draft {
     #[must_use]
     pub fn keyed(self, key: ClientMessageId) -> Self {
         Self { client_message_id: Some(key), ..self }
+    }
+
+    /// The same message with files, shown as that type.
+    #[must_use]
+    pub fn with(self, message_type: MessageType, attachments: Attachments) -> Self {
+        Self { message_type, attachments, ..self }
     }
 
     /// The same message as an answer to an earlier one of the room.

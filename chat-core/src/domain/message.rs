@@ -1,6 +1,6 @@
 //! A message as it stands now: what was sent, and what was done to it since.
 
-use super::{Change, Content, Emoji, Entry};
+use super::{Attachments, Change, Content, Emoji, Entry};
 use crate::{
     id::{ClientMessageId, Seq, UserId},
     time::Timestamp,
@@ -24,6 +24,8 @@ pub struct Message {
     pub content: Content,
     /// What kind of message it is.
     pub message_type: MessageType,
+    /// The files that it refers to; none once it is deleted.
+    pub attachments: Attachments,
     /// The author's own key for it, shown to nobody else.
     pub client_message_id: Option<ClientMessageId>,
     /// Whom it is for, in a direct room.
@@ -100,14 +102,29 @@ pub enum MessageType {
     /// Plain text.
     #[default]
     Text,
+    /// A picture.
+    Image,
+    /// Any file.
+    File,
+    /// A recorded voice.
+    Voice,
 }
 
 impl MessageType {
+    /// The type of that name on the wire.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Text, Self::Image, Self::File, Self::Voice].into_iter().find(|kind| kind.as_str() == name)
+    }
+
     /// The type on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Text => "text",
+            Self::Image => "image",
+            Self::File => "file",
+            Self::Voice => "voice",
         }
     }
 }
@@ -120,6 +137,7 @@ impl Message {
             ordinal,
             content,
             message_type: MessageType::Text,
+            attachments: Attachments::default(),
             client_message_id: None,
             recipient: None,
             reply_to: None,
@@ -148,6 +166,7 @@ impl Message {
             Change::Delete { .. } => {
                 self.deleted = Some(Deleted { seq: entry.seq, at: entry.at, by: entry.actor.clone() });
                 self.content = Content::gone();
+                self.attachments = Attachments::default();
                 self.pinned = None;
                 self.reactions = Vec::new();
             }
@@ -160,6 +179,12 @@ impl Message {
             Change::Unpin { .. } => self.pinned = None,
             _ => {}
         }
+    }
+
+    /// How many bytes of text it holds, those of its files included: what pages are bounded by.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.content.as_str().len() + self.attachments.bytes()
     }
 
     /// How many users have this emoji here.

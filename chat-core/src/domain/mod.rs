@@ -23,6 +23,7 @@
 //! assert_eq!(commit.entries.len(), 2, "seq 1 describes the room, seq 2 is the owner's joining");
 //! ```
 
+mod attachment;
 mod audit;
 mod code;
 mod command;
@@ -46,6 +47,7 @@ mod settings;
 mod text;
 mod typing;
 
+pub use attachment::{Attachment, Attachments};
 pub use audit::{AuditAct, AuditHash, AuditNote, AuditRecord};
 pub use code::ErrorCode;
 pub use command::{Actor, Command, Draft, Needs, Outcome, Request, RoomSpec, Sent};

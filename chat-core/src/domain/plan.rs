@@ -151,12 +151,16 @@ impl<'a> Plan<'a> {
         self.may_write(actor, at)?;
         self.may_hurry(actor, at)?;
         self.check_length(&draft.content)?;
+        if draft.content.as_str().is_empty() && draft.attachments.is_empty() {
+            return Err(Rejection::BadRequest("the message is empty"));
+        }
         if let Some(target) = draft.reply_to {
             self.living(actor, target)?;
         }
         let thread = draft.thread.map(|of| self.thread_of(actor, of)).transpose()?;
         let message = Message {
             message_type: draft.message_type,
+            attachments: draft.attachments.clone(),
             client_message_id: draft.client_message_id.clone(),
             reply_to: draft.reply_to,
             recipient: self.room.other(&actor.user).cloned(),

@@ -65,6 +65,14 @@ impl Content {
         Ok(Self(text))
     }
 
+    /// The text that goes with files: it may be empty, and then it is nothing.
+    ///
+    /// # Errors
+    /// [`TextError`] when it is too long for `rules`, or holds a forbidden character.
+    pub fn parse_caption(text: &str, rules: TextRules) -> Result<Self, TextError> {
+        if text.chars().all(char::is_whitespace) { Ok(Self::gone()) } else { Self::parse(text, rules) }
+    }
+
     /// What is left of a text that was deleted: nothing.
     #[must_use]
     pub fn gone() -> Self {

@@ -30,7 +30,9 @@ use super::{
 };
 use crate::{
     auth::Identity,
-    domain::{Command, Draft, Entry, Member, Outcome, Rejection, Request, Room, RoomSpec, Sent, Username},
+    domain::{
+        Command, Draft, Entry, Member, Message, Outcome, Rejection, Request, Room, RoomSpec, Sent, Username,
+    },
     hooks::Verdict,
     id::{RoomId, Seq, SessionId, UserId},
     limits::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX, PAGE_MESSAGES_MAX},
@@ -208,7 +210,7 @@ impl Caller {
             .take(limit)
             .take_while(|posted| {
                 let fits = bytes <= PAGE_BYTES_MAX && posted.entry().seq > hidden_until;
-                bytes += posted.entry().message().map_or(0, |message| message.content.as_str().len());
+                bytes += posted.entry().message().map_or(0, Message::bytes);
                 fits
             })
             .map(|posted| (posted.entry().clone(), posted.username().clone()))

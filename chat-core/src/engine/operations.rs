@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Content, Description, Draft, History, Measure, MessageType, Rejection, RoomKind, RoomName, RoomSpec,
-        Sent,
+        Attachments, Content, Description, Draft, History, Measure, MessageType, Rejection, RoomKind,
+        RoomName, RoomSpec, Sent,
     },
     id::{ClientMessageId, MessageId, RoomId, Seq, UserId},
     limits::PAGE_MESSAGES_MAX,
@@ -128,21 +128,35 @@ impl Caller {
     /// Reads the fields of a message.
     fn draft(&self, fields: SendMessage) -> Result<(RoomId, Draft), Error> {
         let room = room_id(&fields.room_id)?;
-        if fields.message_type.is_some_and(|kind| kind != MessageType::Text.as_str()) {
-            return Err(Rejection::BadRequest("this server knows messages of type text only").into());
-        }
-        let attached = fields.attachments.is_some_and(|attachments| !attachments.is_empty());
-        if attached {
-            return Err(Rejection::BadRequest("this server knows no attachments").into());
-        }
+        let message_type = match fields.message_type.as_deref().map(MessageType::named) {
+            Some(None) => {
+                return Err(Rejection::BadRequest("a messageType is text, image, file or voice").into());
+            }
+            kind => kind.flatten().unwrap_or_default(),
+        };
+        let attachments = Attachments::parse(
+            fields.attachments.unwrap_or_default().into_iter().map(messages::attachment).collect(),
+        )?;
         let client_message_id = match fields.client_message_id.as_deref().map(ClientMessageId::parse) {
             Some(Err(_)) => return Err(Rejection::BadRequest(BAD_KEY).into()),
             key => key.and_then(Result::ok),
         };
-        let content = Content::parse(&fields.content, self.shared().limits.text())?;
+        let rules = self.shared().limits.text();
+        let content = match attachments.is_empty() {
+            true => Content::parse(&fields.content, rules)?,
+            false => Content::parse_caption(&fields.content, rules)?,
+        };
         let reply_to = fields.reply_to.map(|id| target_in(&room, &id));
         let thread = fields.thread_id.map(|id| target_in(&room, &id));
-        Ok((room, Draft { client_message_id, reply_to, thread, ..Draft::new(content) }))
+        Ok((
+            room,
+            Draft {
+                client_message_id,
+                reply_to,
+                thread,
+                ..Draft::new(content).with(message_type, attachments)
+            },
+        ))
     }
 
     async fn perform_create(&self, fields: CreateRoom) -> Result<Answer, Error> {

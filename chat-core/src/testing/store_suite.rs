@@ -94,6 +94,7 @@ macro_rules! store_conformance {
             a_crowd_that_reacted_is_forgotten_with_the_message
             pins_come_in_the_order_of_their_messages
             what_planning_needs_of_messages_is_gathered
+            files_come_with_their_message_and_go_with_it
             a_thread_comes_in_pages_in_the_order_of_its_replies
             a_root_knows_how_many_replies_stand_and_when_the_last_was_sent
         }

@@ -11,7 +11,7 @@ mod settings;
 
 use std::{borrow::Cow, fmt};
 
-pub use messages::{EditMessage, FetchThread, ListPins, MessageRef, ReactionFields};
+pub use messages::{AttachmentFields, EditMessage, FetchThread, ListPins, MessageRef, ReactionFields};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 pub use care::{CareCommand, HeldPlace, ReportMessage, ReportPlace, ReviewList};
@@ -268,7 +268,7 @@ pub struct SendMessage {
     pub room_id: String,
     /// The text.
     pub content: String,
-    /// `text`, the only type of this version.
+    /// `text` unless told.
     #[serde(default)]
     pub message_type: Option<String>,
     /// Makes a repeat the same send.
@@ -280,9 +280,9 @@ pub struct SendMessage {
     /// The id of the message whose thread it belongs to.
     #[serde(default)]
     pub thread_id: Option<String>,
-    /// Files that it carries; refused in this version rather than dropped.
+    /// Files that it refers to.
     #[serde(default)]
-    pub attachments: Option<Vec<de::IgnoredAny>>,
+    pub attachments: Option<Vec<AttachmentFields>>,
 }
 
 impl fmt::Debug for SendMessage {

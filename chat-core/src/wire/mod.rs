@@ -9,7 +9,7 @@ mod review;
 mod server;
 mod view;
 
-pub use client::FetchThread;
+pub use client::{AttachmentFields, FetchThread};
 pub use client::{
     Authenticate, CareCommand, ClientCommand, ClientFrame, CreateGroup, CreateInviteLink, CreateRoom,
     DecodeError, EditMessage, FetchAudit, FetchHistory, GetPresence, Heartbeat, HeldPlace, InviteFields,

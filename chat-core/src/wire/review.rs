@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::view::{rfc3339, time};
+use super::view::{AttachmentView, rfc3339, time};
 use crate::{
     domain::{HeldMessage, Report},
     id::MessageId,
@@ -18,6 +18,7 @@ pub struct HeldView {
     username: String,
     content: String,
     message_type: &'static str,
+    attachments: Vec<AttachmentView>,
     #[serde(serialize_with = "time")]
     created_at: Timestamp,
 }
@@ -32,6 +33,7 @@ impl HeldView {
             username: username.to_owned(),
             content: held.draft.content.as_str().to_owned(),
             message_type: held.draft.message_type.as_str(),
+            attachments: held.draft.attachments.iter().map(AttachmentView::of).collect(),
             created_at: held.at,
         }
     }

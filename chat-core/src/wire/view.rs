@@ -6,7 +6,9 @@ use bytes::Bytes;
 use serde::{Serialize, Serializer};
 
 use crate::{
-    domain::{AuditRecord, Change, Entry, Invite, InviteLink, Member, Presence, Reaction, Role, Room},
+    domain::{
+        Attachment, AuditRecord, Change, Entry, Invite, InviteLink, Member, Presence, Reaction, Role, Room,
+    },
     id::{MessageId, Seq, UserId},
     store::{Block, FormerText},
     time::Timestamp,
@@ -292,7 +294,7 @@ pub struct MessageView {
     thread_count: u32,
     #[serde(serialize_with = "some_time")]
     last_reply_at: Option<Timestamp>,
-    attachments: [(); 0],
+    attachments: Vec<AttachmentView>,
     mentions: [(); 0],
     reactions: Vec<ReactionView>,
     pinned: bool,
@@ -333,7 +335,7 @@ impl MessageView {
             thread_id: message.thread.map(|thread| message_id(entry, thread.root)),
             thread_count: message.replies.count,
             last_reply_at: message.replies.last_at,
-            attachments: [],
+            attachments: message.attachments.iter().map(AttachmentView::of).collect(),
             mentions: [],
             reactions: message.reactions.iter().map(ReactionView::of).collect(),
             pinned: message.pinned.is_some(),
@@ -344,6 +346,28 @@ impl MessageView {
             }),
             client_message_id: key.map(|key| key.as_str().to_owned()),
         })
+    }
+}
+
+/// A file that a message refers to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AttachmentView {
+    file_id: String,
+    name: String,
+    mime: String,
+    size: u64,
+    url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    width: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    height: Option<u32>,
+}
+
+impl AttachmentView {
+    pub(super) fn of(attachment: &Attachment) -> Self {
+        let Attachment { file_id, name, mime, size, url, width, height } = attachment.clone();
+        Self { file_id, name, mime, size, url, width, height }
     }
 }
 

@@ -2,14 +2,17 @@
 
 use super::{page_limit, room_id};
 use crate::{
-    domain::{Content, Emoji, Entry, Rejection, Username},
+    domain::{Attachment, Content, Emoji, Entry, Rejection, Username},
     engine::{
         caller::{Caller, Changed, Messages, Thread},
         error::Error,
     },
     id::{MessageId, RoomId, Seq},
     store::Place,
-    wire::{Answer, EditMessage, EditView, FetchThread, ListPins, MessageRef, MessageView, ReactionFields},
+    wire::{
+        Answer, AttachmentFields, EditMessage, EditView, FetchThread, ListPins, MessageRef, MessageView,
+        ReactionFields,
+    },
 };
 
 impl Caller {
@@ -88,6 +91,12 @@ impl Caller {
         };
         items.iter().filter_map(view).collect()
     }
+}
+
+/// A reference to a file, as a client gave it.
+pub(super) fn attachment(fields: AttachmentFields) -> Attachment {
+    let AttachmentFields { file_id, name, mime, size, url, width, height } = fields;
+    Attachment { file_id, name, mime, size, url, width, height }
 }
 
 fn place(fields: &MessageRef) -> Result<(RoomId, Seq), Error> {

@@ -127,7 +127,13 @@ impl Request {
                     Some(message) => {
                         let bytes = message.content.as_str().len();
                         let in_thread = if message.thread.is_some() { 3 } else { 0 };
-                        (2 + in_thread + bytes.saturating_sub(1) / values::TEXT_INLINE_BYTES, bytes)
+                        let bytes = bytes + message.attachments.bytes();
+                        (
+                            2 + in_thread
+                                + message.attachments.len()
+                                + bytes.saturating_sub(1) / values::TEXT_INLINE_BYTES,
+                            bytes,
+                        )
                     }
                     None => match &entry.change {
                         // The old text goes to the edits, the new one takes its place.
@@ -218,9 +224,13 @@ fn is_hidden_until_durable(table: u8, rewritten: bool) -> bool {
     match table {
         table::MESSAGE | table::TEXT => rewritten,
         table::TOMBSTONES | table::MENTIONS | table::ROOM_MENTIONS | table::AUDIT_HEAD => true,
-        table::THREAD | table::FORMER | table::REACTED | table::REACTION | table::PIN | table::UNSWEPT => {
-            true
-        }
+        table::THREAD
+        | table::FORMER
+        | table::REACTED
+        | table::REACTION
+        | table::PIN
+        | table::UNSWEPT
+        | table::ATTACHMENT => true,
         table::REPORT | table::HELD => true,
         _ => table < table::MESSAGE,
     }
@@ -312,6 +322,9 @@ impl<K: OrderedKv> Group<'_, K> {
         let continued = message.content.as_str().len() - inline.len();
         for (number, part) in (0..).zip(parts) {
             self.put(keys::text(room16, entry.seq, number), part.as_bytes().to_vec())?;
+        }
+        for (number, attachment) in (0..).zip(message.attachments.iter()) {
+            self.put(keys::attachment(room16, entry.seq, number), values::encode_attachment(attachment)?)?;
         }
         let row = values::encode_message(entry, message, inline, continued)?;
         self.put(keys::message(room16, entry.seq), row)?;

@@ -37,6 +37,7 @@
 //! | `3A` | room, seq | entry that is no message |
 //! | `3B` | room, seq | index: the pinned messages |
 //! | `3C` | room, seq | deleted message of which rows of `33` are still to be swept |
+//! | `3D` | room, seq, number `u8` | file that a message refers to |
 //! | `40` | user, room | how far the user has read |
 //! | `41` | user, room | up to where the room was delivered to the user |
 //! | `50` | week `u16`, user, room, client's key | what was sent under a key |
@@ -99,6 +100,7 @@ pub(super) mod table {
     pub(in super::super) const EVENT: u8 = 0x3A;
     pub(in super::super) const PIN: u8 = 0x3B;
     pub(in super::super) const UNSWEPT: u8 = 0x3C;
+    pub(in super::super) const ATTACHMENT: u8 = 0x3D;
     pub(in super::super) const MARKER: u8 = 0x40;
     pub(in super::super) const DELIVERED: u8 = 0x41;
     pub(in super::super) const SENT: u8 = 0x50;
@@ -354,6 +356,10 @@ pub(super) fn of_message(table: u8, room: &Id16, seq: Seq) -> Vec<u8> {
 
 pub(super) fn pin(room: &Id16, seq: Seq) -> Vec<u8> {
     of_message(table::PIN, room, seq)
+}
+
+pub(super) fn attachment(room: &Id16, seq: Seq, number: u8) -> Vec<u8> {
+    key(table::ATTACHMENT, &[room, &seq.get().to_be_bytes(), &[number]])
 }
 
 pub(super) fn unswept(room: &Id16, seq: Seq) -> Vec<u8> {

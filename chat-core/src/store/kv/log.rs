@@ -13,7 +13,7 @@ use super::{
     view::{Source, View, Visible},
 };
 use crate::{
-    domain::{Change, Content, Entry, Message, PINS_MAX, Reaction},
+    domain::{Attachments, Change, Content, Entry, PINS_MAX, Reaction},
     id::{RoomId, Seq},
     store::{FormerTexts, MessagePage, MessageQuery, Place, StoreError},
 };
@@ -41,7 +41,8 @@ pub(super) fn entries<K: OrderedKv>(
 
 pub(super) fn text_bytes(entry: &Entry) -> usize {
     match &entry.change {
-        Change::Send(Message { content, .. }) | Change::Edit { content, .. } => content.as_str().len(),
+        Change::Send(message) => message.bytes(),
+        Change::Edit { content, .. } => content.as_str().len(),
         _ => 0,
     }
 }
@@ -57,6 +58,7 @@ pub(super) fn message<S: Source>(
     let mut entry = values::decode_message(room, seq, &row, || continuation(source, room16, seq))?;
     if let Change::Send(message) = &mut entry.change {
         message.reactions = reactions(source, room16, seq, seq)?.remove(&seq).unwrap_or_default();
+        message.attachments = attachments(source, room16, seq, &row)?;
     }
     Ok(Some(pair(source, room16)?.address(entry)))
 }
@@ -398,6 +400,7 @@ impl<'a, K: OrderedKv> Log<'a, K> {
         let mut entry = values::decode_message(self.room, seq, row, rest)?;
         if let Change::Send(message) = &mut entry.change {
             message.reactions = reactions.remove(&seq).unwrap_or_default();
+            message.attachments = attachments(&self.view, &self.room16, seq, row)?;
         }
         Ok(self.pair.address(entry))
     }
@@ -432,6 +435,20 @@ pub(super) fn reactions<S: Source>(
         (seq, reactions.into_iter().map(|(reaction, _)| reaction).collect())
     };
     Ok(found.into_iter().map(in_order).collect())
+}
+
+/// The files that the message in a row refers to.
+pub(super) fn attachments<S: Source>(
+    source: &S,
+    room16: &Id16,
+    seq: Seq,
+    row: &[u8],
+) -> Result<Attachments, StoreError> {
+    let attachment = |number| {
+        let row = source.get(&keys::attachment(room16, seq, number))?;
+        values::decode_attachment(&row.ok_or_else(|| values::corrupt("a file of a message is not there"))?)
+    };
+    (0..values::attachments(row)?).map(attachment).collect::<Result<_, _>>().map(Attachments::from_stored)
 }
 
 /// The text that a message has now.

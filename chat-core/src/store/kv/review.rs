@@ -13,9 +13,14 @@ use super::{
     view::View,
 };
 use crate::{
-    domain::{AuditNote, Content, Draft, HeldMessage, Report, ReportReason, Resolution, Snapshot},
+    domain::{
+        Attachments, AuditNote, Content, Draft, HeldMessage, Report, ReportReason, Resolution, Snapshot,
+    },
     id::{ClientMessageId, HeldId, ReportId, RoomId, Seq},
-    limits::{HELD_PER_AUTHOR_MAX, HELD_PER_ROOM_MAX, REPORTS_PER_REPORTER_MAX, REPORTS_PER_ROOM_MAX},
+    limits::{
+        ATTACHMENTS_MAX, HELD_PER_AUTHOR_MAX, HELD_PER_ROOM_MAX, REPORTS_PER_REPORTER_MAX,
+        REPORTS_PER_ROOM_MAX,
+    },
     store::{Keeping, Page, PageRequest, ReviewStore, StoreError},
     time::Timestamp,
 };
@@ -42,11 +47,11 @@ pub(super) enum ReviewRefusal {
 impl ReviewRequest {
     pub(super) fn cost(&self) -> (usize, usize) {
         let text = match self {
-            Self::Hold(held) => held.draft.content.as_str().len(),
+            Self::Hold(held) => held.draft.content.as_str().len() + held.draft.attachments.bytes(),
             Self::Report(report) => report.snapshot.content.as_str().len() + report.reason.as_str().len(),
             Self::Discard(..) | Self::Resolve(..) => 0,
         };
-        (10 + text / values::TEXT_INLINE_BYTES, text + 1_024)
+        (10 + ATTACHMENTS_MAX + text / values::TEXT_INLINE_BYTES, text + 1_024)
     }
 }
 
@@ -58,6 +63,7 @@ mod part {
     pub(super) const REPEAT: u8 = 2;
     pub(super) const BY_AUTHOR: u8 = 3;
     pub(super) const TEXT: u8 = 4;
+    pub(super) const FILE: u8 = 5;
 }
 
 /// The byte before the report in keys of `62 00`.
@@ -87,6 +93,10 @@ fn report_by_reporter(reporter16: &Id16, room16: &Id16, seq: Seq) -> Vec<u8> {
 
 fn report_by_author(author16: &Id16, room16: &Id16, id: &ReportId) -> Vec<u8> {
     keys::key(table::REPORT, &[&[part::BY_AUTHOR], author16, room16, &keys::id16(id.as_str())])
+}
+
+fn held_file(room16: &Id16, id: &HeldId, number: u8) -> Vec<u8> {
+    keys::key(table::HELD, &[&[part::FILE], room16, &keys::id16(id.as_str()), &[number]])
 }
 
 fn count_key(table: u8, room16: &Id16) -> Vec<u8> {
@@ -129,6 +139,9 @@ impl<K: OrderedKv> Group<'_, K> {
         }
         let (text, continued) =
             self.put_text(table::HELD, &room16, held.id.as_str(), held.draft.content.as_str())?;
+        for (number, file) in (0..).zip(held.draft.attachments.iter()) {
+            self.put(held_file(&room16, &held.id, number), values::encode_attachment(file)?)?;
+        }
         self.put(held_row(&room16, &held.id), encode_held(held, text, continued)?)?;
         if let Some(key) = by_key {
             self.put(key, values::encode_named(held.id.as_str())?)?;
@@ -151,6 +164,7 @@ impl<K: OrderedKv> Group<'_, K> {
             self.remove(held_by_key(&author16, room16, &client.parse(ClientMessageId::parse)?));
         }
         self.remove(held_by_author(&author16, room16, id));
+        (0..row.attachments).for_each(|number| self.remove(held_file(room16, id, number)));
         self.remove_text(table::HELD, room16, id.as_str())?;
         self.remove(key);
         self.recount(table::HELD, room16, |count| count.saturating_sub(1))?;
@@ -357,7 +371,7 @@ fn was_there(answer: Result<bool, Refusal>) -> Result<bool, StoreError> {
 }
 
 fn encode_held(held: &HeldMessage, text: &str, continued: usize) -> Result<Vec<u8>, StoreError> {
-    let Draft { message_type, client_message_id, reply_to, thread, .. } = &held.draft;
+    let Draft { message_type, client_message_id, reply_to, thread, attachments, .. } = &held.draft;
     values::encode(&v1::Held {
         id: v1::Id::of(held.id.as_str()),
         author: v1::Id::of(held.author.as_str()),
@@ -366,6 +380,7 @@ fn encode_held(held: &HeldMessage, text: &str, continued: usize) -> Result<Vec<u
         client_message_id: client_message_id.as_ref().map(|key| v1::Id::of(key.as_str())),
         reply_to: reply_to.map_or(0, Seq::get),
         thread: thread.map_or(0, Seq::get),
+        attachments: u8::try_from(attachments.len()).map_err(|_| StoreError::TooLarge)?,
         text,
         continued: u32::try_from(continued).map_err(|_| StoreError::TooLarge)?,
     })
@@ -380,6 +395,14 @@ fn decode_held<K: OrderedKv>(
     let id = row.id.parse(HeldId::parse)?;
     let content = whole(view, table::HELD, room, id.as_str(), row.text, row.continued)?;
     let client_message_id = row.client_message_id.map(|key| key.parse(ClientMessageId::parse)).transpose()?;
+    let room16 = keys::room16(room);
+    let file = |number| {
+        let row = view.get(&held_file(&room16, &id, number))?;
+        values::decode_attachment(
+            &row.ok_or_else(|| values::corrupt("a file of a held message is not there"))?,
+        )
+    };
+    let attachments = (0..row.attachments).map(file).collect::<Result<_, StoreError>>()?;
     Ok(HeldMessage {
         id,
         room: room.clone(),
@@ -388,6 +411,7 @@ fn decode_held<K: OrderedKv>(
         draft: Draft {
             content,
             message_type: values::message_type_of(row.message_type)?,
+            attachments: Attachments::from_stored(attachments),
             client_message_id,
             reply_to: (row.reply_to > 0).then(|| Seq::new(row.reply_to)),
             thread: (row.thread > 0).then(|| Seq::new(row.thread)),
@@ -519,6 +543,7 @@ fn expect_held(
         expected.insert(held_by_key(&author16, room16, &client.parse(ClientMessageId::parse)?));
     }
     expected.insert(held_by_author(&author16, room16, &id));
+    expected.extend((0..row.attachments).map(|number| held_file(room16, &id, number)));
     Ok((held_row(room16, &id), row.continued, keys::id16(id.as_str())))
 }
 
@@ -614,7 +639,7 @@ mod tests {
         let report_row = encode_report(&report("hello"), "hello", 0).unwrap();
         assert_eq!(
             hex(held_row),
-            "01000190b5a27a397c3e8f000000000000010103616e6e80b083c59868000101016b07000568656c6c6f00"
+            "01000190b5a27a397c3e8f000000000000010103616e6e80b083c59868000101016b0700000568656c6c6f00"
         );
         assert_eq!(
             hex(report_row),

@@ -155,7 +155,7 @@ impl<K: OrderedKv> Group<'_, K> {
         for number in 0..self.parts(room16, target)?.len() {
             self.remove(keys::text(room16, target, part_number(number)?));
         }
-        for table in [table::FORMER, table::REACTION] {
+        for table in [table::FORMER, table::REACTION, table::ATTACHMENT] {
             for key in self.keys_under(&keys::of_message(table, room16, target), usize::MAX)? {
                 self.remove(key);
             }
@@ -171,6 +171,8 @@ impl<K: OrderedKv> Group<'_, K> {
         }
         row.text = "";
         row.continued = 0;
+        row.attachments = 0;
+        row.attached = 0;
         row.pinned = 0;
         row.deleted = Some(v2::Deleted {
             seq: entry.seq.get(),

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::keys::canonical_uuid;
 use crate::{
     domain::{
-        AuditHash, AuditRecord, Change, Content, Deleted, Description, Edited, Emoji, Entry, History,
-        InThread, LeaveReason, Marker, Member, MemberUpdate, Message, MessageType, Reaction, Replies, Role,
-        Room, RoomKind, RoomName, Sanction, Sent, ThreadLeft, Username,
+        Attachment, Attachments, AuditHash, AuditRecord, Change, Content, Deleted, Description, Edited,
+        Emoji, Entry, History, InThread, LeaveReason, Marker, Member, MemberUpdate, Message, MessageType,
+        Reaction, Replies, Role, Room, RoomKind, RoomName, Sanction, Sent, ThreadLeft, Username,
     },
     id::{ClientMessageId, RoomId, Seq, UserId},
     store::{FormerText, StoreError, UserProfile},
@@ -291,12 +291,18 @@ pub(super) fn decode_audit(number: u64, bytes: &[u8]) -> Result<AuditRecord, Sto
 pub(super) const fn message_type_byte(message_type: MessageType) -> u8 {
     match message_type {
         MessageType::Text => 0,
+        MessageType::Image => 1,
+        MessageType::File => 2,
+        MessageType::Voice => 3,
     }
 }
 
 pub(super) fn message_type_of(byte: u8) -> Result<MessageType, StoreError> {
     match byte {
         0 => Ok(MessageType::Text),
+        1 => Ok(MessageType::Image),
+        2 => Ok(MessageType::File),
+        3 => Ok(MessageType::Voice),
         _ => Err(corrupt("the type of a message")),
     }
 }
@@ -331,6 +337,8 @@ pub(super) fn encode_message(
         client_message_id: message.client_message_id.as_ref().map(|key| v1::Id::of(key.as_str())),
         text,
         continued: u32::try_from(continued).map_err(|_| StoreError::TooLarge)?,
+        attachments: u8::try_from(message.attachments.len()).map_err(|_| StoreError::TooLarge)?,
+        attached: u32::try_from(message.attachments.bytes()).map_err(|_| StoreError::TooLarge)?,
         reply_to: message.reply_to.unwrap_or_default().get(),
         edited: message.edited.map(|edited| v2::Edited { seq: edited.seq.get(), at: edited.at.as_millis() }),
         deleted: message.deleted.as_ref().map(deleted_row),
@@ -363,10 +371,34 @@ pub(super) fn decode_message_row(bytes: &[u8]) -> Result<v2::Message<'_>, StoreE
     }
 }
 
-/// How many bytes of text the message in this row has, those in continuations included.
+pub(super) fn encode_attachment(attachment: &Attachment) -> Result<Vec<u8>, StoreError> {
+    let Attachment { file_id, name, mime, size, url, width, height } = attachment;
+    let (size, width, height) = (*size, *width, *height);
+    encode(&v1::Attachment { file_id, name, mime, size, url, width, height })
+}
+
+pub(super) fn decode_attachment(bytes: &[u8]) -> Result<Attachment, StoreError> {
+    let row: v1::Attachment<'_> = decode(bytes)?;
+    Ok(Attachment {
+        file_id: row.file_id.to_owned(),
+        name: row.name.to_owned(),
+        mime: row.mime.to_owned(),
+        size: row.size,
+        url: row.url.to_owned(),
+        width: row.width,
+        height: row.height,
+    })
+}
+
+/// How many files the message in this row refers to.
+pub(super) fn attachments(bytes: &[u8]) -> Result<u8, StoreError> {
+    Ok(decode_message_row(bytes)?.attachments)
+}
+
+/// How many bytes of text the message in this row has, those in continuations and of its files included.
 pub(super) fn text_bytes(bytes: &[u8]) -> Result<usize, StoreError> {
     let row = decode_message_row(bytes)?;
-    Ok(row.text.len() + row.continued as usize)
+    Ok(row.text.len() + row.continued as usize + row.attached as usize)
 }
 
 /// The ordinal of the message in this row.
@@ -450,6 +482,7 @@ pub(super) fn decode_message(
         thread: some(row.thread).map(|root| InThread { root, count: row.thread_count }),
         replies: Replies { count: row.replies, last_at: row.last_reply.map(Timestamp::from_millis) },
         reactions: Vec::new(),
+        attachments: Attachments::default(),
         message_type: message_type_of(row.message_type)?,
         client_message_id: match row.client_message_id {
             Some(key) => Some(key.parse(ClientMessageId::parse)?),

@@ -10,7 +10,7 @@ use std::{
 use super::{
     Direction, OrderedKv,
     keys::{self, Id16, table},
-    log::{continuation, text_of},
+    log::{attachments, continuation, text_of},
     tally::{Counts, Tally, decode},
     values::{self, v1},
     view::Raw,
@@ -178,7 +178,10 @@ impl<K: OrderedKv> Check<'_, K> {
         for (key, row) in self.rows_under(&keys::message(room16, Seq::ZERO)[..17])? {
             let seq = keys::seq_of(&key).unwrap_or_default();
             let rest = || continuation(&Raw(self.kv), room16, seq);
-            let entry = values::decode_message(&room.id, seq, &row, rest)?;
+            let mut entry = values::decode_message(&room.id, seq, &row, rest)?;
+            if let Change::Send(message) = &mut entry.change {
+                message.attachments = attachments(&Raw(self.kv), room16, seq, &row)?;
+            }
             entries.insert(seq, pair.address(entry));
         }
         for (key, row) in self.rows_under(&keys::event(room16, Seq::ZERO)[..17])? {
@@ -512,8 +515,8 @@ mod tests {
     use super::*;
     use crate::{
         domain::{
-            Actor, Command, Content, Draft, Emoji, KeptPresence, LinkId, LinkSpec, MembersOnly, Moderation,
-            Needs, Plan, Request, RoomSpec, Rows, TextRules, Username,
+            Actor, Attachment, Attachments, Command, Content, Draft, Emoji, KeptPresence, LinkId, LinkSpec,
+            MembersOnly, MessageType, Moderation, Needs, Plan, Request, RoomSpec, Rows, TextRules, Username,
         },
         id::{ClientMessageId, InviteId, UserId},
         store::{
@@ -552,6 +555,15 @@ mod tests {
                 ..Draft::new(Content::parse(text, rules).unwrap())
             })
         };
+        let files = Attachments::from_stored(vec![Attachment {
+            file_id: "f".to_owned(),
+            name: "n".to_owned(),
+            mime: "a/b".to_owned(),
+            size: 1,
+            url: "/u".to_owned(),
+            width: None,
+            height: None,
+        }]);
         let commands = [
             Command::Create(RoomSpec::public("Lobby").unwrap()),
             text("short", Some("k")),
@@ -560,7 +572,9 @@ mod tests {
                 target: Seq::new(4),
                 content: Content::parse(&"longer".repeat(3_000), rules).unwrap(),
             },
-            Command::Send(Draft::text("reply").unwrap().in_thread(Seq::new(3))),
+            Command::Send(
+                Draft::text("reply").unwrap().in_thread(Seq::new(3)).with(MessageType::File, files),
+            ),
             Command::React { target: Seq::new(3), emoji: Emoji::parse("👍").unwrap() },
             Command::Pin { target: Seq::new(3) },
             Command::Moderate(Moderation::ban(bob.clone(), None)),
@@ -653,6 +667,7 @@ mod tests {
             table::MESSAGE,
             table::THREAD,
             table::FORMER,
+            table::ATTACHMENT,
             table::REACTED,
             table::REACTION,
             table::PIN,

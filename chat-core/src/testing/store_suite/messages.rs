@@ -3,7 +3,10 @@
 
 use super::{at, done, draft, log, page, planned, public_room, request, send, texts, user, verifies};
 use crate::{
-    domain::{Change, Command, Content, Emoji, Entry, Message, Needs, Outcome, Request, TextRules},
+    domain::{
+        Attachment, Attachments, Change, Command, Content, Draft, Emoji, Entry, Message, MessageType, Needs,
+        Outcome, Request, TextRules,
+    },
     id::{RoomId, Seq},
     limits::{EDITS_KEPT_MAX, REACTION_USERS_MAX, REACTIONS_DELETED_AT_ONCE},
     store::{MessageQuery, Place, Store},
@@ -320,5 +323,47 @@ pub async fn a_root_knows_how_many_replies_stand_and_when_the_last_was_sent<S: S
     assert_eq!(stands().await, (1, Some(at(30))), "the replies stay");
     act(&store, &room, "alice", Command::Delete { target: left.previous().previous() }).await;
     assert_eq!(stands().await, (0, None));
+    verifies(&store).await;
+}
+
+pub async fn files_come_with_their_message_and_go_with_it<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    let room = public_room(&store, "lobby", "alice").await;
+    let file = |number: u32| Attachment {
+        file_id: format!("file-{number}"),
+        name: "ü".repeat(255),
+        mime: "image/png".to_owned(),
+        size: 5 << 20,
+        url: format!("/{}", "u".repeat(999)),
+        width: Some(number),
+        height: None,
+    };
+    let files = Attachments::parse((0..10).map(file).collect()).unwrap();
+    let bytes = files.bytes();
+    let draft = Draft::new(Content::gone()).with(MessageType::Image, files.clone());
+    let Outcome::Sent(sent) = done(&store, &room, &request("alice", 1, Command::Send(draft))).await.unwrap()
+    else {
+        panic!("it was not sent")
+    };
+    let other = send(&store, &room, "alice", "x").await;
+    let stands = message(&store, &room, sent.seq).await;
+    assert_eq!((&stands.attachments, stands.message_type), (&files, MessageType::Image));
+    assert_eq!(log(&store, &room).await[2].message(), Some(&stands));
+    let needs = Needs { targets: vec![sent.seq], ..Needs::default() };
+    let rows = store.gather(&room, &needs).await.unwrap();
+    assert_eq!(rows.target(sent.seq).and_then(Entry::message), Some(&stands));
+    let query =
+        |max_bytes| MessageQuery { place: Place::Latest, limit: 9, hidden_until: Seq::ZERO, max_bytes };
+    let full = store.messages(&room, query(bytes)).await.unwrap();
+    assert_eq!(
+        full.messages.iter().map(|entry| entry.seq).collect::<Vec<_>>(),
+        [other],
+        "files count as text"
+    );
+    verifies(&store).await;
+    act(&store, &room, "alice", Command::Delete { target: sent.seq }).await;
+    let stands = message(&store, &room, sent.seq).await;
+    assert_eq!((stands.attachments.len(), stands.message_type), (0, MessageType::Image));
+    assert!(log(&store, &room).await[2].message().unwrap().attachments.is_empty());
     verifies(&store).await;
 }

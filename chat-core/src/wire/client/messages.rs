@@ -36,6 +36,34 @@ impl fmt::Debug for EditMessage {
     }
 }
 
+/// A file that a message refers to. Its `Debug` form hides what the sender wrote.
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AttachmentFields {
+    /// The file's id.
+    pub file_id: String,
+    /// The name to show.
+    pub name: String,
+    /// The media type.
+    pub mime: String,
+    /// Bytes.
+    pub size: u64,
+    /// Where to get it.
+    pub url: String,
+    /// Pixels.
+    #[serde(default)]
+    pub width: Option<u32>,
+    /// Pixels.
+    #[serde(default)]
+    pub height: Option<u32>,
+}
+
+impl fmt::Debug for AttachmentFields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AttachmentFields").field("size", &self.size).finish_non_exhaustive()
+    }
+}
+
 /// The fields of `add_reaction` and `remove_reaction`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -89,9 +89,22 @@ fn reworked() -> Message {
         edited: Some(Edited { seq: Seq::new(10), at: Timestamp::from_millis(2) }),
         deleted: Some(Deleted { seq: Seq::new(11), at: Timestamp::from_millis(3), by: user("bob") }),
         pinned: Some(Seq::new(12)),
+        message_type: MessageType::Voice,
         thread: Some(InThread { root: Seq::new(6), count: 3 }),
         replies: Replies { count: 2, last_at: Some(Timestamp::from_millis(4)) },
         ..message()
+    }
+}
+
+fn attachment() -> Attachment {
+    Attachment {
+        file_id: "f".to_owned(),
+        name: "n".to_owned(),
+        mime: "a/b".to_owned(),
+        size: 300,
+        url: "/u".to_owned(),
+        width: Some(2),
+        height: None,
     }
 }
 
@@ -212,6 +225,7 @@ fn every_stored_struct_has_the_bytes_of_version_1() {
     let reworked = encode_message(&entry(Change::Send(reworked())), &reworked(), "hello", 200).unwrap();
     let beside = [
         ("reworked", reworked),
+        ("attachment", encode_attachment(&attachment()).unwrap()),
         ("former", encode_former(2, Timestamp::from_millis(3), "hello", 200).unwrap()),
         ("reacted", encode_reacted(&user("bob"), Seq::new(9)).unwrap()),
         ("reaction", encode_reaction(&reaction(), Seq::new(9)).unwrap()),
@@ -222,7 +236,7 @@ fn every_stored_struct_has_the_bytes_of_version_1() {
     assert_eq!(found, GOLDEN);
 }
 
-const GOLDEN: [&str; 39] = [
+const GOLDEN: [&str; 40] = [
     "profile 01000190b5a27a397c3e8f0000000000000105416c696365800101",
     "named 0101056c6f626279",
     "user count 01028101",
@@ -258,7 +272,8 @@ const GOLDEN: [&str; 39] = [
     "rework 01010105616c696365070704f09f918d01",
     "rework 01010105616c6963650807",
     "rework 01010105616c6963650907",
-    "reworked 02010105616c69636507000101036b2d310568656c6c6fc80105010a04010b060103626f620c0603020108",
+    "reworked 02010105616c69636507030101036b2d310568656c6c6fc801000005010a04010b060103626f620c0603020108",
+    "attachment 010166016e03612f62ac02022f75010200",
     "former 0104060568656c6c6fc801",
     "reacted 010103626f6209",
     "reaction 010902020103626f62000190b5a27a397c3e8f00000000000001",
@@ -296,6 +311,7 @@ fn every_stored_struct_comes_back_as_it_was() {
     }
     let row = encode_reaction(&reaction(), Seq::new(9)).unwrap();
     assert_eq!(decode_reaction("👍", &row), Ok((reaction(), Seq::new(9))));
+    assert_eq!(decode_attachment(&encode_attachment(&attachment()).unwrap()), Ok(attachment()));
     let row = encode_former(2, Timestamp::from_millis(3), "hello", 0).unwrap();
     let (written_at, replaced_at) = (Timestamp::from_millis(2), Timestamp::from_millis(3));
     let former = FormerText { content: Content::from_stored("hello"), written_at, replaced_at };
@@ -421,6 +437,6 @@ proptest! {
         let _ = (decode_presence(&bytes), decode_user(&bytes), decode_member(&bytes), decode_marker(&bytes), decode_sent(&bytes));
         let _ = (decode_room(&bytes, &bytes), decode_event(&room().id, Seq::new(1), &bytes, gone));
         let _ = decode_message(&room().id, Seq::new(1), &bytes, || Ok(String::new()));
-        let _ = (decode_reaction("👍", &bytes), decode_former(&bytes, || Ok(String::new())));
+        let _ = (decode_reaction("👍", &bytes), decode_former(&bytes, || Ok(String::new())), decode_attachment(&bytes));
     }
 }

@@ -235,6 +235,18 @@ pub(in super::super) struct Former<'a> {
     pub(in super::super) continued: u32,
 }
 
+/// `3D`
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct Attachment<'a> {
+    pub(in super::super) file_id: &'a str,
+    pub(in super::super) name: &'a str,
+    pub(in super::super) mime: &'a str,
+    pub(in super::super) size: u64,
+    pub(in super::super) url: &'a str,
+    pub(in super::super) width: Option<u32>,
+    pub(in super::super) height: Option<u32>,
+}
+
 /// `33`
 #[derive(Debug, Serialize, Deserialize)]
 pub(in super::super) struct Reacted<'a> {
@@ -321,6 +333,8 @@ pub(in super::super) struct Held<'a> {
     pub(in super::super) reply_to: u64,
     /// The thread that it belongs to; 0 for none.
     pub(in super::super) thread: u64,
+    /// How many files it refers to, which stand in `63 05`.
+    pub(in super::super) attachments: u8,
     pub(in super::super) text: &'a str,
     /// Bytes of the text that stand in `63 04`.
     pub(in super::super) continued: u32,

@@ -17,6 +17,9 @@ pub(in super::super) struct Message<'a> {
     pub(in super::super) text: &'a str,
     /// Bytes of the text that stand in `39`.
     pub(in super::super) continued: u32,
+    /// How many files it refers to, which stand in `3D`, and how many bytes of text they hold.
+    pub(in super::super) attachments: u8,
+    pub(in super::super) attached: u32,
     /// The message that it answers; 0 for none.
     pub(in super::super) reply_to: u64,
     pub(in super::super) edited: Option<Edited>,
@@ -58,6 +61,8 @@ impl<'a> From<v1::Message<'a>> for Message<'a> {
             client_message_id,
             text,
             continued,
+            attachments: 0,
+            attached: 0,
             reply_to,
             edited,
             deleted,
@@ -73,7 +78,8 @@ impl<'a> From<v1::Message<'a>> for Message<'a> {
 impl<'a> Message<'a> {
     /// The row as version 1, if that can say it all.
     pub(super) fn as_v1(&self) -> Option<v1::Message<'a>> {
-        let plain = self.reply_to == 0
+        let plain = self.attachments == 0
+            && self.reply_to == 0
             && self.edited.is_none()
             && self.deleted.is_none()
             && self.pinned == 0

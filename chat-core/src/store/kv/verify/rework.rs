@@ -109,6 +109,8 @@ impl<K: OrderedKv> Check<'_, K> {
                     self.differ(format!("a reaction to message {seq} counts {} of {users}", reaction.count));
                 }
             }
+            let files = (0..).zip(message.attachments.iter());
+            self.rework.keys.extend(files.map(|(number, _)| keys::attachment(room16, *seq, number)));
             if message.pinned.is_some() {
                 self.rework.keys.insert(keys::pin(room16, *seq));
             }
@@ -133,7 +135,7 @@ impl<K: OrderedKv> Check<'_, K> {
         if !unswept.is_subset(&self.rework.deleted) {
             self.differ("a message is to be swept but is not deleted".to_owned());
         }
-        for table in [table::THREAD, table::REACTED, table::REACTION, table::PIN] {
+        for table in [table::THREAD, table::REACTED, table::REACTION, table::PIN, table::ATTACHMENT] {
             for (key, _) in self.table(table)? {
                 let is_left =
                     table == table::REACTED && key.get(1..25).is_some_and(|of| unswept.contains(of));
