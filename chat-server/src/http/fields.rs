@@ -57,14 +57,23 @@ impl BodyFields {
         }
     }
 
-    /// A list whose items do not matter here; an empty one is as good as none.
-    pub(crate) fn has_items(&mut self, field: &'static str) -> bool {
+    /// A list of objects that may be there.
+    pub(crate) fn optional_list<T: serde::de::DeserializeOwned>(
+        &mut self,
+        field: &'static str,
+    ) -> Option<Vec<T>> {
         match self.fields.remove(field) {
-            Some(Value::Array(items)) => !items.is_empty(),
-            None | Some(Value::Null) => false,
+            None | Some(Value::Null) => None,
+            Some(list @ Value::Array(_)) => match serde_json::from_value(list) {
+                Ok(items) => Some(items),
+                Err(_) => {
+                    self.refuse(field, "an item has a missing field or one of the wrong type");
+                    None
+                }
+            },
             Some(_) => {
                 self.refuse(field, "expected a list");
-                false
+                None
             }
         }
     }

@@ -110,7 +110,7 @@ async fn send(
         client_message_id: header_key.or(body_key),
         reply_to: fields.optional_text("replyTo"),
         thread_id: fields.optional_text("threadId"),
-        attachments: fields.has_items("attachments").then(|| vec![serde::de::IgnoredAny]),
+        attachments: fields.optional_list("attachments"),
     };
     fields.done()?;
     let answer = caller.perform(ClientCommand::SendMessage(send)).await?;
