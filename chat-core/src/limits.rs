@@ -106,6 +106,9 @@ pub const ATTACHMENT_URL_BYTES: usize = 1_000;
 /// sweeps, since sled stops all readers for 17 µs a row.
 pub const REACTIONS_DELETED_AT_ONCE: usize = 200;
 
+/// Members of a room, at most, in which the others are told who has read how far: each marking is told to all.
+pub const RECEIPTS_MEMBERS_MAX: u32 = 100;
+
 /// Items on one page of any other list.
 pub const PAGE_ITEMS_MAX: usize = 100;
 

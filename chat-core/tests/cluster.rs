@@ -89,6 +89,7 @@ async fn joining_on_one_node_reaches_the_users_session_on_the_other() {
         here.send(&room, "from here").await;
         there.expect_text("from here").await;
         assert!(begun.elapsed() <= Duration::from_secs(4), "{:?}", begun.elapsed());
+        assert_eq!(there.expect("unread").await["unread"], 0);
         there.expect_silence().await;
     }
 }

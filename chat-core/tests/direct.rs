@@ -62,6 +62,9 @@ async fn the_first_direct_message_makes_the_room_and_reaches_both_on_all_connect
     for client in [&mut alice, &mut bob, &mut phone] {
         let message = expect_dm(client, "hello").await;
         assert_eq!((&message["senderId"], &message["recipientId"]), (&json!("bob"), &json!("alice")));
+    }
+    assert_eq!(phone.expect("unread").await["unread"], 0, "who answers has read");
+    for client in [&mut alice, &mut bob, &mut phone] {
         client.expect_silence().await;
     }
     carol.expect_silence().await;

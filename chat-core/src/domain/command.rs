@@ -1,8 +1,8 @@
 //! What is asked of a room, and what comes of it.
 
 use super::{
-    Attachments, Content, Description, Emoji, GroupSpec, History, LinkId, LinkSpec, MessageType, Moderation,
-    Release, RoomChange, RoomKind, RoomName, TextError,
+    Addressed, Attachments, Content, Description, Emoji, GroupSpec, History, LinkId, LinkSpec, MessageType,
+    Moderation, Release, RoomChange, RoomKind, RoomName, TextError, Username,
 };
 use crate::{
     id::{ClientMessageId, HeldId, InviteId, Seq, UserId},
@@ -292,6 +292,8 @@ pub struct Needs {
     pub invites: Vec<UserId>,
     /// These links.
     pub links: Vec<LinkId>,
+    /// Who has these names, and their membership.
+    pub names: Vec<Username>,
 }
 
 impl Needs {
@@ -309,11 +311,15 @@ impl Needs {
             Command::Send(draft) | Command::SendDirect(_, draft) => {
                 self.sent.extend(draft.client_message_id.iter().map(|key| (user.clone(), key.clone())));
                 draft.reply_to.into_iter().chain(draft.thread).for_each(|target| self.add_target(target));
+                self.names.extend(Addressed::by(draft.content.as_str()).names);
                 if !self.last_sent.contains(user) {
                     self.last_sent.push(user.clone());
                 }
             }
-            Command::Edit { target, .. } => self.add_target(*target),
+            Command::Edit { target, content } => {
+                self.add_target(*target);
+                self.names.extend(Addressed::by(content.as_str()).names);
+            }
             Command::Delete { target } => {
                 self.add_target(*target);
                 self.threads.push(*target);

@@ -1,6 +1,6 @@
 //! What a room remembers.
 
-use super::{Content, Emoji, InThread, MemberUpdate, Message, Replies, Role, Room};
+use super::{Content, Emoji, InThread, MemberUpdate, Mentions, Message, Replies, Role, Room};
 use crate::{
     id::{MessageId, RoomId, Seq, UserId},
     time::Timestamp,
@@ -55,6 +55,8 @@ pub enum Change {
         target: Seq,
         /// The text that it has when this is told: empty once it is deleted.
         content: Content,
+        /// Whom that text mentions.
+        mentions: Mentions,
     },
     /// A message was deleted; the actor of the entry did it.
     Delete {
@@ -205,12 +207,14 @@ impl Entry {
                 message.take_in(later);
                 true
             }
-            Change::Edit { target: edited, content } if *edited == target && self.seq < later.seq => {
-                match &later.change {
-                    Change::Edit { content: newer, .. } => *content = newer.clone(),
-                    Change::Delete { .. } => *content = Content::gone(),
+            Change::Edit { target: edited, content, mentions }
+                if *edited == target && self.seq < later.seq =>
+            {
+                (*content, *mentions) = match &later.change {
+                    Change::Edit { content, mentions, .. } => (content.clone(), mentions.clone()),
+                    Change::Delete { .. } => (Content::gone(), Mentions::default()),
                     _ => return false,
-                }
+                };
                 true
             }
             _ => false,

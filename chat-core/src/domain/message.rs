@@ -1,6 +1,6 @@
 //! A message as it stands now: what was sent, and what was done to it since.
 
-use super::{Attachments, Change, Content, Emoji, Entry};
+use super::{Attachments, Change, Content, Emoji, Entry, Mentions};
 use crate::{
     id::{ClientMessageId, Seq, UserId},
     time::Timestamp,
@@ -32,6 +32,8 @@ pub struct Message {
     pub recipient: Option<UserId>,
     /// The message of the same room that it answers.
     pub reply_to: Option<Seq>,
+    /// Whom its text mentions.
+    pub mentions: Mentions,
     /// The latest edit.
     pub edited: Option<Edited>,
     /// Its deletion; a deleted message stays as a tombstone.
@@ -141,6 +143,7 @@ impl Message {
             client_message_id: None,
             recipient: None,
             reply_to: None,
+            mentions: Mentions::default(),
             edited: None,
             deleted: None,
             pinned: None,
@@ -159,14 +162,18 @@ impl Message {
             return;
         }
         match &entry.change {
-            Change::Edit { content, .. } if self.edited.is_none_or(|edited| edited.seq < entry.seq) => {
+            Change::Edit { content, mentions, .. }
+                if self.edited.is_none_or(|edited| edited.seq < entry.seq) =>
+            {
                 self.content = content.clone();
+                self.mentions = mentions.clone();
                 self.edited = Some(Edited { seq: entry.seq, at: entry.at });
             }
             Change::Delete { .. } => {
                 self.deleted = Some(Deleted { seq: entry.seq, at: entry.at, by: entry.actor.clone() });
                 self.content = Content::gone();
                 self.attachments = Attachments::default();
+                self.mentions = Mentions::default();
                 self.pinned = None;
                 self.reactions = Vec::new();
             }

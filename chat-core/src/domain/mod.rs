@@ -33,6 +33,7 @@ mod entry;
 mod group;
 mod invite;
 mod member;
+mod mention;
 mod message;
 mod moderation;
 mod plan;
@@ -59,6 +60,7 @@ pub use invite::{
     Invite, InviteLink, LINK_SECONDS_DEFAULT, LINK_SECONDS_MAX, LINK_USES_MAX, LinkId, LinkSpec,
 };
 pub use member::{Marker, Member, Role};
+pub use mention::{Addressed, MENTIONS_MAX, Mentions};
 pub use message::{
     Deleted, Edited, InThread, Message, MessageType, PINS_MAX, REACTION_USERS_MAX, REACTIONS_DISTINCT_MAX,
     Reaction, Replies,

@@ -5,12 +5,12 @@ mod invites;
 mod messages;
 mod moderation;
 mod people;
+mod reading;
 mod settings;
 
 use super::{
-    Action, Actor, Change, Command, Commit, Content, Draft, Entry, Guard, LeaveReason, Marker, Member,
-    Message, Outcome, Policy, Rejection, Request, Role, Room, RoomKind, RoomSpec, RowChange, Rows, Sent,
-    TextRules,
+    Action, Actor, Change, Command, Commit, Content, Draft, Entry, Guard, LeaveReason, Member, Message,
+    Outcome, Policy, Rejection, Request, Role, Room, RoomKind, RoomSpec, RowChange, Rows, Sent, TextRules,
 };
 use crate::{
     id::{Seq, UserId},
@@ -164,6 +164,7 @@ impl<'a> Plan<'a> {
             client_message_id: draft.client_message_id.clone(),
             reply_to: draft.reply_to,
             recipient: self.room.other(&actor.user).cloned(),
+            mentions: self.mentions(actor, &draft.content),
             thread,
             ..Message::new(self.room.messages + 1, draft.content.clone())
         };
@@ -211,12 +212,6 @@ impl<'a> Plan<'a> {
             self.commit.guards.push(Guard::RoomsBelow(user.clone(), most));
         }
         self.mark_read(user);
-    }
-
-    /// Joining and sending count as reading all there is.
-    fn mark_read(&mut self, user: &UserId) {
-        let marker = Marker { seq: self.room.head, ordinal: self.room.messages };
-        self.commit.rows.push(RowChange::PutMarker(user.clone(), marker));
     }
 
     fn append(&mut self, actor: &Actor, at: Timestamp, change: Change) {

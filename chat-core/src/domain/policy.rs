@@ -48,6 +48,8 @@ pub enum Action {
     React,
     /// Pin or unpin a message.
     Pin,
+    /// Mention all who are in it at once; where that is refused, `@room` is plain text.
+    MentionRoom,
     /// Do something to somebody there: the ranks and the last owner hold whatever a policy says.
     Moderate,
     /// Send somebody the first direct message, which makes the room.
@@ -89,8 +91,8 @@ impl Decision {
     }
 }
 
-/// The default: members read, write and react, moderators and above delete what others wrote and pin, anybody
-/// joins public rooms and creates rooms.
+/// The default: members read, write and react, moderators and above delete what others wrote, pin and mention all
+/// the room, anybody joins public rooms and creates rooms.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MembersOnly;
 
@@ -105,8 +107,11 @@ impl Policy for MembersOnly {
             {
                 Decision::Forbid("only moderators and above may do this")
             }
-            (Action::Pin, Some(_), RoomKind::Direct) => Decision::Allow,
-            (Action::DeleteOthers | Action::Pin | Action::Review, Some(_), _) if !keeps_order => {
+            (Action::Pin, Some(_), RoomKind::Direct)
+            | (Action::MentionRoom, Some(_), RoomKind::Direct | RoomKind::Group) => Decision::Allow,
+            (Action::DeleteOthers | Action::Pin | Action::Review | Action::MentionRoom, Some(_), _)
+                if !keeps_order =>
+            {
                 Decision::Forbid("only moderators and above may do this")
             }
             (Action::Create | Action::SendDirect, ..)

@@ -69,7 +69,7 @@ impl RoomKind {
     /// Whether its members tell each other what was delivered to them: between two, the sender wants to know.
     #[must_use]
     pub fn tells_delivery(self) -> bool {
-        self.as_str() == "direct"
+        matches!(self, Self::Direct)
     }
 }
 

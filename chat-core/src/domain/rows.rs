@@ -39,6 +39,8 @@ pub struct Rows {
     pub invites: HashMap<UserId, Invite>,
     /// Those of the links looked up that are there.
     pub links: HashMap<LinkId, InviteLink>,
+    /// Who has which name, by [`super::Username::key`]; only names that somebody has.
+    pub names: HashMap<String, UserId>,
 }
 
 /// Replies that are read of a thread to know the last one whatever a commit deletes: one more than it may hold.

@@ -309,7 +309,8 @@ impl Caller {
     fn queue(&self, cell: &Arc<Cell>, command: Command, reply: Reply) {
         let shared = self.shared();
         let request = Request { actor: shared.actor(self.user()), at: shared.now(), command };
-        writer::submit(shared, cell, Pending { request, username: self.username().clone(), reply });
+        let (username, session) = (self.username().clone(), self.session().cloned());
+        writer::submit(shared, cell, Pending { request, username, session, reply });
     }
 }
 

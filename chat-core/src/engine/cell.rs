@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     domain::{Entry, Member, Needs, Outcome, Request, Room, Rows, Sanction, Username},
-    id::{RoomId, Seq, UserId},
+    id::{RoomId, Seq, SessionId, UserId},
     limits::{ROOM_MEMBERS_CACHED_MAX, ROOM_PENDING_MAX},
 };
 
@@ -51,6 +51,8 @@ pub(crate) struct Pending {
     pub(crate) request: Request,
     /// The actor's name, for the entry's frame.
     pub(crate) username: Username,
+    /// Where the actor speaks, if it is on a live session.
+    pub(crate) session: Option<SessionId>,
     pub(crate) reply: Reply,
 }
 

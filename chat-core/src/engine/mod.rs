@@ -31,6 +31,7 @@ mod presence;
 mod profiles;
 mod pump;
 mod rate_table;
+mod reading;
 mod rooms;
 #[cfg(feature = "testing")]
 mod sabotage;

@@ -1,7 +1,7 @@
 //! What all parts of one engine share, and the steps that several of them take.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fmt,
     sync::{
         Arc,
@@ -159,8 +159,11 @@ impl Shared {
                 }
                 continue;
             }
-            self.take_in(cell, self.named(entries).await?);
+            let posted = self.named(entries).await?;
+            self.take_in(cell, posted.clone());
             cell.wake_followers();
+            let entries: Vec<_> = posted.iter().map(|posted| posted.entry()).collect();
+            self.tell_senders(cell.id(), &entries, &HashMap::new());
         }
     }
 

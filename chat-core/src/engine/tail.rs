@@ -155,7 +155,7 @@ impl Tail {
 mod tests {
     use super::*;
     use crate::{
-        domain::{Change, Content, Message},
+        domain::{Change, Content, Mentions, Message},
         id::{ClientMessageId, RoomId},
         time::Timestamp,
     };
@@ -228,9 +228,13 @@ mod tests {
             let text = |posted: &Arc<PostedEntry>| String::from_utf8(posted.frame.json().to_vec()).unwrap();
             tail.entries.iter().map(text).collect::<Vec<_>>()
         };
-        tail.push(later(3, Change::Edit { target, content: Content::from_stored("canary 2") }));
+        let edit = |text| {
+            let (content, mentions) = (Content::from_stored(text), Mentions::default());
+            Change::Edit { target, content, mentions }
+        };
+        tail.push(later(3, edit("canary 2")));
         assert!(told(&tail)[0].contains("canary 2"));
-        tail.push(later(4, Change::Edit { target, content: Content::from_stored("canary 3") }));
+        tail.push(later(4, edit("canary 3")));
         assert!(told(&tail)[..3].iter().all(|frame| !frame.contains("canary 2")));
         assert!(told(&tail)[2].contains("canary 3"));
         tail.push(later(5, Change::Delete { target, thread: None }));

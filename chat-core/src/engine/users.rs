@@ -66,6 +66,12 @@ impl Users {
         own.for_each(|(_, outbox)| outbox.order(Order::Close(reason)));
     }
 
+    /// Whether the user has a session here besides `except`.
+    pub(crate) fn has_besides(&self, user: &UserId, except: Option<&SessionId>) -> bool {
+        let sessions = self.sessions.lock();
+        sessions.get(user).into_iter().flatten().any(|(session, _)| Some(session) != except)
+    }
+
     /// Everybody who has a session here, in an order that does not depend on chance.
     pub(crate) fn present(&self) -> Vec<UserId> {
         let mut present: Vec<_> = self.sessions.lock().keys().cloned().collect();

@@ -15,7 +15,7 @@ use crate::{
         Command, Entry, GROUP_MEMBERS_MAX, Guard, Needs, Outcome, Plan, Rejection, Room, RoomName, Rows,
         Sent, Username,
     },
-    id::UserId,
+    id::{SessionId, UserId},
     limits::{COMMIT_ENTRIES_MAX, CONFLICT_RETRIES_MAX},
     store::{CommitError, StoreError},
 };
@@ -86,8 +86,10 @@ async fn write(shared: &Arc<Shared>, cell: &Arc<Cell>, batch: Vec<Pending>) {
         match shared.store.commit(commit).await {
             Ok(()) => {
                 take_in(shared, cell, &entries, &names);
+                let speaking = speaking(&batch);
                 answer(batch, outcomes);
                 cell.wake_followers();
+                shared.tell_senders(cell.id(), &entries.iter().collect::<Vec<_>>(), &speaking);
                 return announce(shared, cell, entries).await;
             }
             #[cfg(feature = "testing")]
@@ -259,6 +261,12 @@ async fn complete(
         }
     }
     names
+}
+
+/// On which session each actor speaks; on the last one who speaks on several.
+fn speaking(batch: &[Pending]) -> HashMap<UserId, SessionId> {
+    let speaking = |pending: &Pending| Some((pending.request.actor.user.clone(), pending.session.clone()?));
+    batch.iter().filter_map(speaking).collect()
 }
 
 /// Applies what is stored and puts it on the ring.

@@ -113,6 +113,10 @@ macro_rules! store_conformance {
             of_markers_racing_in_one_room_the_newest_stays
             a_marker_between_messages_leaves_those_after_it
             what_was_delivered_only_moves_forward
+            deleted_messages_are_unread_no_more
+            members_who_are_named_are_mentioned_once_and_by_any_text_of_the_message
+            all_the_room_is_mentioned_by_who_may
+            counts_are_what_a_recount_says_after_every_step
             the_overview_tells_each_room_once_in_pages
             the_overview_tells_the_newest_message_that_may_be_seen
         }

@@ -14,8 +14,9 @@ use super::{
 use crate::{
     auth::Secret,
     domain::{ErrorCode, Username},
-    id::{InviteId, RoomId, UserId},
+    id::{InviteId, RoomId, Seq, UserId},
     limits::Limits,
+    store::Reading,
     time::Timestamp,
 };
 
@@ -224,6 +225,12 @@ pub enum Notice {
     Presence(PresenceView),
     /// One is invited to a room, by that user.
     RoomInvite(InviteId, Box<RoomView>, UserId),
+    /// What the user has not read in a room.
+    Unread(RoomId, Reading),
+    /// How far somebody has read in a room, and when they said so.
+    ReadReceipt(RoomId, UserId, Seq, Timestamp),
+    /// Up to where a room has reached somebody, and when they said so.
+    Delivered(RoomId, UserId, Seq, Timestamp),
 }
 
 /// What a signal is about: of two with one topic that wait for a session the newer takes the older's place.
@@ -251,6 +258,21 @@ impl Notice {
             }
             Self::ServerDraining(after) => NoticeFrame::ServerDraining { reconnect_after_ms: *after },
             Self::Ping => NoticeFrame::Ping {},
+            Self::Unread(room, Reading { unread, mentions, .. }) => {
+                NoticeFrame::Unread { room_id: room.as_str(), unread: *unread, mentions: *mentions }
+            }
+            Self::ReadReceipt(room, user, seq, at) => NoticeFrame::ReadReceipt {
+                room_id: room.as_str(),
+                user_id: user.as_str(),
+                seq: seq.get(),
+                read_at: *at,
+            },
+            Self::Delivered(room, user, seq, at) => NoticeFrame::Delivered {
+                room_id: room.as_str(),
+                user_id: user.as_str(),
+                seq: seq.get(),
+                delivered_at: *at,
+            },
             Self::UserTyping(room, user, name) => NoticeFrame::UserTyping {
                 room_id: room.as_str(),
                 user_id: user.as_str(),
@@ -285,6 +307,9 @@ impl Notice {
             Self::RoomInvite(_, room, _) => {
                 Topic { kind: "room_invite", room: RoomId::parse(room.id()).ok(), user: None }
             }
+            Self::Unread(room, _) => of("unread", Some(room), None),
+            Self::ReadReceipt(room, user, ..) => of("read_receipt", Some(room), Some(user)),
+            Self::Delivered(room, user, ..) => of("delivered", Some(room), Some(user)),
             Self::UserTyping(room, user, _) | Self::UserStoppedTyping(room, user, _) => {
                 of("typing", Some(room), Some(user))
             }
@@ -296,14 +321,56 @@ impl Notice {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
 enum NoticeFrame<'a> {
-    CaughtUp { room_id: &'a str, seq: u64 },
-    ResyncRequired { room_id: &'a str, seq: u64 },
-    ResumeFailed { room_id: &'a str, code: &'static str },
-    ServerDraining { reconnect_after_ms: u64 },
+    CaughtUp {
+        room_id: &'a str,
+        seq: u64,
+    },
+    ResyncRequired {
+        room_id: &'a str,
+        seq: u64,
+    },
+    ResumeFailed {
+        room_id: &'a str,
+        code: &'static str,
+    },
+    ServerDraining {
+        reconnect_after_ms: u64,
+    },
     Ping {},
-    UserTyping { room_id: &'a str, user_id: &'a str, username: &'a str },
-    RoomInvite { invite_id: &'a str, room: &'a RoomView, invited_by: &'a str },
-    UserStoppedTyping { room_id: &'a str, user_id: &'a str, username: &'a str },
+    Unread {
+        room_id: &'a str,
+        unread: u64,
+        mentions: u64,
+    },
+    ReadReceipt {
+        room_id: &'a str,
+        user_id: &'a str,
+        seq: u64,
+        #[serde(serialize_with = "time")]
+        read_at: Timestamp,
+    },
+    Delivered {
+        room_id: &'a str,
+        user_id: &'a str,
+        seq: u64,
+        #[serde(serialize_with = "time")]
+        delivered_at: Timestamp,
+    },
+    UserTyping {
+        room_id: &'a str,
+        user_id: &'a str,
+        username: &'a str,
+    },
+    UserStoppedTyping {
+        room_id: &'a str,
+        user_id: &'a str,
+        username: &'a str,
+    },
+    RoomInvite {
+        invite_id: &'a str,
+        room: &'a RoomView,
+        invited_by: &'a str,
+    },
     Presence(&'a PresenceView),
 }
 

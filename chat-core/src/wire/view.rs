@@ -7,7 +7,8 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     domain::{
-        Attachment, AuditRecord, Change, Entry, Invite, InviteLink, Member, Presence, Reaction, Role, Room,
+        Attachment, AuditRecord, Change, Entry, Invite, InviteLink, Member, Mentions, Presence, Reaction,
+        Role, Room,
     },
     id::{MessageId, Seq, UserId},
     store::{Block, FormerText},
@@ -295,7 +296,9 @@ pub struct MessageView {
     #[serde(serialize_with = "some_time")]
     last_reply_at: Option<Timestamp>,
     attachments: Vec<AttachmentView>,
-    mentions: [(); 0],
+    mentions: Vec<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    mentions_room: bool,
     reactions: Vec<ReactionView>,
     pinned: bool,
     #[serde(flatten)]
@@ -336,7 +339,8 @@ impl MessageView {
             thread_count: message.replies.count,
             last_reply_at: message.replies.last_at,
             attachments: message.attachments.iter().map(AttachmentView::of).collect(),
-            mentions: [],
+            mentions: mentioned(&message.mentions),
+            mentions_room: message.mentions.room,
             reactions: message.reactions.iter().map(ReactionView::of).collect(),
             pinned: message.pinned.is_some(),
             direct: message.recipient.as_ref().map(|recipient| DirectView {
@@ -438,6 +442,10 @@ fn message_id(entry: &Entry, target: Seq) -> String {
     MessageId::of(&entry.room, target).to_string()
 }
 
+fn mentioned(mentions: &Mentions) -> Vec<String> {
+    mentions.users.iter().map(|user| user.as_str().to_owned()).collect()
+}
+
 /// The one frame of an entry. `username` is the name of the user whom it is about; `own` adds what only the
 /// author's sessions see.
 #[must_use]
@@ -478,11 +486,12 @@ pub fn entry_frame(entry: &Entry, username: &str, own: bool) -> Bytes {
             message: MessageView::of(entry, username, own).map(Box::new),
             thread: ThreadView::of(entry),
         },
-        Change::Edit { target, content } => EntryFrame::MessageEdited {
+        Change::Edit { target, content, mentions } => EntryFrame::MessageEdited {
             room_id,
             message_id: message_id(entry, *target),
             content: content.as_str(),
-            mentions: [],
+            mentions: mentioned(mentions),
+            mentions_room: mentions.room,
             edited_at: entry.at,
             seq,
         },
@@ -538,7 +547,9 @@ enum EntryFrame<'a> {
         room_id: &'a str,
         message_id: String,
         content: &'a str,
-        mentions: [(); 0],
+        mentions: Vec<String>,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        mentions_room: bool,
         #[serde(serialize_with = "time")]
         edited_at: Timestamp,
         seq: u64,

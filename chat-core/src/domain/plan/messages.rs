@@ -29,7 +29,8 @@ impl Plan<'_> {
         }
         self.check_length(content)?;
         self.guard_block(actor);
-        Ok(self.change(actor, at, Change::Edit { target, content: content.clone() }))
+        let mentions = self.mentions(actor, content);
+        Ok(self.change(actor, at, Change::Edit { target, content: content.clone(), mentions }))
     }
 
     /// One's own message goes whenever one may delete; somebody else's only from above their rank. Who is no

@@ -5,8 +5,9 @@ use crate::{
     domain::{Entry, Rejection, Room, Username},
     engine::{Error, shared::Readable},
     id::{RoomId, Seq},
-    limits::PAGE_ITEMS_MAX,
+    limits::{PAGE_ITEMS_MAX, RECEIPTS_MEMBERS_MAX},
     store::{Page, PageRequest, Reading, RoomOverview, StoreError},
+    wire::Notice,
 };
 
 /// One of the caller's own rooms, as it stands in their list.
@@ -58,19 +59,29 @@ impl Caller {
         }
     }
 
-    /// Has read a room up to `seq`, or up to its head if that comes first. A marker never moves back. Returns
-    /// where the caller stands now.
+    /// Has read a room up to `seq`, or up to its head if that comes first. A marker never moves back. The
+    /// caller's other sessions are told what is left unread, and the others in a room of at most
+    /// [`RECEIPTS_MEMBERS_MAX`] members how far the caller has read. Returns where the caller stands now.
     ///
     /// # Errors
     /// `forbidden` or `not_found` to who is no member.
     pub async fn mark_read(&self, room: &RoomId, seq: Seq) -> Result<Reading, Error> {
         let shared = self.shared();
         let cell = shared.open(room).await?;
-        shared.readable(&cell, self.user()).await?;
-        let Some(marked) = shared.store.mark_read(self.user(), room, seq).await? else {
+        let Readable { room, .. } = shared.readable(&cell, self.user()).await?;
+        let Some(marked) = shared.store.mark_read(self.user(), &room.id, seq).await? else {
             return Err(NO_MEMBER.into());
         };
-        Ok(marked.reading)
+        let reading = marked.reading;
+        if marked.moved {
+            shared.tell_user(self.user(), self.session(), Notice::Unread(room.id.clone(), reading)).await;
+            if room.members <= RECEIPTS_MEMBERS_MAX {
+                let (user, at) = (self.user().clone(), shared.now());
+                let receipt = Notice::ReadReceipt(room.id.clone(), user, reading.seq, at);
+                shared.tell_room(&room.id, Some(self.user()), receipt).await;
+            }
+        }
+        Ok(reading)
     }
 
     /// A device of the caller has received a room up to `seq`. Of consequence in direct rooms only, where the
@@ -85,8 +96,11 @@ impl Caller {
         if member.is_none() {
             return Err(NO_MEMBER.into());
         }
-        if room.kind.tells_delivery() {
-            shared.store.mark_delivered(self.user(), &room.id, seq).await?;
+        if room.kind.tells_delivery()
+            && let Some(seq) = shared.store.mark_delivered(self.user(), &room.id, seq).await?
+        {
+            let delivered = Notice::Delivered(room.id.clone(), self.user().clone(), seq, shared.now());
+            shared.tell_room(&room.id, Some(self.user()), delivered).await;
         }
         Ok(())
     }

@@ -29,6 +29,9 @@ use crate::{
 /// Rows that a deletion may be expected to touch: the message, its index of pins, a few edits and reactions.
 const DELETION_OPS: usize = 24;
 
+/// Rows that count one mention, in a room of up to 16 million messages.
+const MENTION_OPS: usize = 3;
+
 /// Something to be written.
 #[derive(Debug)]
 pub(super) enum Request {
@@ -130,6 +133,7 @@ impl Request {
                         let bytes = bytes + message.attachments.bytes();
                         (
                             2 + in_thread
+                                + MENTION_OPS * message.mentions.users.len()
                                 + message.attachments.len()
                                 + bytes.saturating_sub(1) / values::TEXT_INLINE_BYTES,
                             bytes,
@@ -137,9 +141,10 @@ impl Request {
                     }
                     None => match &entry.change {
                         // The old text goes to the edits, the new one takes its place.
-                        Change::Edit { content, .. } => {
+                        Change::Edit { content, mentions, .. } => {
                             let bytes = content.as_str().len();
-                            (6 + 2 * bytes / values::TEXT_INLINE_BYTES, 2 * bytes)
+                            let mentions = 2 * MENTION_OPS * mentions.users.len();
+                            (6 + mentions + 2 * bytes / values::TEXT_INLINE_BYTES, 2 * bytes)
                         }
                         Change::Delete { .. } => (DELETION_OPS, 0),
                         _ => (4, 0),
@@ -328,6 +333,7 @@ impl<K: OrderedKv> Group<'_, K> {
         }
         let row = values::encode_message(entry, message, inline, continued)?;
         self.put(keys::message(room16, entry.seq), row)?;
+        self.count_mentions(room16, message.ordinal, &message.mentions, true)?;
         let author16 = keys::user16(&entry.actor);
         self.put(keys::author(&author16, room16, entry.seq), values::PRESENT.to_vec())?;
         self.move_thread(room16, entry)

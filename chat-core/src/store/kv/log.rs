@@ -13,7 +13,7 @@ use super::{
     view::{Source, View, Visible},
 };
 use crate::{
-    domain::{Attachments, Change, Content, Entry, PINS_MAX, Reaction},
+    domain::{Attachments, Change, Content, Entry, Mentions, PINS_MAX, Reaction},
     id::{RoomId, Seq},
     store::{FormerTexts, MessagePage, MessageQuery, Place, StoreError},
 };
@@ -353,7 +353,7 @@ impl<'a, K: OrderedKv> Log<'a, K> {
         for (seq, row) in &events.rows {
             let text = |target| {
                 let text = text_of(&self.view, &self.room16, target)?;
-                edited += text.as_str().len();
+                edited += text.0.as_str().len();
                 Ok(text)
             };
             entries.push(values::decode_event(self.room, *seq, row, text)?);
@@ -451,12 +451,18 @@ pub(super) fn attachments<S: Source>(
     (0..values::attachments(row)?).map(attachment).collect::<Result<_, _>>().map(Attachments::from_stored)
 }
 
-/// The text that a message has now.
-pub(super) fn text_of<S: Source>(source: &S, room16: &Id16, seq: Seq) -> Result<Content, StoreError> {
+/// The text that a message has now, and whom it mentions.
+pub(super) fn text_of<S: Source>(
+    source: &S,
+    room16: &Id16,
+    seq: Seq,
+) -> Result<(Content, Mentions), StoreError> {
     let row = source.get(&keys::message(room16, seq))?;
     let row = row.ok_or_else(|| values::corrupt("an entry about a message that is not there"))?;
     let row = values::decode_message_row(&row)?;
-    values::whole_text(row.text, row.continued, || continuation(source, room16, seq))
+    let mentions = values::mentions_in(&row)?;
+    let text = values::whole_text(row.text, row.continued, || continuation(source, room16, seq))?;
+    Ok((text, mentions))
 }
 
 /// The rest of a long text.

@@ -39,6 +39,12 @@ pub(super) fn gather<K: OrderedKv>(
     for user in &needs.members {
         gather_member(&view, &room16, user, &mut found)?;
     }
+    for name in &needs.names {
+        let Some(row) = view.get(&keys::username(name))? else { continue };
+        let user = values::decode::<v1::Named<'_>>(&row)?.id.user()?;
+        gather_member(&view, &room16, &user, &mut found)?;
+        found.names.insert(name.key(), user);
+    }
     for user in &needs.last_sent {
         let last = deleted::last_sent(rows.raw(), &room16, &keys::user16(user), found.at)?;
         found.last_sent.insert(user.clone(), last);

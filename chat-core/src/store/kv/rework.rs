@@ -4,10 +4,11 @@ use super::{
     OrderedKv,
     group::Group,
     keys::{self, Id16, table},
+    tally::Tally,
     values::{self, v2},
 };
 use crate::{
-    domain::{Change, Content, Emoji, Entry, Reaction},
+    domain::{Change, Content, Emoji, Entry, Mentions, Reaction},
     id::Seq,
     limits::{EDITS_KEPT_MAX, REACTIONS_DELETED_AT_ONCE},
     store::StoreError,
@@ -18,7 +19,9 @@ impl<K: OrderedKv> Group<'_, K> {
     /// Changes the rows of the message that an entry is about.
     pub(super) fn rework(&mut self, room16: &Id16, entry: &Entry) -> Result<(), StoreError> {
         match &entry.change {
-            Change::Edit { target, content } => self.edit(room16, *target, entry, content),
+            Change::Edit { target, content, mentions } => {
+                self.edit(room16, *target, entry, content, mentions)
+            }
             Change::Delete { target, .. } => {
                 self.delete(room16, *target, entry)?;
                 self.move_thread(room16, entry)
@@ -91,9 +94,14 @@ impl<K: OrderedKv> Group<'_, K> {
         target: Seq,
         entry: &Entry,
         content: &Content,
+        mentions: &Mentions,
     ) -> Result<(), StoreError> {
         let stored = self.stored(room16, target)?;
         let mut row = values::decode_message_row(&stored)?;
+        self.count_mentions(room16, row.ordinal, &values::mentions_in(&row)?, false)?;
+        self.count_mentions(room16, row.ordinal, mentions, true)?;
+        row.mentions = values::mention_rows(mentions);
+        row.mentions_room = mentions.room;
         let rest = self.parts(room16, target)?;
         let old = values::whole_text(row.text, row.continued, || {
             String::from_utf8(rest.concat()).map_err(|_| values::corrupt("the continuation of a text"))
@@ -169,6 +177,10 @@ impl<K: OrderedKv> Group<'_, K> {
         if row.pinned > 0 {
             self.remove(keys::pin(room16, target));
         }
+        self.tally(&Tally::tombstones(room16), row.ordinal, true)?;
+        self.count_mentions(room16, row.ordinal, &values::mentions_in(&row)?, false)?;
+        row.mentions = Vec::new();
+        row.mentions_room = false;
         row.text = "";
         row.continued = 0;
         row.attachments = 0;

@@ -17,7 +17,7 @@ use super::{
     keys::{self, Id16, table},
     values::{self, v1},
 };
-use crate::store::StoreError;
+use crate::{domain::Mentions, store::StoreError};
 
 /// Bits of a number that name its place in a row.
 const PLACE_BITS: u32 = 8;
@@ -48,6 +48,14 @@ impl Tally {
     /// The messages of a room that mention all of it.
     pub(super) fn room_mentions(room16: &Id16) -> Self {
         Self { prefix: keys::key(table::ROOM_MENTIONS, &[room16]) }
+    }
+
+    /// Where a message that mentions these is counted.
+    pub(super) fn of_mentions(room16: &Id16, mentions: &Mentions) -> Vec<Self> {
+        match mentions.room {
+            true => vec![Self::room_mentions(room16)],
+            false => mentions.users.iter().map(|user| Self::mentions(room16, &keys::user16(user))).collect(),
+        }
     }
 
     /// How many of the numbers behind `after`, up to `newest`, are marked.
@@ -97,8 +105,22 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Counts, StoreError> {
 }
 
 impl<K: OrderedKv> Group<'_, K> {
+    /// Counts, or ceases to count, whom a message mentions. Somebody whom it mentions by name and with all the
+    /// room is mentioned once.
+    pub(super) fn count_mentions(
+        &mut self,
+        room16: &Id16,
+        ordinal: u64,
+        mentions: &Mentions,
+        counted: bool,
+    ) -> Result<(), StoreError> {
+        for tally in Tally::of_mentions(room16, mentions) {
+            self.tally(&tally, ordinal, counted)?;
+        }
+        Ok(())
+    }
+
     /// Marks a number, or takes its mark away; what is so already stays so.
-    #[allow(dead_code, reason = "nothing is deleted yet, and nobody mentioned")]
     pub(super) fn tally(&mut self, tally: &Tally, number: u64, marked: bool) -> Result<(), StoreError> {
         for (level, (key, place)) in tally.rows_of(number).enumerate() {
             let mut counts = match self.get(&key)? {

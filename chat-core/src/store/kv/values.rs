@@ -10,8 +10,8 @@ use super::keys::canonical_uuid;
 use crate::{
     domain::{
         Attachment, Attachments, AuditHash, AuditRecord, Change, Content, Deleted, Description, Edited,
-        Emoji, Entry, History, InThread, LeaveReason, Marker, Member, MemberUpdate, Message, MessageType,
-        Reaction, Replies, Role, Room, RoomKind, RoomName, Sanction, Sent, ThreadLeft, Username,
+        Emoji, Entry, History, InThread, LeaveReason, Marker, Member, MemberUpdate, Mentions, Message,
+        MessageType, Reaction, Replies, Role, Room, RoomKind, RoomName, Sanction, Sent, ThreadLeft, Username,
     },
     id::{ClientMessageId, RoomId, Seq, UserId},
     store::{FormerText, StoreError, UserProfile},
@@ -347,7 +347,20 @@ pub(super) fn encode_message(
         thread_count: message.thread.map_or(0, |thread| thread.count),
         replies: message.replies.count,
         last_reply: message.replies.last_at.map(Timestamp::as_millis),
+        mentions: mention_rows(&message.mentions),
+        mentions_room: message.mentions.room,
     })
+}
+
+/// The users whom a text mentions, as they stand in the row.
+pub(super) fn mention_rows(mentions: &Mentions) -> Vec<v1::Id<'_>> {
+    mentions.users.iter().map(|user| v1::Id::of(user.as_str())).collect()
+}
+
+/// Whom the text in a row mentions.
+pub(super) fn mentions_in(row: &v2::Message<'_>) -> Result<Mentions, StoreError> {
+    let users = row.mentions.iter().map(v1::Id::user).collect::<Result<_, _>>()?;
+    Ok(Mentions { users, room: row.mentions_room })
 }
 
 fn deleted_row(deleted: &Deleted) -> v2::Deleted<'_> {
@@ -466,6 +479,7 @@ pub(super) fn decode_message(
     let message = Message {
         ordinal: row.ordinal,
         content: whole_text(row.text, row.continued, rest)?,
+        mentions: mentions_in(&row)?,
         reply_to: some(row.reply_to),
         edited: row
             .edited
@@ -550,7 +564,7 @@ pub(super) fn decode_event(
     room: &RoomId,
     seq: Seq,
     bytes: &[u8],
-    text: impl FnOnce(Seq) -> Result<Content, StoreError>,
+    text: impl FnOnce(Seq) -> Result<(Content, Mentions), StoreError>,
 ) -> Result<Entry, StoreError> {
     let row: v1::Event<'_> = decode(bytes)?;
     let change = match &row.change {
@@ -580,7 +594,8 @@ pub(super) fn decode_event(
         }
         v1::Change::Edit { target } => {
             let target = Seq::new(*target);
-            Change::Edit { target, content: text(target)? }
+            let (content, mentions) = text(target)?;
+            Change::Edit { target, content, mentions }
         }
         v1::Change::Delete { target, thread } => Change::Delete {
             target: Seq::new(*target),

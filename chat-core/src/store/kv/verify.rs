@@ -214,6 +214,12 @@ impl<K: OrderedKv> Check<'_, K> {
                 self.authored.insert(keys::author(&author16, room16, entry.seq));
                 self.own.insert((*room16, author16), entry.seq);
                 self.sent.entry(*room16).or_default().push(entry.seq);
+                if message.deleted.is_some() {
+                    self.tally(&Tally::tombstones(room16), message.ordinal);
+                }
+                for tally in Tally::of_mentions(room16, &message.mentions) {
+                    self.tally(&tally, message.ordinal);
+                }
             }
             if let Some(user) = entry.leaves().or_else(|| entry.updates()) {
                 let key = keys::sanction(room16, &keys::user16(user));
@@ -404,7 +410,6 @@ impl<K: OrderedKv> Check<'_, K> {
     }
 
     /// Adds a number to what should be counted.
-    #[allow(dead_code, reason = "nothing is deleted yet, and nobody mentioned")]
     fn tally(&mut self, tally: &Tally, number: u64) {
         for (key, place) in tally.rows_of(number) {
             *self.tallied.entry(key).or_default().entry(place).or_default() += 1;

@@ -1,11 +1,14 @@
 //! Obligations of [`crate::store::ReadingStore`].
 #![allow(missing_docs, reason = "the names are the sentences")]
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Random, all_at_once, at, done, draft, public_room, request, room_id, send, user, verifies};
+use super::{
+    Random, all_at_once, at, done, draft, log, planned, profile, public_room, request, room_id, send, user,
+    verifies,
+};
 use crate::{
-    domain::{Command, Entry, History, RoomSpec},
+    domain::{Change, Command, Content, Entry, History, Mentions, Outcome, Request, RoomSpec, TextRules},
     id::{RoomId, Seq},
     store::{PageRequest, Reading, RoomOverview, Store},
 };
@@ -196,4 +199,202 @@ pub async fn the_overview_tells_the_newest_message_that_may_be_seen<S: Store>(op
     assert_eq!(last(&closing, "bob").await.as_deref(), Some("third"));
     let overview = store.overview_of(&user("bob"), &closing).await.unwrap().unwrap();
     assert_eq!(overview.last.unwrap().at, at(2));
+}
+
+pub async fn deleted_messages_are_unread_no_more<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    let room = public_room(&store, "lobby", "alice").await;
+    join(&store, &room, "bob").await;
+    // Enough for counts of two levels.
+    let texts: Vec<_> = (0..700).map(|_| request("alice", 1, draft("x", None))).collect();
+    commit_all(&store, &room, &texts).await;
+    assert_eq!(mark(&store, &room, "bob", 10).await, (true, 10, 693));
+    let deletions: Vec<_> = (0..700).step_by(3).map(|number| delete("alice", 4 + number)).collect();
+    commit_all(&store, &room, &deletions).await;
+    let is_unread = |to: u64| (4..704).filter(|seq| *seq > to && (seq - 4) % 3 != 0).count() as u64;
+    for to in [10, 11, 255, 256, 257, 258, 259, 260, 300, 512, 515, 516, 600, 702, 703] {
+        let (_, at, unread) = mark(&store, &room, "bob", to).await;
+        assert_eq!((at, unread), (to, is_unread(to)));
+    }
+    verifies(&store).await;
+}
+
+/// Profiles of users whose names are their ids, members of a new room of `owner`.
+async fn known_members<S: Store>(store: &S, owner: &str, members: &[&str]) -> RoomId {
+    for name in members.iter().chain([&owner]) {
+        store.create_user(profile(name, name)).await.unwrap();
+    }
+    let room = public_room(store, "lobby", owner).await;
+    for member in members {
+        join(store, &room, member).await;
+    }
+    room
+}
+
+async fn mentions<S: Store>(store: &S, room: &RoomId, who: &str) -> u64 {
+    reading(store, room, who).await.unwrap().mentions
+}
+
+pub async fn members_who_are_named_are_mentioned_once_and_by_any_text_of_the_message<S: Store>(
+    open: impl AsyncFn() -> S,
+) {
+    let store = open().await;
+    let room = known_members(&store, "alice", &["bob", "carol"]).await;
+    store.create_user(profile("stranger", "stranger")).await.unwrap();
+    let text = "@BOB, @bob and @stranger, `@carol`, @nobody, me@carol, @alice";
+    let seq = send(&store, &room, "alice", text).await;
+    let stored = log(&store, &room).await.pop().unwrap();
+    let named = stored.message().unwrap().mentions.clone();
+    assert_eq!(named, Mentions { users: vec![user("bob"), user("alice")], room: false });
+    assert_eq!(mentions(&store, &room, "bob").await, 1);
+    assert_eq!(mentions(&store, &room, "carol").await, 0);
+    assert_eq!(mentions(&store, &room, "alice").await, 0, "who sends has read it");
+
+    let edit = |text| edit("alice", seq.get(), text);
+    done(&store, &room, &edit("rather @carol")).await.unwrap();
+    assert_eq!(mentions(&store, &room, "bob").await, 0);
+    assert_eq!(mentions(&store, &room, "carol").await, 1);
+    let entries = log(&store, &room).await;
+    let Change::Edit { mentions: told, .. } = &entries.last().unwrap().change else { panic!("no edit") };
+    assert_eq!(told.users, [user("carol")]);
+    done(&store, &room, &edit("@bob and @carol")).await.unwrap();
+    mark(&store, &room, "carol", 99).await;
+    assert_eq!(mentions(&store, &room, "bob").await, 1);
+    assert_eq!(mentions(&store, &room, "carol").await, 0);
+    done(&store, &room, &delete("alice", seq.get())).await.unwrap();
+    assert_eq!(reading(&store, &room, "bob").await, stands(3, 0));
+    assert_eq!(log(&store, &room).await[4].message().unwrap().mentions, Mentions::default());
+
+    done(&store, &room, &request("bob", 1, Command::Leave)).await.unwrap();
+    send(&store, &room, "alice", "@bob").await;
+    join(&store, &room, "bob").await;
+    assert_eq!(mentions(&store, &room, "bob").await, 0);
+    verifies(&store).await;
+}
+
+pub async fn all_the_room_is_mentioned_by_who_may<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    let room = known_members(&store, "alice", &["bob", "carol"]).await;
+    send(&store, &room, "bob", "@room, says a member").await;
+    assert_eq!(mentions(&store, &room, "carol").await, 0);
+    let seq = send(&store, &room, "alice", "@room, @carol above all").await;
+    send(&store, &room, "alice", "@carol").await;
+    assert_eq!(mentions(&store, &room, "bob").await, 1);
+    assert_eq!(mentions(&store, &room, "carol").await, 2, "by name and with all is once");
+    done(&store, &room, &edit("alice", seq.get(), "@carol alone")).await.unwrap();
+    assert_eq!(mentions(&store, &room, "bob").await, 0);
+    assert_eq!(mentions(&store, &room, "carol").await, 2);
+    done(&store, &room, &edit("alice", seq.get(), "@room again")).await.unwrap();
+    assert_eq!(mentions(&store, &room, "bob").await, 1);
+    done(&store, &room, &delete("alice", seq.get())).await.unwrap();
+    assert_eq!(mentions(&store, &room, "bob").await, 0);
+    assert_eq!(mentions(&store, &room, "carol").await, 1);
+    verifies(&store).await;
+}
+
+fn delete(actor: &str, target: u64) -> Request {
+    request(actor, 2, Command::Delete { target: Seq::new(target) })
+}
+
+fn edit(actor: &str, target: u64, text: &str) -> Request {
+    let content = Content::parse(text, TextRules::default()).unwrap();
+    request(actor, 2, Command::Edit { target: Seq::new(target), content })
+}
+
+async fn commit_all<S: Store>(store: &S, room: &RoomId, requests: &[Request]) {
+    for some in requests.chunks(100) {
+        let (_, commit) = planned(store, room, some).await.unwrap();
+        store.commit(commit.unwrap()).await.unwrap();
+    }
+}
+
+/// The plainest way to count: a list of the messages, and who has read how many entries.
+#[derive(Default)]
+struct Recount {
+    head: u64,
+    /// Place, author, who is mentioned, whether all are; without those that are deleted.
+    messages: Vec<(u64, &'static str, Vec<&'static str>, bool)>,
+    read: BTreeMap<&'static str, u64>,
+}
+
+impl Recount {
+    fn reading(&self, who: &str) -> Option<Reading> {
+        let read = *self.read.get(who)?;
+        let unread = || self.messages.iter().filter(|(seq, author, ..)| *seq > read && *author != who);
+        let mentions = unread().filter(|(_, _, named, all)| *all || named.contains(&who)).count() as u64;
+        Some(Reading { seq: Seq::new(read), unread: unread().count() as u64, mentions })
+    }
+
+    fn names(&self, text: &str) -> Vec<&'static str> {
+        let named = |who: &&&'static str| text.contains(&format!("@{who}"));
+        self.read.keys().filter(named).copied().collect()
+    }
+}
+
+const PEOPLE: [&str; 4] = ["alice", "bob", "carol", "dave"];
+
+pub async fn counts_are_what_a_recount_says_after_every_step<S: Store>(open: impl AsyncFn() -> S) {
+    for seed in 1..=4 {
+        println!("seed {seed}");
+        let store = open().await;
+        let room = known_members(&store, "alice", &["bob", "carol", "dave"]).await;
+        let mut random = Random::seeded(seed);
+        let mut recount = Recount { head: 5, ..Recount::default() };
+        recount.read.extend(PEOPLE.iter().zip(2..).map(|(who, seq)| (*who, seq)));
+        for _ in 0..150 {
+            let mut pick = |most: usize| random.below(most as u64) as usize;
+            let who = PEOPLE[pick(4)];
+            let words = ["hi", "@alice", "@bob", "@carol", "@dave", "@room", "`@bob`"];
+            let text = [words[pick(7)], words[pick(7)], words[pick(7)]].join(" ");
+            let all = who == "alice" && text.contains("@room");
+            let named = recount.names(&text.replace("`@bob`", ""));
+            let is_member = recount.read.contains_key(who);
+            let of_who = |(_, author, ..): &&(u64, &str, Vec<&str>, bool)| *author == who;
+            let target = recount.messages.iter().filter(of_who).map(|message| message.0).nth(pick(5));
+            match (pick(10), target) {
+                (0, _) if who != "alice" && is_member => {
+                    done(&store, &room, &request(who, 1, Command::Leave)).await.unwrap();
+                    recount.head += 1;
+                    recount.read.remove(who);
+                }
+                (0 | 1, _) if !is_member => {
+                    join(&store, &room, who).await;
+                    recount.head += 1;
+                    recount.read.insert(who, recount.head);
+                }
+                (2..=4, _) if is_member => {
+                    recount.head = send(&store, &room, who, &text).await.get();
+                    recount.messages.push((recount.head, who, named, all));
+                    recount.read.insert(who, recount.head);
+                }
+                (5, Some(target)) if is_member => {
+                    let edited = done(&store, &room, &edit(who, target, &text)).await.unwrap();
+                    if matches!(edited, Outcome::Changed(_)) {
+                        recount.head += 1;
+                        let message = recount.messages.iter_mut().find(|message| message.0 == target);
+                        let message = message.unwrap();
+                        (message.2, message.3) = (named, all);
+                    }
+                }
+                (6 | 7, Some(target)) if is_member => {
+                    done(&store, &room, &delete(who, target)).await.unwrap();
+                    recount.head += 1;
+                    recount.messages.retain(|message| message.0 != target);
+                }
+                (8 | 9, _) => {
+                    let to = pick(recount.head as usize + 3) as u64;
+                    let marked = store.mark_read(&user(who), &room, Seq::new(to)).await.unwrap();
+                    if let Some(read) = recount.read.get_mut(who) {
+                        *read = (*read).max(to.min(recount.head));
+                    }
+                    assert_eq!(marked.map(|marked| marked.reading), recount.reading(who));
+                }
+                _ => {}
+            }
+            for who in PEOPLE {
+                assert_eq!(reading(&store, &room, who).await, recount.reading(who), "{who}");
+            }
+        }
+        verifies(&store).await;
+    }
 }

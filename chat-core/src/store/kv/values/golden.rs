@@ -92,6 +92,7 @@ fn reworked() -> Message {
         message_type: MessageType::Voice,
         thread: Some(InThread { root: Seq::new(6), count: 3 }),
         replies: Replies { count: 2, last_at: Some(Timestamp::from_millis(4)) },
+        mentions: Mentions { users: vec![user(UUID), user("bob")], room: true },
         ..message()
     }
 }
@@ -111,7 +112,7 @@ fn attachment() -> Attachment {
 fn rework() -> [Change; 7] {
     let (target, emoji) = (Seq::new(7), Emoji::parse("👍").unwrap());
     [
-        Change::Edit { target, content: Content::from_stored("") },
+        Change::Edit { target, content: Content::from_stored(""), mentions: Mentions::default() },
         Change::Delete { target, thread: None },
         Change::Delete { target, thread: Some(ThreadLeft { root: target, replies: reworked().replies }) },
         Change::React { target, emoji: emoji.clone(), count: 2 },
@@ -125,8 +126,8 @@ fn reaction() -> Reaction {
     Reaction { emoji: Emoji::parse("👍").unwrap(), count: 2, users: vec![user("bob"), user(UUID)] }
 }
 
-fn gone(_: Seq) -> Result<Content, StoreError> {
-    Ok(Content::gone())
+fn gone(_: Seq) -> Result<(Content, Mentions), StoreError> {
+    Ok((Content::gone(), Mentions::default()))
 }
 
 fn member() -> Member {
@@ -272,7 +273,7 @@ const GOLDEN: [&str; 40] = [
     "rework 01010105616c696365070704f09f918d01",
     "rework 01010105616c6963650807",
     "rework 01010105616c6963650907",
-    "reworked 02010105616c69636507030101036b2d310568656c6c6fc801000005010a04010b060103626f620c0603020108",
+    "reworked 02010105616c69636507030101036b2d310568656c6c6fc801000005010a04010b060103626f620c060302010802000190b5a27a397c3e8f000000000000010103626f6201",
     "attachment 010166016e03612f62ac02022f75010200",
     "former 0104060568656c6c6fc801",
     "reacted 010103626f6209",

@@ -33,6 +33,9 @@ pub(in super::super) struct Message<'a> {
     /// How many replies its own thread has that are not deleted, and when the last of them was sent.
     pub(in super::super) replies: u32,
     pub(in super::super) last_reply: Option<i64>,
+    #[serde(borrow)]
+    pub(in super::super) mentions: Vec<Id<'a>>,
+    pub(in super::super) mentions_room: bool,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -53,6 +56,7 @@ impl<'a> From<v1::Message<'a>> for Message<'a> {
     fn from(row: v1::Message<'a>) -> Self {
         let v1::Message { at, actor, ordinal, message_type, client_message_id, text, continued } = row;
         let (reply_to, edited, deleted, pinned) = (0, None, None, 0);
+        let (mentions, mentions_room) = (Vec::new(), false);
         Self {
             at,
             actor,
@@ -71,6 +75,8 @@ impl<'a> From<v1::Message<'a>> for Message<'a> {
             thread_count: 0,
             replies: 0,
             last_reply: None,
+            mentions,
+            mentions_room,
         }
     }
 }
@@ -84,7 +90,9 @@ impl<'a> Message<'a> {
             && self.deleted.is_none()
             && self.pinned == 0
             && self.thread == 0
-            && self.last_reply.is_none();
+            && self.last_reply.is_none()
+            && self.mentions.is_empty()
+            && !self.mentions_room;
         plain.then_some(v1::Message {
             at: self.at,
             actor: self.actor,

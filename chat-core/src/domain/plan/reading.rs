@@ -1,0 +1,23 @@
+//! Deciding what counts as read, and who is mentioned.
+
+use super::Plan;
+use crate::{
+    domain::{Action, Actor, Addressed, Content, Marker, Mentions, RowChange},
+    id::UserId,
+};
+
+impl Plan<'_> {
+    /// Joining and sending count as reading all there is.
+    pub(super) fn mark_read(&mut self, user: &UserId) {
+        let marker = Marker { seq: self.room.head, ordinal: self.room.messages };
+        self.commit.rows.push(RowChange::PutMarker(user.clone(), marker));
+    }
+
+    /// Whom a text mentions: members whose names it addresses, and the whole room, if the actor may do that.
+    pub(super) fn mentions(&self, actor: &Actor, content: &Content) -> Mentions {
+        let Addressed { names, room } = Addressed::by(content.as_str());
+        let named = names.iter().filter_map(|name| self.rows.names.get(&name.key()));
+        let users = named.filter(|user| self.rows.member(user).is_some()).cloned().collect();
+        Mentions { users, room: room && self.may(actor, Action::MentionRoom).is_ok() }
+    }
+}
