@@ -69,7 +69,8 @@ impl View {
         let kind = event["type"].as_str().unwrap_or_default();
         let (room, seq) = match kind {
             "new_message" | "new_dm" => (text(&event["message"]["roomId"]), &event["message"]["seq"]),
-            "caught_up" => return Ok(Then::Nothing),
+            // Their `seq` says how far somebody has come, not where they stand in the log.
+            "caught_up" | "read_receipt" | "delivered" => return Ok(Then::Nothing),
             "resume_failed" => {
                 self.rooms.remove(&text(&event["roomId"]));
                 return Ok(Then::Nothing);
