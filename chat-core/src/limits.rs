@@ -229,6 +229,9 @@ pub const REPORTS_PER_ROOM_MAX: u32 = 1_000;
 /// Reports of one reporter that one room keeps, so that nobody fills it alone. Over it: `rate_limited`.
 pub const REPORTS_PER_REPORTER_MAX: usize = 200;
 
+/// Items that an export of a user reads at once, messages with all their earlier texts among them.
+pub const EXPORT_PAGE_ITEMS: usize = 20;
+
 /// How long somebody is asked to wait who has too much waiting for moderators, in milliseconds.
 pub const REVIEW_RETRY_MS: u64 = 60_000;
 

@@ -66,6 +66,7 @@ mod lock;
 mod mark;
 mod open;
 mod options;
+mod personal;
 mod quarantine;
 mod space;
 mod store;

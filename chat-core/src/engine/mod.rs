@@ -22,6 +22,7 @@ mod cell;
 mod cluster;
 mod deadline;
 mod error;
+mod export;
 mod flag;
 mod following;
 mod ids;
@@ -64,6 +65,7 @@ use tokio::task::JoinSet;
 pub use builder::EngineBuilder;
 pub use caller::{Caller, Changed, KnownRoom, Messages, NewLink, Offered, OwnRoom, Thread};
 pub use error::Error;
+pub use export::Export;
 pub use ids::RandomBytes;
 pub use rate_table::RateTable;
 #[cfg(feature = "testing")]
@@ -166,6 +168,14 @@ impl Engine {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Everything that is a user's, as lines of JSON: see [`Export`].
+    ///
+    /// # Errors
+    /// `not_found` for an unknown user.
+    pub async fn export_user(&self, user: &UserId) -> Result<Export, Error> {
+        Export::of(self.shared.clone(), user.clone()).await
     }
 
     /// The store.

@@ -20,6 +20,7 @@
 mod error;
 pub mod kv;
 mod people;
+mod personal;
 mod reading;
 mod review;
 
@@ -28,6 +29,7 @@ use async_trait::async_trait;
 pub use error::{CommitError, StoreError};
 pub use kv::MemoryStore;
 pub use people::{Block, PeopleError, PeopleStore};
+pub use personal::{GivenReaction, PersonalStore};
 pub use reading::{MarkedRead, Reading, ReadingStore, RoomOverview};
 pub use review::{Keeping, ReviewStore};
 
@@ -39,12 +41,28 @@ use crate::{
 
 /// Everything that the engine asks of a store.
 pub trait Store:
-    RoomStore + LogStore + UserStore + ReadingStore + AuditStore + PeopleStore + ReviewStore + Maintenance
+    RoomStore
+    + LogStore
+    + UserStore
+    + ReadingStore
+    + AuditStore
+    + PeopleStore
+    + ReviewStore
+    + PersonalStore
+    + Maintenance
 {
 }
 
 impl<
-    S: RoomStore + LogStore + UserStore + ReadingStore + AuditStore + PeopleStore + ReviewStore + Maintenance,
+    S: RoomStore
+        + LogStore
+        + UserStore
+        + ReadingStore
+        + AuditStore
+        + PeopleStore
+        + ReviewStore
+        + PersonalStore
+        + Maintenance,
 > Store for S
 {
 }

@@ -2,6 +2,8 @@
 //!
 //! All are decorators: they change nothing about what they wrap but when, and whether, it is reached.
 
+mod personal;
+
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use async_trait::async_trait;

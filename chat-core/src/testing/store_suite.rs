@@ -7,6 +7,7 @@ pub mod messages;
 pub mod model;
 pub mod moderation;
 pub mod people;
+pub mod personal;
 pub mod reading;
 pub mod reopening;
 pub mod review;
@@ -136,6 +137,11 @@ macro_rules! store_conformance {
             blocking_twice_and_unblocking_twice_change_nothing
             a_user_blocks_a_bounded_number_of_others_however_many_race
             a_group_is_saved_with_all_its_members
+        }
+        $crate::store_conformance! { @cases personal (async || $open):
+            every_message_of_a_user_is_listed_once_and_nobody_elses
+            every_reaction_of_a_user_is_listed_while_it_stands
+            what_a_user_has_waiting_for_moderators_is_listed
         }
         $crate::store_conformance! { @cases review (async || $open):
             a_held_message_comes_back_whole_and_in_order

@@ -340,6 +340,12 @@ pub(super) fn reacted(room: &Id16, seq: Seq, emoji: &Emoji, user: &Id16) -> Vec<
     key(table::REACTED, &[room, &seq.get().to_be_bytes(), &[length], emoji, user])
 }
 
+/// The emoji in a key of [`reacted`].
+pub(super) fn emoji_reacted(key: &[u8]) -> Option<&str> {
+    let length = usize::from(*key.get(25)?);
+    std::str::from_utf8(key.get(26..26 + length)?).ok()
+}
+
 pub(super) fn reaction(room: &Id16, seq: Seq, emoji: &Emoji) -> Vec<u8> {
     key(table::REACTION, &[room, &seq.get().to_be_bytes(), emoji.as_str().as_bytes()])
 }
@@ -403,6 +409,12 @@ pub(super) fn week(at: Timestamp) -> u16 {
 /// The `seq` in a key of the tables `30` to `34`, `39` to `3C`.
 pub(super) fn seq_of(key: &[u8]) -> Option<Seq> {
     let bytes = key.get(17..25)?.try_into().ok()?;
+    Some(Seq::new(u64::from_be_bytes(bytes)))
+}
+
+/// The `seq` at an offset of a key.
+pub(super) fn seq_at(key: &[u8], offset: usize) -> Option<Seq> {
+    let bytes = key.get(offset..offset + 8)?.try_into().ok()?;
     Some(Seq::new(u64::from_be_bytes(bytes)))
 }
 

@@ -14,6 +14,7 @@ mod keys;
 mod log;
 mod mem;
 mod people;
+mod personal;
 mod presence;
 mod read;
 mod reading;

@@ -16,7 +16,7 @@ use crate::{
     domain::{
         Attachments, AuditNote, Content, Draft, HeldMessage, Report, ReportReason, Resolution, Snapshot,
     },
-    id::{ClientMessageId, HeldId, ReportId, RoomId, Seq},
+    id::{ClientMessageId, HeldId, ReportId, RoomId, Seq, UserId},
     limits::{
         ATTACHMENTS_MAX, HELD_PER_AUTHOR_MAX, HELD_PER_ROOM_MAX, REPORTS_PER_REPORTER_MAX,
         REPORTS_PER_ROOM_MAX,
@@ -529,6 +529,48 @@ pub(super) fn differences<K: OrderedKv>(kv: &K) -> Result<Vec<String>, StoreErro
     Ok(differences)
 }
 
+/// Where the held messages of an author are listed.
+pub(super) fn held_of_author(author: &UserId) -> Vec<u8> {
+    keys::key(table::HELD, &[&[part::BY_AUTHOR], &keys::user16(author)])
+}
+
+/// The held message of a key of that list.
+pub(super) fn held_listed<K: OrderedKv>(
+    view: &View<'_, K>,
+    key: &[u8],
+) -> Result<Option<HeldMessage>, StoreError> {
+    let (Some(room16), Some(id16)) = (keys::id_at(key, 18), keys::id_at(key, 34)) else {
+        return Err(values::corrupt("a key of a held message"));
+    };
+    let row = view.get(&keys::key(table::HELD, &[&[part::ROW], &room16, &id16]))?;
+    match (view.room(&room16)?, row) {
+        (Some(room), Some(row)) => decode_held(view, &room.id, &row).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Where the reports of a reporter are listed.
+pub(super) fn reports_of_reporter(reporter: &UserId) -> Vec<u8> {
+    keys::key(table::REPORT, &[&[part::REPEAT], &keys::user16(reporter)])
+}
+
+/// The report of a row of that list.
+pub(super) fn report_listed<K: OrderedKv>(
+    view: &View<'_, K>,
+    key: &[u8],
+    row: &[u8],
+) -> Result<Option<Report>, StoreError> {
+    let room16 = keys::id_at(key, 18).ok_or_else(|| values::corrupt("a key of a report"))?;
+    let Some(room) = view.room(&room16)? else { return Ok(None) };
+    let id: ReportId = values::decode::<v1::Named<'_>>(row)?.id.parse(ReportId::parse)?;
+    for state in [OPEN, RESOLVED] {
+        if let Some(row) = view.get(&report_row(&room16, state, &id))? {
+            return decode_report(view, &room.id, &row).map(Some);
+        }
+    }
+    Ok(None)
+}
+
 type Expected = BTreeSet<Vec<u8>>;
 
 fn expect_held(
@@ -596,7 +638,6 @@ mod tests {
     use super::*;
     use crate::{
         domain::MessageType,
-        id::UserId,
         store::kv::{KvBatch, MemKv},
     };
 
