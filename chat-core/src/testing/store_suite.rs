@@ -152,6 +152,7 @@ macro_rules! store_conformance {
             a_report_keeps_the_message_as_it_was_once_per_reporter
             of_too_many_reports_the_oldest_resolved_one_makes_room
             what_is_to_be_reviewed_refuses_on_a_closed_store
+            what_waits_in_a_room_that_was_deleted_goes_with_it
         }
         $crate::store_conformance! { @cases deleted (async || $open):
             a_name_that_is_given_back_can_be_taken

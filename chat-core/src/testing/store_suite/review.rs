@@ -13,7 +13,10 @@ use crate::{
         Report, ReportReason, Resolution, Snapshot, TextRules, Username,
     },
     id::{HeldId, ReportId, RoomId, Seq},
-    limits::{HELD_PER_AUTHOR_MAX, HELD_PER_ROOM_MAX, REPORTS_PER_REPORTER_MAX, REPORTS_PER_ROOM_MAX},
+    limits::{
+        DELETED_ROOM_GRACE_MS, HELD_PER_AUTHOR_MAX, HELD_PER_ROOM_MAX, REPORTS_PER_REPORTER_MAX,
+        REPORTS_PER_ROOM_MAX,
+    },
     store::{CommitError, Keeping, PageRequest, Store},
 };
 
@@ -261,4 +264,26 @@ pub async fn what_is_to_be_reviewed_refuses_on_a_closed_store<S: Store>(open: im
     assert_eq!(store.held_in(&room, PageRequest::first(1)).await, Err(closed.clone()));
     assert_eq!(store.report(report(&room, 1, "alice", 1, "x")).await, Err(closed.clone()));
     assert_eq!(store.reports_in(&room, PageRequest::first(1)).await, Err(closed));
+}
+
+pub async fn what_waits_in_a_room_that_was_deleted_goes_with_it<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    let [gone, kept] =
+        [public_room(&store, "attic", "alice").await, public_room(&store, "lobby", "alice").await];
+    for room in [&gone, &kept] {
+        for number in 0..45 {
+            let number = number + 1_000 * usize::from(*room == kept);
+            let text = "long ".repeat(1_000);
+            assert_eq!(store.hold(held(room, number, "alice", &text, None)).await, Ok(Keeping::Kept));
+            let one = report(room, number, "alice", number as u64 + 1, &text);
+            assert_eq!(store.report(one).await, Ok(Keeping::Kept));
+        }
+    }
+    done(&store, &gone, &request("alice", 2, Command::DeleteRoom)).await.unwrap();
+    for millis in [2, 2 + DELETED_ROOM_GRACE_MS] {
+        while store.sweep(at(millis)).await.unwrap() {}
+    }
+    assert_eq!((all_held(&store, &gone).await, all_reports(&store, &gone).await), (vec![], vec![]));
+    assert_eq!((all_held(&store, &kept).await.len(), all_reports(&store, &kept).await.len()), (45, 45));
+    verifies(&store).await;
 }
