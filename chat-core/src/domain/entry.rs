@@ -24,6 +24,10 @@ pub struct Entry {
 
 /// What an entry says has happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "most entries are messages: a box would cost each an allocation"
+)]
 pub enum Change {
     /// The room is new or was changed; the room as it stands with this entry.
     Describe(Box<Room>),
