@@ -59,7 +59,6 @@ pub mod close;
 pub mod engine;
 #[cfg(feature = "engine")]
 pub mod hooks;
-#[cfg(feature = "engine")]
 pub mod limits;
 #[cfg(feature = "engine")]
 pub mod store;
