@@ -514,7 +514,7 @@ impl Device {
                 self.cursors.remove(&room);
             }
             // Signals promise nothing that could be compared with the log.
-            (None, "presence" | "user_typing" | "user_stopped_typing", _) => {}
+            (None, "presence" | "user_typing" | "user_stopped_typing" | "unread", _) => {}
             _ => {
                 let line = format!("{}: an unexpected {}", self.name, frame.kind);
                 self.world.oddities.lock().push(super::Check::Protocol.violated(line));
