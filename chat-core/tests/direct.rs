@@ -71,6 +71,18 @@ async fn the_first_direct_message_makes_the_room_and_reaches_both_on_all_connect
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_first_direct_message_mentions_as_every_later_one_does() {
+    let engine = engine().await;
+    let (mut alice, mut bob) =
+        (TestClient::connect(&engine, "alice").await, TestClient::connect(&engine, "bob").await);
+    for text in ["@bob: @room", "again, @bob and @room"] {
+        alice.ack(json!({"type": "send_dm", "recipientId": "bob", "content": text})).await;
+        let message = expect_dm(&mut bob, text).await;
+        assert_eq!((&message["mentions"], &message["mentionsRoom"]), (&json!(["bob"]), &json!(true)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_message_of_a_direct_room_travels_as_a_direct_one_whichever_way_it_is_sent_or_read() {
     let engine = engine().await;
     let mut alice = TestClient::connect(&engine, "alice").await;

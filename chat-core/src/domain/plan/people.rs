@@ -33,13 +33,14 @@ impl Plan<'_> {
         self.policy.decide(actor, Action::SendDirect, &self.room, None).into_result()?;
         let unborn = self.room.clone();
         self.room = Room::direct(unborn.id.clone(), actor.user.clone(), to.clone(), at);
-        // Gathered or not, these rows are known from here on.
+        // Gathered or not, these rows are known from here on; the first message may mention both already.
         for user in [&actor.user, to] {
-            self.rows.members.entry(user.clone()).or_default();
+            self.rows.members.insert(user.clone(), Some(Member::of_direct(user.clone(), at)));
         }
         let outcome = self.post(actor, at, draft);
         if outcome.is_err() {
             self.room = unborn;
+            self.rows.members.extend([&actor.user, to].map(|user| (user.clone(), None)));
             return outcome;
         }
         for user in [&actor.user, to] {

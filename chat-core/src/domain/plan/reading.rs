@@ -18,6 +18,8 @@ impl Plan<'_> {
         let Addressed { names, room } = Addressed::by(content.as_str());
         let named = names.iter().filter_map(|name| self.rows.names.get(&name.key()));
         let users = named.filter(|user| self.rows.member(user).is_some()).cloned().collect();
-        Mentions { users, room: room && self.may(actor, Action::MentionRoom).is_ok() }
+        let member = self.rows.member(&actor.user);
+        let may = || self.policy.decide(actor, Action::MentionRoom, &self.room, member).into_result().is_ok();
+        Mentions { users, room: room && may() }
     }
 }
