@@ -108,6 +108,13 @@ pub enum Act {
         blocks: bool,
     },
     Blocks,
+    MarkDelivered {
+        room: u8,
+        seq: u64,
+    },
+    Records {
+        room: u8,
+    },
     Update {
         room: u8,
         change: Change,
@@ -183,6 +190,19 @@ pub enum Measure {
     Unban,
     Mute(Option<i64>),
     Unmute,
+}
+
+impl Measure {
+    /// The command.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Kick => "kick",
+            Self::Ban(_) => "ban",
+            Self::Unban => "unban",
+            Self::Mute(_) => "mute",
+            Self::Unmute => "unmute",
+        }
+    }
 }
 
 /// Picks what is not there.
@@ -271,21 +291,19 @@ impl Act {
                 in_room("set_role", room, json!({"userId": user(target), "role": ROLES[*role]}))
             }
             Self::Moderate { room, user: target, measure } => {
-                let (kind, more) = match measure {
-                    Measure::Kick => ("kick", json!({})),
-                    Measure::Ban(None) => ("ban", json!({})),
-                    Measure::Ban(Some(seconds)) => ("ban", json!({"seconds": seconds})),
-                    Measure::Unban => ("unban", json!({})),
-                    Measure::Mute(None) => ("mute", json!({})),
-                    Measure::Mute(Some(seconds)) => ("mute", json!({"seconds": seconds})),
-                    Measure::Unmute => ("unmute", json!({})),
+                let more = match measure {
+                    Measure::Ban(Some(seconds)) | Measure::Mute(Some(seconds)) => json!({"seconds": seconds}),
+                    _ => json!({}),
                 };
+                let kind = measure.name();
                 in_room(kind, room, with(json!({"userId": user(target)}), more))
             }
             Self::Block { user: target, blocks } => {
                 plain(if *blocks { "block_user" } else { "unblock_user" }, json!({"userId": user(target)}))
             }
             Self::Blocks => plain("list_blocks", json!({})),
+            Self::MarkDelivered { room, seq } => in_room("mark_delivered", room, json!({"seq": seq})),
+            Self::Records { room } => in_room("fetch_audit", room, json!({})),
             Self::Update { room, change } => {
                 let change = match change {
                     Change::Name(name) => json!({"name": NAMES[*name]}),
@@ -400,6 +418,8 @@ fn act() -> impl Strategy<Value = Act> {
         6 => (room(), user(), measure).prop_map(|(room, user, measure)| Act::Moderate { room, user, measure }),
         3 => (user(), prop::bool::weighted(0.4)).prop_map(|(user, blocks)| Act::Block { user, blocks }),
         1 => Just(Act::Blocks),
+        1 => (room(), seq()).prop_map(|(room, seq)| Act::MarkDelivered { room, seq }),
+        2 => room().prop_map(|room| Act::Records { room }),
         7 => (room(), change).prop_map(|(room, change)| Act::Update { room, change }),
         1 => room().prop_map(|room| Act::DeleteRoom { room }),
         6 => (room(), user()).prop_map(|(room, user)| Act::Invite { room, user }),

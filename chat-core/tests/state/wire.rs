@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     acts::Place,
-    model::{Invite, Member, Message, Model, ROLES, Room, USERS, User},
+    model::{Invite, Member, Message, Model, ROLES, Record, Room, USERS, User},
 };
 
 impl Model {
@@ -160,6 +160,18 @@ impl Room {
         let item = |(text, written, replaced): &(String, i64, i64)| json!({"content": text, "createdAt": time(*written), "replacedAt": time(*replaced)});
         let items: Vec<_> = message.former.iter().map(item).collect();
         json!({"roomId": self.id, "messageId": message.id, "items": items, "hasMoreBefore": false})
+    }
+
+    /// The audit log, the newest record first.
+    pub fn view_records(&self) -> Value {
+        let item = |(at, record): (usize, &Record)| {
+            json!({
+                "number": at + 1, "at": time(record.at), "actorId": USERS[record.actor], "act": record.name,
+                "targetId": record.target.map(|user| USERS[user]), "details": "*", "previous": "?", "hash": "?",
+            })
+        };
+        let items: Vec<_> = self.records.iter().enumerate().rev().map(item).collect();
+        json!({"roomId": self.id, "items": items, "nextCursor": null})
     }
 
     pub fn view_pins(&self, who: User) -> Value {
