@@ -159,6 +159,20 @@ impl TestClient {
         }
     }
 
+    /// Reads until nothing comes for a second, and gives the frames as they came, answers too. As
+    /// [`TestClient::settle`].
+    pub async fn settle_raw(&mut self) -> Vec<String> {
+        let mut frames = Vec::new();
+        while let Ok(Some(next)) = timeout(Duration::from_secs(1), self.next()).await {
+            match next {
+                ToPeer::Text(json) => frames.push(String::from_utf8(json.to_vec()).unwrap()),
+                ToPeer::Ping => drop(self.peer.send(FromPeer::Pong).await),
+                ToPeer::Close(_) => break,
+            }
+        }
+        frames
+    }
+
     /// Reads until nothing comes for a second, and gives the events. To be used with a paused clock, which moves on
     /// only when nothing is left to do.
     pub async fn settle(&mut self) -> Vec<Value> {

@@ -263,7 +263,9 @@ impl Ear {
             let place = session.asked.iter().position(|(asked, _)| *asked == id)?;
             Some(session.asked.swap_remove(place).1)
         });
-        if sightings > 0 || text.contains(r#""type":"user_left""#) {
+        let passes =
+            [r#""type":"user_left""#, r#""type":"user_joined""#].iter().any(|kind| text.contains(kind));
+        if sightings > 0 || passes {
             session.frames.push(Frame { at, asked, text: text.into_owned() });
         }
     }

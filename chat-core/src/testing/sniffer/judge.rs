@@ -6,11 +6,17 @@ use serde::Deserialize;
 
 use super::{Audience, Book, Canary, MARK, Part, Session, Stay};
 
-/// A `user_left`, as far as it matters.
+/// Somebody's coming or going, as far as it matters.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
-enum Farewell {
+enum Passage {
+    UserJoined { room_id: String, user: Passing },
     UserLeft { room_id: String, user_id: String },
+}
+
+#[derive(Deserialize)]
+struct Passing {
+    id: String,
 }
 
 impl Book {
@@ -27,28 +33,49 @@ impl Book {
                     leaks.push(format!("{} received {text}, which nobody has said", session.user));
                     continue;
                 };
-                let farewell = canary.room().and_then(|room| farewells.get(room)).copied();
+                // An invitation that waited for a slow reader was theirs when it was sent.
+                let invites = frame.text.contains(r#""type":"room_invite""#);
+                let farewell =
+                    canary.room().and_then(|room| farewells.get(room)).filter(|_| !invites).copied();
                 // An answer is of when it was asked for. An event is of any time since the session is there, or
                 // since it was told of its going.
-                let begun = frame.asked.unwrap_or(session.connected).max(farewell.unwrap_or_default());
-                if let Err(why) = self.may_hear(&session.user, canary, begun, frame.at) {
+                let since = session.connected.max(farewell.unwrap_or_default());
+                let begun = frame.asked.unwrap_or(since);
+                // What a report says is kept for those who look after the room.
+                let reported = frame.text.starts_with(r#"{"type":"reports""#);
+                if let Err(why) = self.may_hear(&session.user, canary, begun, frame.at, reported) {
                     let (user, at) = (&session.user, frame.at);
-                    leaks.push(format!("{user} received {text} at {at}, asked for at {begun}: {why}"));
+                    leaks.push(format!(
+                        "{user} received {text} at {at}, asked for at {begun}: {why}: {}",
+                        start(&frame.text)
+                    ));
                 }
             }
-            if let Ok(Farewell::UserLeft { room_id, user_id }) = serde_json::from_str(&frame.text)
-                && user_id == session.user
-            {
-                farewells.insert(room_id, frame.at);
+            match serde_json::from_str(&frame.text) {
+                Ok(Passage::UserLeft { room_id, user_id }) if user_id == session.user => {
+                    farewells.insert(room_id, frame.at);
+                }
+                // A slow reader hears late of having been away.
+                Ok(Passage::UserJoined { room_id, user }) if user.id == session.user => {
+                    farewells.remove(&room_id);
+                }
+                _ => {}
             }
         }
         leaks
     }
 
-    fn may_hear(&self, user: &str, canary: &Canary, begun: u64, at: u64) -> Result<(), &'static str> {
+    fn may_hear(
+        &self,
+        user: &str,
+        canary: &Canary,
+        begun: u64,
+        at: u64,
+        reported: bool,
+    ) -> Result<(), &'static str> {
         match canary.gone {
             Some(0) => return Err("it was refused"),
-            Some(gone) if begun > gone => return Err("it was deleted"),
+            Some(gone) if begun > gone && !reported => return Err("it was deleted"),
             _ => {}
         }
         let open = |stay: &&Stay, room: &str, part: Part| {
@@ -59,6 +86,7 @@ impl Book {
                 && stay.until.is_none_or(|until| canary.born < until && begun <= until)
         };
         let (room, part) = match &canary.audience {
+            Audience::Members(room) if reported => (room, Part::Staff),
             Audience::Members(room) => (room, Part::Member),
             Audience::Invited(room) => (room, Part::Invited),
             Audience::Staff(room) => (room, Part::Staff),
@@ -91,6 +119,11 @@ impl Canary {
             Audience::Acquainted(_) | Audience::Only(_) => None,
         }
     }
+}
+
+/// Enough of a frame to know it by.
+fn start(text: &str) -> &str {
+    text.get(..120).unwrap_or(text)
 }
 
 fn canaries_in(text: &str) -> impl Iterator<Item = &str> {
