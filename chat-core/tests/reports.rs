@@ -97,3 +97,30 @@ async fn a_report_outlives_the_message_and_a_deleted_one_is_not_reported() {
     assert_eq!(reports(&mut alice, &room).await[0]["message"]["content"], "you are a fool");
     assert_eq!(alice.refused(report(&room, message)).await, "not_found");
 }
+
+#[tokio::test]
+async fn a_report_keeps_the_files_of_a_message_that_is_deleted() {
+    let engine = engine().await;
+    let mut alice = TestClient::connect(&engine, "alice").await;
+    let room = alice.create_room("Lobby").await;
+    let mut bob = TestClient::connect(&engine, "bob").await;
+    bob.join(&room).await;
+    let files = json!([
+        {"fileId": "f1", "name": "a.png", "mime": "image/png", "size": 12, "url": "/files/f1/a.png", "width": 3, "height": 4},
+        {"fileId": "f2", "name": "b", "mime": "image/gif", "size": 0, "url": "https://a.example/b"},
+    ]);
+    let send = json!({"type": "send_message", "roomId": room, "content": "", "messageType": "image", "attachments": files});
+    let sent = alice.ack(send).await;
+    let message = sent["messageId"].as_str().unwrap();
+    bob.ack(report(&room, message)).await;
+    alice.ack(json!({"type": "delete_message", "roomId": room, "messageId": message})).await;
+    let shown = |reports: Vec<Value>| {
+        let message = &reports[0]["message"];
+        json!([reports.len(), message["messageType"], message["content"], message["attachments"]])
+    };
+    assert_eq!(shown(reports(&mut alice, &room).await), json!([1, "image", "", files]));
+    let id = reports(&mut alice, &room).await[0]["reportId"].clone();
+    alice.ack(json!({"type": "resolve_report", "roomId": room, "reportId": id})).await;
+    assert_eq!(shown(reports(&mut alice, &room).await), json!([1, "image", "", files]));
+    assert_eq!(engine.store().verify().await.unwrap(), Vec::<String>::new());
+}

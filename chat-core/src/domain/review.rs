@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Actor, Command, Content, Draft, MessageType, Request, TextError, Username};
+use super::{Actor, Attachments, Command, Content, Draft, MessageType, Request, TextError, Username};
 use crate::{
     id::{HeldId, ReportId, RoomId, Seq, UserId},
     time::Timestamp,
@@ -72,6 +72,8 @@ pub struct Snapshot {
     pub content: Content,
     /// What kind of message it is.
     pub message_type: MessageType,
+    /// The files that it referred to.
+    pub attachments: Attachments,
 }
 
 /// That a moderator has seen to a report.

@@ -70,7 +70,7 @@ struct SnapshotView {
     message_type: &'static str,
     #[serde(serialize_with = "time")]
     created_at: Timestamp,
-    attachments: [(); 0],
+    attachments: Vec<AttachmentView>,
 }
 
 impl ReportView {
@@ -96,7 +96,7 @@ impl ReportView {
                 content: snapshot.content.as_str().to_owned(),
                 message_type: snapshot.message_type.as_str(),
                 created_at: snapshot.at,
-                attachments: [],
+                attachments: snapshot.attachments.iter().map(AttachmentView::of).collect(),
             },
         }
     }

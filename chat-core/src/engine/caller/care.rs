@@ -188,6 +188,7 @@ impl Caller {
             at: entry.at,
             content: message.content.clone(),
             message_type: message.message_type,
+            attachments: message.attachments.clone(),
         })
     }
 

@@ -48,11 +48,13 @@
 //! | `62 02` | reporter, room, seq | the report of this message by this user |
 //! | `62 03` | author, room, report | index: the reports of an author's messages |
 //! | `62 04` | room, report, part `u16` | continuation of a long text |
+//! | `62 05` | room, report, number `u8` | file that the reported message referred to |
 //! | `63 00` | room, held message | message held for review |
 //! | `63 01` | room | how many messages are held |
 //! | `63 02` | author, room, hash of the client's key | the message held under this key |
 //! | `63 03` | author, room, held message | index: the held messages of an author |
 //! | `63 04` | room, held message, part `u16` | continuation of a long text |
+//! | `63 05` | room, held message, number `u8` | file that it refers to |
 //!
 //! Users and rooms are 16 bytes each, see [`id16`]. The tags `13`, `52` to `A0` are
 //! kept free for devices, tokens, files, audit, search and expiry.

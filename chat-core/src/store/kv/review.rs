@@ -48,7 +48,10 @@ impl ReviewRequest {
     pub(super) fn cost(&self) -> (usize, usize) {
         let text = match self {
             Self::Hold(held) => held.draft.content.as_str().len() + held.draft.attachments.bytes(),
-            Self::Report(report) => report.snapshot.content.as_str().len() + report.reason.as_str().len(),
+            Self::Report(report) => {
+                let Snapshot { content, attachments, .. } = &report.snapshot;
+                content.as_str().len() + attachments.bytes() + report.reason.as_str().len()
+            }
             Self::Discard(..) | Self::Resolve(..) => 0,
         };
         (10 + ATTACHMENTS_MAX + text / values::TEXT_INLINE_BYTES, text + 1_024)
@@ -95,8 +98,9 @@ fn report_by_author(author16: &Id16, room16: &Id16, id: &ReportId) -> Vec<u8> {
     keys::key(table::REPORT, &[&[part::BY_AUTHOR], author16, room16, &keys::id16(id.as_str())])
 }
 
-fn held_file(room16: &Id16, id: &HeldId, number: u8) -> Vec<u8> {
-    keys::key(table::HELD, &[&[part::FILE], room16, &keys::id16(id.as_str()), &[number]])
+/// A file that a held message refers to, or that a reported one referred to.
+fn file_key(table: u8, room16: &Id16, id: &str, number: u8) -> Vec<u8> {
+    keys::key(table, &[&[part::FILE], room16, &keys::id16(id), &[number]])
 }
 
 fn count_key(table: u8, room16: &Id16) -> Vec<u8> {
@@ -139,9 +143,7 @@ impl<K: OrderedKv> Group<'_, K> {
         }
         let (text, continued) =
             self.put_text(table::HELD, &room16, held.id.as_str(), held.draft.content.as_str())?;
-        for (number, file) in (0..).zip(held.draft.attachments.iter()) {
-            self.put(held_file(&room16, &held.id, number), values::encode_attachment(file)?)?;
-        }
+        self.put_files(table::HELD, &room16, held.id.as_str(), &held.draft.attachments)?;
         self.put(held_row(&room16, &held.id), encode_held(held, text, continued)?)?;
         if let Some(key) = by_key {
             self.put(key, values::encode_named(held.id.as_str())?)?;
@@ -164,7 +166,7 @@ impl<K: OrderedKv> Group<'_, K> {
             self.remove(held_by_key(&author16, room16, &client.parse(ClientMessageId::parse)?));
         }
         self.remove(held_by_author(&author16, room16, id));
-        (0..row.attachments).for_each(|number| self.remove(held_file(room16, id, number)));
+        self.remove_files(table::HELD, room16, id.as_str(), row.attachments);
         self.remove_text(table::HELD, room16, id.as_str())?;
         self.remove(key);
         self.recount(table::HELD, room16, |count| count.saturating_sub(1))?;
@@ -205,6 +207,7 @@ impl<K: OrderedKv> Group<'_, K> {
         }
         let (text, continued) =
             self.put_text(table::REPORT, &room16, new.id.as_str(), new.snapshot.content.as_str())?;
+        self.put_files(table::REPORT, &room16, new.id.as_str(), &new.snapshot.attachments)?;
         let row = encode_report(new, text, continued)?;
         self.put(report_row(&room16, OPEN, &new.id), row)?;
         self.put(by_reporter, values::encode_named(new.id.as_str())?)?;
@@ -235,6 +238,7 @@ impl<K: OrderedKv> Group<'_, K> {
         let reporter16 = keys::user16(&row.reporter.user()?);
         self.remove(report_by_reporter(&reporter16, room16, Seq::new(row.seq)));
         self.remove(report_by_author(&keys::user16(&row.author.user()?), room16, &id));
+        self.remove_files(table::REPORT, room16, id.as_str(), row.attachments);
         self.remove_text(table::REPORT, room16, id.as_str())?;
         self.remove(key.to_vec());
         self.recount(table::REPORT, room16, |count| count.saturating_sub(1))
@@ -261,6 +265,23 @@ impl<K: OrderedKv> Group<'_, K> {
             rest = left;
         }
         Ok((inline, text.len() - inline.len()))
+    }
+
+    fn put_files(
+        &mut self,
+        table: u8,
+        room16: &Id16,
+        id: &str,
+        files: &Attachments,
+    ) -> Result<(), StoreError> {
+        for (number, file) in (0..).zip(files.iter()) {
+            self.put(file_key(table, room16, id, number), values::encode_attachment(file)?)?;
+        }
+        Ok(())
+    }
+
+    fn remove_files(&mut self, table: u8, room16: &Id16, id: &str, count: u8) {
+        (0..count).for_each(|number| self.remove(file_key(table, room16, id, number)));
     }
 
     fn remove_text(&mut self, table: u8, room16: &Id16, id: &str) -> Result<(), StoreError> {
@@ -395,14 +416,7 @@ fn decode_held<K: OrderedKv>(
     let id = row.id.parse(HeldId::parse)?;
     let content = whole(view, table::HELD, room, id.as_str(), row.text, row.continued)?;
     let client_message_id = row.client_message_id.map(|key| key.parse(ClientMessageId::parse)).transpose()?;
-    let room16 = keys::room16(room);
-    let file = |number| {
-        let row = view.get(&held_file(&room16, &id, number))?;
-        values::decode_attachment(
-            &row.ok_or_else(|| values::corrupt("a file of a held message is not there"))?,
-        )
-    };
-    let attachments = (0..row.attachments).map(file).collect::<Result<_, StoreError>>()?;
+    let attachments = files(view, table::HELD, room, id.as_str(), row.attachments)?;
     Ok(HeldMessage {
         id,
         room: room.clone(),
@@ -411,7 +425,7 @@ fn decode_held<K: OrderedKv>(
         draft: Draft {
             content,
             message_type: values::message_type_of(row.message_type)?,
-            attachments: Attachments::from_stored(attachments),
+            attachments,
             client_message_id,
             reply_to: (row.reply_to > 0).then(|| Seq::new(row.reply_to)),
             thread: (row.thread > 0).then(|| Seq::new(row.thread)),
@@ -420,7 +434,7 @@ fn decode_held<K: OrderedKv>(
 }
 
 fn encode_report(report: &Report, text: &str, continued: usize) -> Result<Vec<u8>, StoreError> {
-    let Snapshot { seq, author, at, message_type, .. } = &report.snapshot;
+    let Snapshot { seq, author, at, message_type, attachments, .. } = &report.snapshot;
     let resolved = report.resolved.as_ref();
     values::encode(&v1::Report {
         id: v1::Id::of(report.id.as_str()),
@@ -431,6 +445,7 @@ fn encode_report(report: &Report, text: &str, continued: usize) -> Result<Vec<u8
         author: v1::Id::of(author.as_str()),
         sent_at: at.as_millis(),
         message_type: values::message_type_byte(*message_type),
+        attachments: u8::try_from(attachments.len()).map_err(|_| StoreError::TooLarge)?,
         resolved: resolved.map(|resolved| (v1::Id::of(resolved.by.as_str()), resolved.at.as_millis())),
         text,
         continued: u32::try_from(continued).map_err(|_| StoreError::TooLarge)?,
@@ -441,6 +456,7 @@ fn decode_report<K: OrderedKv>(view: &View<'_, K>, room: &RoomId, row: &[u8]) ->
     let row: v1::Report<'_> = values::decode(row)?;
     let id = row.id.parse(ReportId::parse)?;
     let content = whole(view, table::REPORT, room, id.as_str(), row.text, row.continued)?;
+    let attachments = files(view, table::REPORT, room, id.as_str(), row.attachments)?;
     let resolved = match &row.resolved {
         Some((by, at)) => Some(Resolution { by: by.user()?, at: Timestamp::from_millis(*at) }),
         None => None,
@@ -457,9 +473,28 @@ fn decode_report<K: OrderedKv>(view: &View<'_, K>, room: &RoomId, row: &[u8]) ->
             at: Timestamp::from_millis(row.sent_at),
             content,
             message_type: values::message_type_of(row.message_type)?,
+            attachments,
         },
         resolved,
     })
+}
+
+/// The files that stand beside a row.
+fn files<K: OrderedKv>(
+    view: &View<'_, K>,
+    table: u8,
+    room: &RoomId,
+    id: &str,
+    count: u8,
+) -> Result<Attachments, StoreError> {
+    let room16 = keys::room16(room);
+    let file = |number| {
+        let row = view.get(&file_key(table, &room16, id, number))?;
+        values::decode_attachment(
+            &row.ok_or_else(|| values::corrupt("a file of what is to be reviewed is not there"))?,
+        )
+    };
+    Ok(Attachments::from_stored((0..count).map(file).collect::<Result<_, StoreError>>()?))
 }
 
 /// A text with what stands of it beside its row.
@@ -585,7 +620,7 @@ fn expect_held(
         expected.insert(held_by_key(&author16, room16, &client.parse(ClientMessageId::parse)?));
     }
     expected.insert(held_by_author(&author16, room16, &id));
-    expected.extend((0..row.attachments).map(|number| held_file(room16, &id, number)));
+    expected.extend((0..row.attachments).map(|number| file_key(table::HELD, room16, id.as_str(), number)));
     Ok((held_row(room16, &id), row.continued, keys::id16(id.as_str())))
 }
 
@@ -598,6 +633,7 @@ fn expect_report(
     let id = row.id.parse(ReportId::parse)?;
     expected.insert(report_by_reporter(&keys::user16(&row.reporter.user()?), room16, Seq::new(row.seq)));
     expected.insert(report_by_author(&keys::user16(&row.author.user()?), room16, &id));
+    expected.extend((0..row.attachments).map(|number| file_key(table::REPORT, room16, id.as_str(), number)));
     let state = if row.resolved.is_some() { RESOLVED } else { OPEN };
     Ok((report_row(room16, state, &id), row.continued, keys::id16(id.as_str())))
 }
@@ -637,7 +673,7 @@ fn rows<K: OrderedKv>(kv: &K, table: u8) -> Result<Vec<KeyValue>, StoreError> {
 mod tests {
     use super::*;
     use crate::{
-        domain::MessageType,
+        domain::{Attachment, MessageType},
         store::kv::{KvBatch, MemKv},
     };
 
@@ -667,6 +703,7 @@ mod tests {
                 at: Timestamp::from_millis(-1),
                 content: Content::from_stored(text),
                 message_type: MessageType::Text,
+                attachments: Attachments::default(),
             },
             resolved: Some(Resolution { by: UserId::parse("cid").unwrap(), at: Timestamp::from_millis(1) }),
         }
@@ -684,7 +721,7 @@ mod tests {
         );
         assert_eq!(
             hex(report_row),
-            "01000190b5a27a397c3e8f000000000000010103626f6280b083c598680472756465ac020103616e6e0100010103636964020568656c6c6f00"
+            "01000190b5a27a397c3e8f000000000000010103626f6280b083c598680472756465ac020103616e6e010000010103636964020568656c6c6f00"
         );
         assert_eq!(hex(values::encode(&v1::Count { count: 300 }).unwrap()), "01ac02");
     }
@@ -694,12 +731,26 @@ mod tests {
         let kv = MemKv::new();
         let store = KvStore::inline(kv.clone()).unwrap();
         let long = "long ".repeat(1_000);
-        assert_eq!(store.hold(held(&long)).await, Ok(Keeping::Kept));
-        assert_eq!(store.report(Report { resolved: None, ..report(&long) }).await, Ok(Keeping::Kept));
+        let file = Attachment {
+            file_id: "f".to_owned(),
+            name: "picture".to_owned(),
+            mime: "image/png".to_owned(),
+            size: 1,
+            url: "/f".to_owned(),
+            width: None,
+            height: None,
+        };
+        let files = Attachments::from_stored(vec![file]);
+        let mut held = held(&long);
+        held.draft.attachments = files.clone();
+        let snapshot = Snapshot { attachments: files, ..report(&long).snapshot };
+        let reported = Report { resolved: None, snapshot, ..report(&long) };
+        assert_eq!(store.hold(held).await, Ok(Keeping::Kept));
+        assert_eq!(store.report(reported).await, Ok(Keeping::Kept));
         let resolution = report("").resolved.unwrap();
         assert_eq!(store.resolve_report(&report("").room, &report("").id, resolution).await, Ok(true));
         let all = [rows(&kv, table::HELD).unwrap(), rows(&kv, table::REPORT).unwrap()].concat();
-        assert_eq!(all.len(), 10, "five kinds of rows each");
+        assert_eq!(all.len(), 12, "six kinds of rows each");
         assert_eq!(differences(&kv), Ok(Vec::new()));
         let set = |key: &[u8], value| kv.apply(KvBatch { changes: vec![(key.to_vec(), value)] }).unwrap();
         for (key, value) in all {

@@ -105,6 +105,7 @@ pub async fn what_a_user_has_waiting_for_moderators_is_listed<S: Store>(open: im
                 at: at(1),
                 content: Content::from_stored("text"),
                 message_type: crate::domain::MessageType::Text,
+                attachments: crate::domain::Attachments::default(),
             },
             resolved: None,
         };

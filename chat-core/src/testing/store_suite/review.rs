@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     domain::{
-        AuditAct, AuditNote, Command, Content, Draft, Guard, HeldMessage, MessageType, Outcome, Release,
-        Report, ReportReason, Resolution, Snapshot, TextRules, Username,
+        Attachment, Attachments, AuditAct, AuditNote, Command, Content, Draft, Guard, HeldMessage,
+        MessageType, Outcome, Release, Report, ReportReason, Resolution, Snapshot, TextRules, Username,
     },
     id::{HeldId, ReportId, RoomId, Seq},
     limits::{
@@ -46,10 +46,25 @@ fn report(room: &RoomId, number: usize, reporter: &str, seq: u64, text: &str) ->
             author: user("author"),
             at: at(1),
             content: Content::parse(text, TextRules { content_chars: 100_000 }).unwrap(),
-            message_type: MessageType::Text,
+            message_type: MessageType::Image,
+            attachments: files(seq),
         },
         resolved: None,
     }
+}
+
+/// None for every third report, so that both are kept side by side.
+fn files(seq: u64) -> Attachments {
+    let file = |number| Attachment {
+        file_id: format!("file-{seq}-{number}"),
+        name: "picture".to_owned(),
+        mime: "image/png".to_owned(),
+        size: number,
+        url: "/files/picture".to_owned(),
+        width: Some(4),
+        height: None,
+    };
+    Attachments::from_stored((0..seq % 3).map(file).collect())
 }
 
 fn note() -> AuditNote {

@@ -354,6 +354,8 @@ pub(in super::super) struct Report<'a> {
     pub(in super::super) author: Id<'a>,
     pub(in super::super) sent_at: i64,
     pub(in super::super) message_type: u8,
+    /// How many files it referred to, which stand in `62 05`.
+    pub(in super::super) attachments: u8,
     /// By whom it was resolved, and when.
     #[serde(borrow)]
     pub(in super::super) resolved: Option<(Id<'a>, i64)>,
