@@ -1,4 +1,4 @@
-//! And what happens around a send, and before a joining.
+//! And what happens around a send, before an edit, and before a joining.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use async_trait::async_trait;
 
 use crate::{
     domain::{Draft, Entry},
-    id::{RoomId, UserId},
+    id::{RoomId, Seq, UserId},
 };
 
 /// How long a hook may take before what it holds up is answered `unavailable`. A hook that panics is answered so,
 /// too: it costs what it was asked about and nothing else.
 pub const HOOK_DEADLINE: Duration = Duration::from_secs(2);
 
-/// The embedder's code around sending and joining.
+/// The embedder's code around sending, editing and joining.
 ///
 /// ```
 /// use chat_core::{domain::{Content, Draft, TextRules}, hooks::{Hooks, Verdict}, id::{RoomId, UserId}};
@@ -40,6 +40,18 @@ pub trait Hooks: Send + Sync + 'static {
         Verdict::Allow
     }
 
+    /// Looks at an edit before it is planned; the rules have allowed it so far, and an edit that changes nothing is
+    /// not asked about. `target` is the message, `draft` what it would be: its own files, type, key and place with
+    /// the new text. [`Verdict::Hold`] refuses an edit: what stands in the log goes on to stand there, and nothing
+    /// waits for a moderator. Has [`HOOK_DEADLINE`]; holds up only the connection that edits.
+    ///
+    /// Unless this is implemented, an edit is judged by [`Hooks::before_send`], so that no text comes in by editing
+    /// that could not have been sent.
+    async fn before_edit(&self, room: &RoomId, author: &UserId, target: Seq, draft: &Draft) -> Verdict {
+        let _ = target;
+        self.before_send(room, author, draft).await
+    }
+
     /// Looks at a user who is about to join a room, before the joining is planned; the rules have allowed it so far.
     /// Who is a member already is not asked about. Has [`HOOK_DEADLINE`].
     async fn on_join(&self, room: &RoomId, user: &UserId) -> Admission {
@@ -59,7 +71,7 @@ pub trait Hooks: Send + Sync + 'static {
     }
 }
 
-/// What is to become of a message.
+/// What is to become of a message, or of an edit.
 #[derive(Debug, Clone)]
 pub enum Verdict {
     /// It is sent as it is.
@@ -69,7 +81,7 @@ pub enum Verdict {
     /// Its author is told `forbidden`, with this reason.
     Refuse(&'static str),
     /// It waits, outside the log, until a moderator of the room releases or discards it. Its author is told so.
-    /// In a direct room, where nobody moderates, it is refused.
+    /// In a direct room, where nobody moderates, it is refused; so is an edit.
     Hold,
 }
 

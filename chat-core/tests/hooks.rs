@@ -7,7 +7,7 @@ mod common;
 use chat_core::{
     domain::{Content, Draft, Entry, TextRules},
     hooks::{Admission, Hooks, Verdict},
-    id::{RoomId, UserId},
+    id::{RoomId, Seq, UserId},
     testing::TestClient,
 };
 use common::builder;
@@ -67,6 +67,92 @@ async fn a_hook_that_hangs_costs_its_message_and_holds_up_nobody_else() {
     assert_eq!(alice.answer(hung).await["code"], "unavailable");
     assert_eq!(began.elapsed().as_secs(), 2);
     alice.send(&room, "after").await;
+}
+
+/// Judges new messages and edits in the same words, but knows an edit when it sees one.
+struct Editor;
+
+#[async_trait::async_trait]
+impl Hooks for Editor {
+    async fn before_send(&self, _: &RoomId, _: &UserId, draft: &Draft) -> Verdict {
+        match draft.content.as_str() {
+            "darn" => Verdict::Rewrite(Content::parse("d***", TextRules::default()).unwrap()),
+            "spam" => Verdict::Refuse("no spam"),
+            "maybe" => Verdict::Hold,
+            "hang" => std::future::pending().await,
+            "break" => panic!("broken"),
+            _ => Verdict::Allow,
+        }
+    }
+
+    async fn before_edit(&self, room: &RoomId, author: &UserId, target: Seq, draft: &Draft) -> Verdict {
+        match draft.content.as_str() {
+            "what is it" => {
+                let (reply, files) = (draft.reply_to.map_or(0, Seq::get), draft.attachments.len());
+                let seen = format!(
+                    "{} {author} {target} {reply} {} {files}",
+                    room.as_str(),
+                    draft.message_type.as_str()
+                );
+                Verdict::Rewrite(Content::parse(&seen, TextRules::default()).unwrap())
+            }
+            _ => self.before_send(room, author, draft).await,
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_is_judged_as_a_message_is() {
+    let engine = builder().hooks(Editor).build().await.unwrap();
+    let mut alice = TestClient::connect(&engine, "alice").await;
+    let room = alice.create_room("Lobby").await;
+    let ack = alice.ack(json!({"type": "send_message", "roomId": room, "content": "fine"})).await;
+    let edit = |text: &str| json!({"type": "edit_message", "roomId": room, "messageId": ack["messageId"], "content": text});
+    for (text, code, message) in [
+        ("spam", "forbidden", "no spam"),
+        ("maybe", "forbidden", "the message was not accepted"),
+        ("hang", "unavailable", "the service is unavailable, try again"),
+        ("break", "unavailable", "the service is unavailable, try again"),
+    ] {
+        let answer = alice.ask(edit(text)).await;
+        assert_eq!((&answer["code"], &answer["message"]), (&json!(code), &json!(message)), "{text}");
+    }
+    let history = alice.ask(json!({"type": "fetch_history", "roomId": room})).await;
+    assert_eq!(history["messages"][0]["content"], "fine");
+    alice.ack(edit("darn")).await;
+    for _ in 0..3 {
+        alice.event().await;
+    }
+    assert_eq!(alice.expect("message_edited").await["content"], "d***");
+    alice.ack(edit("finer")).await;
+    assert_eq!(alice.expect("message_edited").await["content"], "finer");
+    let held = alice.ask(json!({"type": "list_held", "roomId": room})).await;
+    assert_eq!(held["items"], json!([]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_sees_the_message_as_an_edit_would_leave_it_and_only_if_it_may_be_edited() {
+    let engine = builder().hooks(Editor).build().await.unwrap();
+    let mut alice = TestClient::connect(&engine, "alice").await;
+    let room = alice.create_room("Lobby").await;
+    let first = alice.ack(json!({"type": "send_message", "roomId": room, "content": "fine"})).await;
+    let file = json!({"fileId": "f", "name": "a.png", "mime": "image/png", "size": 1, "url": "/f"});
+    let answer = json!({"type": "send_message", "roomId": room, "content": "look", "messageType": "image",
+        "attachments": [file], "replyTo": first["messageId"]});
+    let ack = alice.ack(answer).await;
+    let edit = |text: &str| json!({"type": "edit_message", "roomId": room, "messageId": ack["messageId"], "content": text});
+    alice.ack(edit("what is it")).await;
+    let history = alice.ask(json!({"type": "fetch_history", "roomId": room})).await;
+    assert_eq!(history["messages"][1]["content"], format!("{room} alice 4 3 image 1"));
+    let mut bob = TestClient::connect(&engine, "bob").await;
+    bob.join(&room).await;
+    let refusal = bob.ask(edit("spam")).await;
+    assert_eq!(
+        (&refusal["code"], &refusal["message"]),
+        (&json!("forbidden"), &json!("only its author may edit a message"))
+    );
+    let other = json!({"type": "edit_message", "roomId": room, "messageId": "x", "content": "hang"});
+    assert_eq!(alice.refused(other).await, "not_found");
 }
 
 /// Joins of mallory are refused, of sloth never decided, of fury they break off.

@@ -1,5 +1,6 @@
 //! A word filter, made of hooks: some words are starred out, some refused, and what is doubtful is held until a
-//! moderator has looked at it. A guest and a moderator in process show all three, so that the program comes to an
+//! moderator has looked at it. Edits pass the same filter, since a hook that says nothing of edits judges them as
+//! it judges messages; a doubtful one is refused. A guest and a moderator in process show all three, so that the program comes to an
 //! end by itself.
 //!
 //! ```sh
@@ -10,7 +11,7 @@ use std::{error::Error, time::Duration};
 
 use chat_core::{
     auth::Identity,
-    domain::{Content, Draft, RoomSpec, TextRules},
+    domain::{Change, Content, Draft, RoomSpec, TextRules},
     engine::{self, Engine, Event, Offered},
     hooks::{Hooks, Verdict},
     id::{RoomId, UserId},
@@ -87,6 +88,16 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
             moderator.caller().discard(&room, &held.id).await?;
         }
     }
+    // What can't be sent can't be had by editing either.
+    let note = guest.send(&room, Draft::text("see you")?).await?.seq;
+    hear(&mut moderator, note).await;
+    for text in ["cheap watches", "a scam", "see you darn soon"] {
+        match guest.edit(&room, note, Content::parse(text, TextRules::default())?).await {
+            Ok(_) => println!("(edited: {text})"),
+            Err(engine::Error::Rejected(reason)) => println!("(not edited: {reason})"),
+            Err(error) => return Err(error.into()),
+        }
+    }
     let last = guest.send(&room, Draft::text("bye")?).await?;
     hear(&mut moderator, last.seq).await;
 
@@ -95,12 +106,17 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     Ok(())
 }
 
-/// Prints the messages that a session is told, up to this place in the log.
+/// Prints the messages and edits that a session is told, up to this place in the log.
 async fn hear(session: &mut engine::Session, until: chat_core::id::Seq) {
     while let Some(event) = session.recv().await {
         let Event::Entry(posted) = event else { continue };
-        if let Some(message) = posted.entry().message() {
-            println!("{}: {}", posted.username().as_str(), message.content.as_str());
+        let text = match &posted.entry().change {
+            Change::Send(message) => message.content.as_str(),
+            Change::Edit { content, .. } => content.as_str(),
+            _ => "",
+        };
+        if !text.is_empty() {
+            println!("{}: {text}", posted.username().as_str());
         }
         if posted.entry().seq == until {
             return;

@@ -35,6 +35,11 @@ fn the_word_filter_refuses_rewrites_and_holds_and_a_moderator_decides() {
                     (held: is this a scam?)\n\
                     (held: my scam pays well)\n\
                     guest: is this a scam?\n\
+                    guest: see you\n\
+                    (not edited: no advertising here)\n\
+                    (not edited: the message was not accepted)\n\
+                    (edited: see you darn soon)\n\
+                    guest: see you d*** soon\n\
                     guest: bye\n";
     assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::{Caller, NOT_ACCEPTED, sent};
 use crate::{
     domain::{
-        Action, AuditAct, AuditNote, Command, Draft, HeldMessage, Needs, Outcome, Plan, Rejection, Release,
-        Report, ReportReason, Request, Resolution, RoomKind, Sent, Snapshot, Username,
+        Action, AuditAct, AuditNote, Command, Content, Draft, Entry, HeldMessage, Needs, Outcome, Plan,
+        Rejection, Release, Report, ReportReason, Request, Resolution, RoomKind, Sent, Snapshot, Username,
     },
     engine::{cell::Cell, deadline::within, error::Error, shared::Readable, writer},
-    hooks::Admission,
+    hooks::{Admission, Verdict},
     id::{HeldId, MessageId, ReportId, RoomId, Seq, UserId},
     limits::{PAGE_ITEMS_MAX, REVIEW_RETRY_MS},
     store::{Keeping, MessageQuery, Page, PageRequest, Place},
@@ -214,6 +214,49 @@ impl Caller {
             Keeping::Repeat(id) => Ok(Outcome::Held { id, duplicate: true }),
             Keeping::AuthorFull => Err(Rejection::RateLimited { retry_after_ms: REVIEW_RETRY_MS }.into()),
             Keeping::RoomFull => Err(Error::Unavailable),
+        }
+    }
+
+    /// The text that the hooks let a message have, of an edit that could be made now.
+    pub(super) async fn judged_edit(
+        &self,
+        room: &RoomId,
+        target: Seq,
+        content: Content,
+    ) -> Result<Content, Error> {
+        let shared = self.shared();
+        if !shared.hooks.active() {
+            return Ok(content);
+        }
+        let cell = shared.open(room).await?;
+        let command = Command::Edit { target, content: content.clone() };
+        let request = Request { actor: shared.actor(self.user()), at: shared.now(), command };
+        let mut needs = Needs::default();
+        needs.add(&request);
+        let (room, rows) = writer::gather(shared, &cell, &needs).await?;
+        let before = rows.target(target).and_then(Entry::message).cloned();
+        let mut plan = Plan::on(&room, rows, &*shared.policy, shared.limits.text());
+        let (Outcome::Changed(_), Some(message)) = (plan.decide(&request)?, before) else {
+            return Ok(content);
+        };
+        let draft = Draft {
+            content,
+            message_type: message.message_type,
+            attachments: message.attachments,
+            client_message_id: message.client_message_id,
+            reply_to: message.reply_to,
+            thread: message.thread.map(|thread| thread.root),
+        };
+        match within(shared.hooks.before_edit(&room.id, self.user(), target, &draft)).await {
+            Some(Verdict::Allow) => Ok(draft.content),
+            Some(Verdict::Rewrite(content)) => Ok(content),
+            Some(Verdict::Refuse(reason)) => Err(Rejection::Forbidden(reason).into()),
+            // The message stands in the log with its former text: there is nothing to wait outside it.
+            Some(Verdict::Hold) => Err(NOT_ACCEPTED.into()),
+            None => {
+                tracing::warn!("before_edit broke off or missed its deadline");
+                Err(Error::Unavailable)
+            }
         }
     }
 

@@ -35,8 +35,9 @@ impl Caller {
     ///
     /// # Errors
     /// `not_found` for a message that is not there, is deleted, or may not be seen; `forbidden` for somebody
-    /// else's, or to who is no member.
+    /// else's, to who is no member, or by a hook; `unavailable` when a hook misses its deadline.
     pub async fn edit(&self, room: &RoomId, target: Seq, content: Content) -> Result<Changed, Error> {
+        let content = self.judged_edit(room, target, content).await?;
         self.change(room, Command::Edit { target, content }).await
     }
 
