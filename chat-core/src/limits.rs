@@ -232,6 +232,20 @@ pub const REPORTS_PER_REPORTER_MAX: usize = 200;
 /// Items that an export of a user reads at once, messages with all their earlier texts among them.
 pub const EXPORT_PAGE_ITEMS: usize = 20;
 
+/// Messages, reactions or rooms that one step of an erasure deals with: few enough for one batch of a store.
+pub const ERASED_AT_ONCE: usize = 40;
+
+/// Rows outside of logs that one step of an erasure deletes; each takes a handful along.
+pub const ERASED_ROWS_AT_ONCE: usize = 40;
+
+/// Steps that the upkeep takes in one round to bring erasures to their end that broke off. The rest waits for the
+/// next round.
+pub const ERASURE_STEPS_PER_ROUND: usize = 250;
+
+/// Members looked at for the one who is to own a room whose last owner is erased: the first so many in the order of
+/// the store. In a larger room somebody of a higher rank may be passed over.
+pub const SUCCESSORS_SCANNED_MAX: usize = 2_000;
+
 /// How long somebody is asked to wait who has too much waiting for moderators, in milliseconds.
 pub const REVIEW_RETRY_MS: u64 = 60_000;
 

@@ -41,7 +41,8 @@
 //! * Resident memory is about three times the cache ([`SledOptions::cache_bytes`]), which the store also logs when
 //!   it opens.
 //! * The data file does not shrink. Space of what is deleted is used again.
-//! * **Deleted text stays readable in the data file** until its place is used again, which may be never. Whoever
+//! * **Deleted text stays readable in the data file** until its place is used again, which may be never: also that of
+//!   a user who was erased, of whom no row is left. Whoever
 //!   must erase for certain encrypts the disk and destroys the key, or moves the store through a backup.
 //! * Damage of the disk that sled does not notice is found by
 //!   [`verify`](chat_core::store::Maintenance::verify), not by opening.
@@ -57,6 +58,7 @@
 #[cfg(feature = "accounts")]
 mod accounts;
 mod creation;
+mod erasure;
 mod error;
 mod filesystem;
 mod format;

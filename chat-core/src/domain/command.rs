@@ -1,8 +1,8 @@
 //! What is asked of a room, and what comes of it.
 
 use super::{
-    Addressed, Attachments, Content, Description, Emoji, GroupSpec, History, LinkId, LinkSpec, MessageType,
-    Moderation, Release, RoomChange, RoomKind, RoomName, TextError, Username,
+    Addressed, Attachments, Content, Description, Emoji, Erasing, GroupSpec, History, LinkId, LinkSpec,
+    MessageType, Moderation, Release, RoomChange, RoomKind, RoomName, TextError, Username,
 };
 use crate::{
     id::{ClientMessageId, HeldId, InviteId, Seq, UserId},
@@ -108,6 +108,8 @@ pub enum Command {
     RevokeLink(LinkId),
     /// Become a member by a link.
     JoinByLink(LinkId),
+    /// Go from the room, being erased.
+    Erase(Erasing),
 }
 
 /// What a new room is to be.
@@ -345,6 +347,17 @@ impl Needs {
                 self.profiles.push(user.clone());
             }
             Command::Release(release) => self.add(&release.as_sent(request.at)),
+            Command::Erase(Erasing::Membership { successor }) => {
+                successor.iter().for_each(|user| self.add_member(user));
+            }
+            Command::Erase(Erasing::Message(target)) => {
+                self.add_target(*target);
+                self.threads.push(*target);
+            }
+            Command::Erase(Erasing::Reaction(target, emoji)) => {
+                self.add_target(*target);
+                self.reacted.push((*target, emoji.clone(), user.clone()));
+            }
         }
     }
 

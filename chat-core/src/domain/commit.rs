@@ -75,6 +75,9 @@ pub enum Guard {
     InviteFits(UserId),
     /// This is a link into the commit's room.
     LinkStands(LinkId),
+    /// The user was not erased. Goes without being named with every entry and row by which something new would be
+    /// saved of a user or about them, but for what erases them.
+    NotErased(UserId),
     /// With one more, the room has not too many links that are good. Goes with each [`RowChange::PutLink`] without
     /// being named.
     LinkFits,

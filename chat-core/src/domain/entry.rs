@@ -112,6 +112,8 @@ pub enum LeaveReason {
     Kicked,
     /// Somebody removed them and keeps them out until then.
     Banned(Timestamp),
+    /// They were erased, everywhere and for good.
+    Erased,
 }
 
 impl LeaveReason {
@@ -122,6 +124,7 @@ impl LeaveReason {
             Self::Left => "left",
             Self::Kicked => "kicked",
             Self::Banned(_) => "banned",
+            Self::Erased => "erased",
         }
     }
 }

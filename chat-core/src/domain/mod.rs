@@ -30,6 +30,7 @@ mod command;
 mod commit;
 mod emoji;
 mod entry;
+mod erasure;
 mod group;
 mod invite;
 mod member;
@@ -55,6 +56,7 @@ pub use command::{Actor, Command, Draft, Needs, Outcome, Request, RoomSpec, Sent
 pub use commit::{Commit, Guard, RowChange};
 pub use emoji::Emoji;
 pub use entry::{Change, Entry, LeaveReason, ThreadLeft};
+pub use erasure::Erasing;
 pub use group::{GROUP_MEMBERS_MAX, GroupSpec};
 pub use invite::{
     Invite, InviteLink, LINK_SECONDS_DEFAULT, LINK_SECONDS_MAX, LINK_USES_MAX, LinkId, LinkSpec,

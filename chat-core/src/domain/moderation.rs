@@ -126,6 +126,7 @@ impl Sanction {
             Change::Leave { reason: LeaveReason::Banned(until), .. } => {
                 Self { banned_until: Some(*until), ..self.at(entry.at) }
             }
+            Change::Leave { reason: LeaveReason::Erased, .. } => Self::default(),
             Change::UpdateMember(update) => {
                 Self { banned_until: update.banned_until, muted_until: update.muted_until }
             }

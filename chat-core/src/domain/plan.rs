@@ -1,6 +1,7 @@
 //! Decides requests on top of a room; nothing becomes visible before it is stored.
 
 mod care;
+mod erasure;
 mod invites;
 mod messages;
 mod moderation;
@@ -68,6 +69,7 @@ impl<'a> Plan<'a> {
             Command::CreateLink(id, spec) => self.create_link(actor, *at, *id, *spec),
             Command::RevokeLink(id) => self.revoke_link(actor, *at, *id),
             Command::JoinByLink(id) => self.join_by_link(actor, *at, *id),
+            Command::Erase(erasing) => self.erase(actor, *at, erasing),
         }
     }
 

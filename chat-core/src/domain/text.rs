@@ -229,6 +229,21 @@ impl Username {
     pub fn key(&self) -> String {
         self.0.to_ascii_lowercase()
     }
+
+    /// What everybody is called who was erased: no name that anybody can have.
+    #[must_use]
+    pub fn erased() -> Self {
+        Self::from_stored(Self::ERASED)
+    }
+
+    /// Whether this stands for somebody who was erased.
+    #[must_use]
+    pub fn is_erased(&self) -> bool {
+        self.as_str() == Self::ERASED
+    }
+
+    /// A hyphen stands in no username.
+    const ERASED: &'static str = "erased-user";
 }
 
 /// What a user says beside their status: up to 100 characters on one line, NFC; empty for nothing. Its `Debug`

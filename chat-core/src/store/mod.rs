@@ -17,6 +17,7 @@
 //! (feature `testing`). A store over an ordered key-value engine need not implement them at all: implement
 //! [`kv::OrderedKv`], some 150 lines, and wrap it in [`kv::KvStore`], which brings layout and group commit.
 
+mod erasure;
 mod error;
 pub mod kv;
 mod people;
@@ -26,6 +27,7 @@ mod review;
 
 use async_trait::async_trait;
 
+pub use erasure::{Erasure, ErasureStage, ErasureStore};
 pub use error::{CommitError, StoreError};
 pub use kv::MemoryStore;
 pub use people::{Block, PeopleError, PeopleStore};
@@ -49,6 +51,7 @@ pub trait Store:
     + PeopleStore
     + ReviewStore
     + PersonalStore
+    + ErasureStore
     + Maintenance
 {
 }
@@ -62,6 +65,7 @@ impl<
         + PeopleStore
         + ReviewStore
         + PersonalStore
+        + ErasureStore
         + Maintenance,
 > Store for S
 {
@@ -341,6 +345,14 @@ pub struct UserProfile {
     pub created_at: Timestamp,
     /// Whether somebody else's issuer vouches for them (then they have no password here).
     pub external: bool,
+}
+
+impl UserProfile {
+    /// Whether it stands for somebody who was erased: they are no user any more, but their id may still be shown.
+    #[must_use]
+    pub fn is_erased(&self) -> bool {
+        self.username.is_erased()
+    }
 }
 
 /// Why a profile was not created.

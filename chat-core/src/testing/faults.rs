@@ -2,6 +2,7 @@
 //!
 //! All are decorators: they change nothing about what they wrap but when, and whether, it is reached.
 
+mod erasure;
 mod personal;
 
 use std::{ops::ControlFlow, sync::Arc, time::Duration};

@@ -1,6 +1,7 @@
 //! The proof of a store: one named test for each obligation of the traits in [`crate::store`].
 
 pub mod deleted;
+pub mod erasure;
 pub mod invites;
 pub mod logs;
 pub mod messages;
@@ -143,6 +144,16 @@ macro_rules! store_conformance {
             every_reaction_of_a_user_is_listed_while_it_stands
             what_a_user_has_waiting_for_moderators_is_listed
         }
+        $crate::store_conformance! { @cases erasure (async || $open):
+            nothing_new_is_saved_of_a_user_who_is_erased
+            a_commit_planned_before_an_erasure_is_not_saved_after_it
+            what_erases_a_user_is_saved
+            a_user_who_is_erased_gives_their_name_back_at_once
+            an_erasure_is_listed_until_it_is_at_its_end_and_known_for_ever
+            erasures_are_told_in_the_order_of_their_beginning
+            what_stands_in_no_log_goes_bit_by_bit_and_nothing_of_others
+            what_is_left_in_a_deleted_room_goes
+        }
         $crate::store_conformance! { @cases review (async || $open):
             a_held_message_comes_back_whole_and_in_order
             of_repeats_racing_to_be_held_one_is
@@ -207,6 +218,7 @@ macro_rules! store_reopening_conformance {
             keys_of_sent_messages_are_known_after_reopening
             presences_are_known_after_reopening
             people_stay_as_they_were_over_reopening
+            an_erasure_goes_on_after_reopening
             the_epoch_stays_the_same_over_a_clean_close
             an_audit_log_goes_on_where_it_ended
         }

@@ -129,7 +129,7 @@ impl Plan<'_> {
     }
 
     /// What is left of a thread without one of its replies; `None` when its root is not there any more.
-    fn thread_without(&self, root: Seq, reply: Seq) -> Result<Option<ThreadLeft>, Rejection> {
+    pub(super) fn thread_without(&self, root: Seq, reply: Seq) -> Result<Option<ThreadLeft>, Rejection> {
         let (Some(found), Some(replies)) = (self.rows.targets.get(&root), self.rows.threads.get(&root))
         else {
             // The reply came with this very batch: its sender was not told its id yet.
@@ -141,7 +141,7 @@ impl Plan<'_> {
         Ok(Some(ThreadLeft { root, replies }))
     }
 
-    fn change(&mut self, actor: &Actor, at: Timestamp, change: Change) -> Outcome {
+    pub(super) fn change(&mut self, actor: &Actor, at: Timestamp, change: Change) -> Outcome {
         self.append(actor, at, change);
         Outcome::Changed(self.room.head)
     }

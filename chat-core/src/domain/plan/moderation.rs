@@ -136,7 +136,7 @@ impl Plan<'_> {
         Ok(())
     }
 
-    fn put_role(&mut self, actor: &Actor, at: Timestamp, user: &UserId, role: Role) {
+    pub(super) fn put_role(&mut self, actor: &Actor, at: Timestamp, user: &UserId, role: Role) {
         let Some(member) = self.rows.member(user).filter(|member| member.role != role) else { return };
         let member = Member { role, ..member.clone() };
         self.update(actor, at, user, Some(role), self.rows.sanction(user).at(at));

@@ -38,13 +38,18 @@ impl Plan<'_> {
 
     pub(super) fn delete_room(&mut self, actor: &Actor, at: Timestamp) -> Result<Outcome, Rejection> {
         self.manage(actor, Role::Owner)?;
+        self.drop_room(actor, at);
+        Ok(Outcome::Changed(self.room.head))
+    }
+
+    /// Deletes the room, whoever asks.
+    pub(super) fn drop_room(&mut self, actor: &Actor, at: Timestamp) {
         let details = vec![("name", self.room.name.as_str().to_owned())];
         let name = public_name(&self.room);
         self.append(actor, at, Change::DeleteRoom);
         self.commit.rows.extend(name.map(RowChange::FreeName));
         self.commit.rows.push(RowChange::DropRoom);
         self.audit(actor, at, AuditAct::DeleteRoom, None, details);
-        Ok(Outcome::Changed(self.room.head))
     }
 
     /// That the pace of the room permits the actor another message: in slow mode a member waits between two.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Direction, KvStore, OrderedKv,
-    group::{GuardedRows, Refusal, Request},
+    group::{Group, GuardedRows, Refusal, Request},
     keys::{self, table},
     values::{self, v1},
     view::View,
@@ -48,6 +48,7 @@ impl<K: OrderedKv> AccountStore for KvStore<K> {
         let by_email = email_key(&account.email);
         let rows = GuardedRows {
             expected: vec![(by_email.clone(), None)],
+            owner: None,
             profile: Some(profile),
             changes: vec![
                 (by_email, Some(values::encode_named(account.user.as_str())?)),
@@ -77,8 +78,12 @@ impl<K: OrderedKv> AccountStore for KvStore<K> {
 
     async fn create_family(&self, family: Family) -> Result<(), StoreError> {
         let changes = vec![(family_key(family.id), Some(encode_family(&family)?))];
-        let rows = GuardedRows { expected: Vec::new(), profile: None, changes };
-        self.write(Request::Guarded(rows)).await.map(drop).map_err(Refusal::into_store_error)
+        let rows = GuardedRows { expected: Vec::new(), owner: Some(family.user), profile: None, changes };
+        match self.write(Request::Guarded(rows)).await {
+            // Whose login it would be was erased meanwhile: as if its account had gone right after.
+            Ok(_) | Err(Refusal::Unexpected) => Ok(()),
+            Err(refusal) => Err(refusal.into_store_error()),
+        }
     }
 
     async fn family(&self, id: FamilyId) -> Result<Option<Family>, StoreError> {
@@ -91,7 +96,8 @@ impl<K: OrderedKv> AccountStore for KvStore<K> {
         let key = family_key(current.id);
         let next = next.map(|next| encode_family(&next)).transpose()?;
         let expected = vec![(key.clone(), Some(encode_family(current)?))];
-        let rows = GuardedRows { expected, profile: None, changes: vec![(key, next)] };
+        let owner = next.is_some().then(|| current.user.clone());
+        let rows = GuardedRows { expected, owner, profile: None, changes: vec![(key, next)] };
         match self.write(Request::Guarded(rows)).await {
             Ok(_) => Ok(true),
             Err(Refusal::Unexpected) => Ok(false),
@@ -109,7 +115,7 @@ impl<K: OrderedKv> AccountStore for KvStore<K> {
         if !looked.over.is_empty() {
             let changes = looked.over.iter().map(|(key, _)| (key.clone(), None)).collect();
             let expected = looked.over.into_iter().map(|(key, row)| (key, Some(row))).collect();
-            let rows = GuardedRows { expected, profile: None, changes };
+            let rows = GuardedRows { expected, owner: None, profile: None, changes };
             match self.write(Request::Guarded(rows)).await {
                 // Somebody else is deleting them.
                 Ok(_) | Err(Refusal::Unexpected) => {}
@@ -118,6 +124,23 @@ impl<K: OrderedKv> AccountStore for KvStore<K> {
         }
         Ok(looked.next)
     }
+}
+
+impl<K: OrderedKv> Group<'_, K> {
+    /// Removes the account of a user, if they have one here. Their logins are good for nothing then.
+    pub(super) fn remove_account(&mut self, user: &UserId) -> Result<(), StoreError> {
+        let key = account_key(user);
+        if let Some(row) = self.get(&key)? {
+            self.remove(email_key(&decode_account(&row)?.email));
+            self.remove(key);
+        }
+        Ok(())
+    }
+}
+
+/// Whose login stands in a row.
+pub(super) fn user_of_family(key: &[u8], row: &[u8]) -> Result<UserId, StoreError> {
+    decode_family(id_of(key)?, row).map(|family| family.user)
 }
 
 /// What is kept twice about accounts, compared: each has a profile and holds its address, no address and no login
@@ -148,7 +171,8 @@ pub(super) fn differences<K: OrderedKv>(kv: &K) -> Result<Vec<String>, StoreErro
     }
     for (key, row) in rows(kv, table::FAMILY)? {
         let family = decode_family(id_of(&key)?, &row)?;
-        if kv.get(&account_key(&family.user))?.is_none() {
+        let erased = super::erasure::is_erased(kv, &keys::user16(&family.user))?;
+        if kv.get(&account_key(&family.user))?.is_none() && !erased {
             differences.push(format!("login {} belongs to {}, who has no account", family.id, family.user));
         }
     }

@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     Direction, KvBatch, OrderedKv,
+    erasure::EraseRequest,
     keys::{self, Id16, table},
     people,
     review::{ReviewRefusal, ReviewRequest},
@@ -43,6 +44,7 @@ pub(super) enum Request {
     #[cfg(feature = "accounts")]
     Guarded(GuardedRows),
     Review(Box<ReviewRequest>),
+    Erase(EraseRequest),
     Sweep(Timestamp),
     Mark(MarkRequest),
 }
@@ -63,6 +65,8 @@ pub(super) struct MarkRequest {
 pub(super) struct GuardedRows {
     /// What these rows must hold, or the request is refused as [`Refusal::Unexpected`].
     pub(super) expected: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// Whose login they are: who is erased gets none, and the request is refused as [`Refusal::Unexpected`].
+    pub(super) owner: Option<UserId>,
     /// A profile to be created along with them.
     pub(super) profile: Option<UserProfile>,
     /// The new values; `None` deletes.
@@ -173,6 +177,7 @@ impl Request {
             Self::Guarded(rows) => (rows.changes.len() + 2, 256 + rows.changes.len() * 256),
             Self::Mark(_) => (1, 96),
             Self::Review(request) => request.cost(),
+            Self::Erase(request) => request.cost(),
             Self::Sweep(_) => (STORE_SWEEP_MAX, STORE_SWEEP_MAX * 96),
         }
     }
@@ -195,6 +200,7 @@ pub(super) fn evaluate<'r, K: OrderedKv>(
             Request::Guarded(rows) => group.guarded(rows).map(|()| false),
             Request::Mark(mark) => group.mark(mark),
             Request::Review(request) => group.review(request).map(|()| false),
+            Request::Erase(request) => group.erase(request),
             Request::Sweep(now) => group.sweep(*now).map(|(more, before)| {
                 swept = swept.max((!more).then_some(before));
                 more
@@ -236,7 +242,7 @@ fn is_hidden_until_durable(table: u8, rewritten: bool) -> bool {
         | table::PIN
         | table::UNSWEPT
         | table::ATTACHMENT => true,
-        table::REPORT | table::HELD => true,
+        table::REPORT | table::HELD | table::ERASURE => true,
         _ => table < table::MESSAGE,
     }
 }
@@ -270,6 +276,7 @@ impl<K: OrderedKv> Group<'_, K> {
         if head != *after {
             return Err(Refusal::Conflict { head });
         }
+        self.spare_the_erased(commit)?;
         for guard in guards {
             if !self.holds(guard, room)? {
                 return Err(Refusal::Guard(guard.clone()));
@@ -299,6 +306,7 @@ impl<K: OrderedKv> Group<'_, K> {
                 None => Ok(true),
             },
             Guard::Unblocked(a, b) => self.unblocked(a, b),
+            Guard::NotErased(user) => Ok(!self.is_erased(user)?),
             Guard::IsHeld(id) => self.is_held(&keys::room16(&room.id), id),
             Guard::Invited(..)
             | Guard::Uninvited(_)
@@ -408,6 +416,13 @@ impl<K: OrderedKv> Group<'_, K> {
         Ok(())
     }
 
+    /// What kind of room it is, and whether it was deleted; `None` for one that is not there.
+    pub(super) fn room_kind(&mut self, room16: &Id16) -> Result<Option<(RoomKind, bool)>, StoreError> {
+        let (room, count) = (self.get(&keys::room(room16))?, self.get(&keys::room_count(room16))?);
+        let (Some(room), Some(count)) = (room, count) else { return Ok(None) };
+        values::decode_room(&room, &count).map(|room| Some((room.kind, room.deleted)))
+    }
+
     fn user_count(&mut self, user16: &Id16) -> Result<v1::UserCount, StoreError> {
         match self.get(&keys::user_count(user16))? {
             Some(row) => values::decode(&row),
@@ -436,12 +451,26 @@ impl<K: OrderedKv> Group<'_, K> {
     }
 
     fn put_all(&mut self, rows: &[(Vec<u8>, Vec<u8>)]) -> Result<(), Refusal> {
-        rows.iter().try_for_each(|(key, value)| self.put(key.clone(), value.clone()))?;
+        for (key, value) in rows {
+            // The presence of somebody who is erased is dropped, not refused: others are saved along with it.
+            let erased = match (key.first(), keys::id_at(key, 1)) {
+                (Some(&table::PRESENCE), Some(user16)) => self.is_erased16(&user16)?,
+                _ => false,
+            };
+            if !erased {
+                self.put(key.clone(), value.clone())?;
+            }
+        }
         Ok(())
     }
 
     #[cfg(feature = "accounts")]
     fn guarded(&mut self, rows: &GuardedRows) -> Result<(), Refusal> {
+        if let Some(owner) = &rows.owner
+            && self.is_erased(owner)?
+        {
+            return Err(Refusal::Unexpected);
+        }
         for (key, expected) in &rows.expected {
             if self.get(key)? != *expected {
                 return Err(Refusal::Unexpected);

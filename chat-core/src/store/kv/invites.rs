@@ -115,7 +115,7 @@ impl<K: OrderedKv> Group<'_, K> {
         self.put(keys::link(link.id), encode_link(link)?)
     }
 
-    fn remove_link(&mut self, room16: &Id16, id: LinkId) {
+    pub(super) fn remove_link(&mut self, room16: &Id16, id: LinkId) {
         self.remove(keys::link_of_room(room16, id));
         self.remove(keys::link(id));
     }
@@ -244,7 +244,7 @@ pub(super) fn differences<K: OrderedKv>(kv: &K) -> Result<Vec<String>, StoreErro
     Ok(differences)
 }
 
-fn link_at(key: &[u8], offset: usize) -> Result<LinkId, StoreError> {
+pub(super) fn link_at(key: &[u8], offset: usize) -> Result<LinkId, StoreError> {
     keys::id_at(key, offset).map(LinkId::from_bytes).ok_or_else(|| values::corrupt("a key of a link"))
 }
 

@@ -55,6 +55,9 @@
 //! | `63 03` | author, room, held message | index: the held messages of an author |
 //! | `63 04` | room, held message, part `u16` | continuation of a long text |
 //! | `63 05` | room, held message, number `u8` | file that it refers to |
+//! | `65 00` | user | erasure of the user: how far it has come |
+//! | `65 01` | user | index: erasures that are not at their end |
+//! | `65 02` | number `u64` | index: who was erased, in that order |
 //!
 //! Users and rooms are 16 bytes each, see [`id16`]. The tags `13`, `52` to `A0` are
 //! kept free for devices, tokens, files, audit, search and expiry.
@@ -110,6 +113,7 @@ pub(super) mod table {
     pub(in super::super) const AUDIT_HEAD: u8 = 0x61;
     pub(in super::super) const REPORT: u8 = 0x62;
     pub(in super::super) const HELD: u8 = 0x63;
+    pub(in super::super) const ERASURE: u8 = 0x65;
 }
 
 /// An identifier inside a key.

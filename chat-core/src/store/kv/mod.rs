@@ -8,6 +8,7 @@
 mod accounts;
 mod audit;
 mod deleted;
+mod erasure;
 mod group;
 mod invites;
 mod keys;

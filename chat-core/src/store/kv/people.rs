@@ -98,6 +98,9 @@ impl<K: OrderedKv> Group<'_, K> {
     pub(super) fn people(&mut self, change: &Change) -> Result<bool, Refusal> {
         match change {
             Change::Block(block) => {
+                if self.is_erased(&block.by)? || self.is_erased(&block.user)? {
+                    return Ok(false);
+                }
                 let by16 = keys::user16(&block.by);
                 let key = keys::block(&by16, &keys::user16(&block.user));
                 if self.get(&key)?.is_some() {

@@ -50,7 +50,8 @@ pub(super) fn gather<K: OrderedKv>(
         found.last_sent.insert(user.clone(), last);
     }
     for user in &needs.profiles {
-        if view.get(&keys::user(&keys::user16(user)))?.is_some() {
+        let row = view.get(&keys::user(&keys::user16(user)))?;
+        if row.map(|row| values::decode_user(&row)).transpose()?.is_some_and(|user| !user.is_erased()) {
             found.profiles.insert(user.clone());
         }
     }

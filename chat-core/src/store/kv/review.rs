@@ -58,6 +58,19 @@ impl ReviewRequest {
     }
 }
 
+impl ReviewRequest {
+    /// Of whom something new would be known by it.
+    fn concerned(&self) -> impl Iterator<Item = &UserId> {
+        let (own, other) = match self {
+            Self::Hold(held) => (&held.author, None),
+            Self::Discard(_, _, note) => (&note.actor, None),
+            Self::Report(report) => (&report.reporter, Some(&report.snapshot.author)),
+            Self::Resolve(_, _, resolution) => (&resolution.by, None),
+        };
+        std::iter::once(own).chain(other)
+    }
+}
+
 /// The second byte of keys of the tables `62` and `63`.
 mod part {
     pub(super) const ROW: u8 = 0;
@@ -74,7 +87,11 @@ const OPEN: u8 = 0;
 const RESOLVED: u8 = 1;
 
 fn held_row(room16: &Id16, id: &HeldId) -> Vec<u8> {
-    keys::key(table::HELD, &[&[part::ROW], room16, &keys::id16(id.as_str())])
+    held_row16(room16, &keys::id16(id.as_str()))
+}
+
+pub(super) fn held_row16(room16: &Id16, id16: &Id16) -> Vec<u8> {
+    keys::key(table::HELD, &[&[part::ROW], room16, id16])
 }
 
 fn held_by_key(author16: &Id16, room16: &Id16, client: &ClientMessageId) -> Vec<u8> {
@@ -113,6 +130,14 @@ fn text_prefix(table: u8, room16: &Id16, id16: &Id16) -> Vec<u8> {
 
 impl<K: OrderedKv> Group<'_, K> {
     pub(super) fn review(&mut self, request: &ReviewRequest) -> Result<(), Refusal> {
+        for user in request.concerned() {
+            if self.is_erased(user)? {
+                return Err(Refusal::Review(match request {
+                    ReviewRequest::Hold(_) | ReviewRequest::Report(_) => ReviewRefusal::AuthorFull,
+                    ReviewRequest::Discard(..) | ReviewRequest::Resolve(..) => ReviewRefusal::Missing,
+                }));
+            }
+        }
         match request {
             ReviewRequest::Hold(held) => self.hold(held),
             ReviewRequest::Discard(room, id, note) => {
@@ -186,6 +211,14 @@ impl<K: OrderedKv> Group<'_, K> {
             self.remove_report(room16, key)?;
         }
         Ok(held.len() < most && reports.len() < most)
+    }
+
+    /// Removes a report, open or resolved, if it is there.
+    pub(super) fn remove_report_of(&mut self, room16: &Id16, id16: &Id16) -> Result<(), StoreError> {
+        for state in [OPEN, RESOLVED] {
+            self.remove_report(room16, &keys::key(table::REPORT, &[&[part::ROW], room16, &[state], id16]))?;
+        }
+        Ok(())
     }
 
     fn report(&mut self, new: &Report) -> Result<(), Refusal> {
@@ -566,7 +599,11 @@ pub(super) fn differences<K: OrderedKv>(kv: &K) -> Result<Vec<String>, StoreErro
 
 /// Where the held messages of an author are listed.
 pub(super) fn held_of_author(author: &UserId) -> Vec<u8> {
-    keys::key(table::HELD, &[&[part::BY_AUTHOR], &keys::user16(author)])
+    held_of_author16(&keys::user16(author))
+}
+
+pub(super) fn held_of_author16(author16: &Id16) -> Vec<u8> {
+    keys::key(table::HELD, &[&[part::BY_AUTHOR], author16])
 }
 
 /// The held message of a key of that list.
@@ -586,7 +623,21 @@ pub(super) fn held_listed<K: OrderedKv>(
 
 /// Where the reports of a reporter are listed.
 pub(super) fn reports_of_reporter(reporter: &UserId) -> Vec<u8> {
-    keys::key(table::REPORT, &[&[part::REPEAT], &keys::user16(reporter)])
+    reports_of_reporter16(&keys::user16(reporter))
+}
+
+pub(super) fn reports_of_reporter16(reporter16: &Id16) -> Vec<u8> {
+    keys::key(table::REPORT, &[&[part::REPEAT], reporter16])
+}
+
+/// Where the lists of all reporters stand.
+pub(super) fn reports_by_reporters() -> [u8; 2] {
+    [table::REPORT, part::REPEAT]
+}
+
+/// Where the reports of an author's messages are listed.
+pub(super) fn reports_of_author16(author16: &Id16) -> Vec<u8> {
+    keys::key(table::REPORT, &[&[part::BY_AUTHOR], author16])
 }
 
 /// The report of a row of that list.

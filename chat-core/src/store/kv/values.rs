@@ -105,7 +105,10 @@ pub(super) fn decode_user(bytes: &[u8]) -> Result<UserProfile, StoreError> {
     let row: v1::User<'_> = decode(bytes)?;
     Ok(UserProfile {
         id: row.id.user()?,
-        username: Username::parse(row.username).map_err(|_| corrupt("a username"))?,
+        username: match Username::from_stored(row.username) {
+            erased if erased.is_erased() => erased,
+            _ => Username::parse(row.username).map_err(|_| corrupt("a username"))?,
+        },
         created_at: Timestamp::from_millis(row.created_at),
         external: row.external,
     })
@@ -525,6 +528,7 @@ pub(super) fn encode_event(entry: &Entry) -> Result<Option<Vec<u8>>, StoreError>
                 LeaveReason::Left => v1::LeaveReason::Left,
                 LeaveReason::Kicked => v1::LeaveReason::Kicked,
                 LeaveReason::Banned(until) => v1::LeaveReason::Banned(until.as_millis()),
+                LeaveReason::Erased => v1::LeaveReason::Erased,
             },
             member_count: *member_count,
         },
@@ -579,6 +583,7 @@ pub(super) fn decode_event(
                 v1::LeaveReason::Left => LeaveReason::Left,
                 v1::LeaveReason::Kicked => LeaveReason::Kicked,
                 v1::LeaveReason::Banned(until) => LeaveReason::Banned(Timestamp::from_millis(*until)),
+                v1::LeaveReason::Erased => LeaveReason::Erased,
             },
             member_count: *member_count,
         },

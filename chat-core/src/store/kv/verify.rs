@@ -54,6 +54,7 @@ pub(super) fn verify<K: OrderedKv>(kv: &K) -> Result<Vec<String>, StoreError> {
     check.differences.extend(super::people::differences(kv)?);
     check.differences.extend(super::review::differences(kv)?);
     check.differences.extend(super::invites::differences(kv)?);
+    check.differences.extend(super::erasure::differences(kv)?);
     #[cfg(feature = "accounts")]
     check.differences.extend(super::accounts::differences(kv)?);
     Ok(check.differences)
@@ -263,6 +264,9 @@ impl<K: OrderedKv> Check<'_, K> {
         let mut names: HashMap<_, _> = self.table(table::USERNAME)?.into_iter().collect();
         for (_, row) in self.table(table::USER)? {
             let user = values::decode_user(&row)?;
+            if user.is_erased() {
+                continue;
+            }
             let holder = names.remove(&keys::username(&user.username));
             let holder = holder.map(|row| values::decode::<v1::Named<'_>>(&row)?.id.user()).transpose()?;
             if holder.as_ref() != Some(&user.id) {
@@ -466,9 +470,15 @@ impl<K: OrderedKv> Check<'_, K> {
     fn sanctions(&mut self) -> Result<(), StoreError> {
         let mut said = std::mem::take(&mut self.sanctions);
         said.retain(|_, (_, sanction)| *sanction != Sanction::default());
+        // Of somebody who is erased it is forgotten.
+        let erased: BTreeSet<_> =
+            self.table(table::ERASURE)?.into_iter().filter_map(|(key, _)| keys::id_at(&key, 2)).collect();
+        said.retain(|key, _| keys::id_at(key, 17).is_none_or(|user16| !erased.contains(&user16)));
         let mut stored = BTreeMap::new();
         for (key, row) in self.table(table::SANCTION)? {
-            stored.insert(key, values::decode_sanction(&row)?);
+            if keys::id_at(&key, 17).is_none_or(|user16| !erased.contains(&user16)) {
+                stored.insert(key, values::decode_sanction(&row)?);
+            }
         }
         if stored != said {
             self.differ("what stands against members is not what the logs say".to_owned());

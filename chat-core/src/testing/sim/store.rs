@@ -1,5 +1,6 @@
 //! One node's way to the shared store: slow, now and then failing, and cut off when the node dies.
 
+mod erasure;
 mod personal;
 
 use std::{

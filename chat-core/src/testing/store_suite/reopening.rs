@@ -2,13 +2,13 @@
 #![allow(missing_docs, reason = "the names are the sentences")]
 
 use super::{
-    Random, at, done, draft, invites, key, log, model, page, people, profile, public_room, request, room_id,
-    send, user, users, verifies,
+    Random, at, done, draft, erasure, invites, key, log, model, page, people, profile, public_room, request,
+    room_id, send, user, users, verifies,
 };
 use crate::{
     domain::{Needs, Outcome, Sent},
     id::{RoomId, Seq},
-    store::{PageRequest, Place, Store},
+    store::{Erasure, ErasureStage, PageRequest, Place, Store},
 };
 
 /// Everything that can be asked about the rooms and users of [`model::grow`].
@@ -135,5 +135,27 @@ pub async fn an_audit_log_goes_on_where_it_ended<S: Store>(
     let after = super::moderation::some_acts(&store, &room).await;
     assert_eq!((before.len(), after.len()), (3, 6));
     assert_eq!(after[..3], before);
+    verifies(&store).await;
+}
+
+pub async fn an_erasure_goes_on_after_reopening<S: Store>(
+    open: impl AsyncFn() -> S,
+    reopen: impl AsyncFn(S) -> S,
+) {
+    let store = open().await;
+    let room = erasure::before(&store).await;
+    let bob = user("bob");
+    assert_eq!(store.begin_erasure(&bob).await, Ok(true));
+    let half = Erasure { stage: ErasureStage::Messages, cursor: Some("here".to_owned()) };
+    store.advance_erasure(&bob, half.clone()).await.unwrap();
+    let store = reopen(store).await;
+    assert_eq!(store.erasure(&bob).await, Ok(Some(half)));
+    let under_way = store.erasures(PageRequest::first(9)).await.unwrap().items;
+    assert_eq!(under_way, std::slice::from_ref(&bob));
+    erasure::is_refused(&store, &room, "bob", draft("text", None)).await;
+    verifies(&store).await;
+    let store = reopen(erasure::finished(store, &room).await).await;
+    assert_eq!(store.erasure(&bob).await, Ok(Some(Erasure::at(ErasureStage::Done))));
+    assert_eq!(store.erased_after(0, 9).await, Ok(vec![(1, bob)]));
     verifies(&store).await;
 }

@@ -272,6 +272,27 @@ pub(in super::super) enum LeaveReason {
     Left,
     Kicked,
     Banned(i64),
+    Erased,
+}
+
+/// `65 00`
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(in super::super) struct Erasure<'a> {
+    #[serde(borrow)]
+    pub(in super::super) user: Id<'a>,
+    /// Under which it stands in `65 02`.
+    pub(in super::super) number: u64,
+    pub(in super::super) stage: u8,
+    /// Where the stage goes on.
+    pub(in super::super) cursor: Option<&'a str>,
+}
+
+/// `65 02`
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct Erased<'a> {
+    pub(in super::super) number: u64,
+    #[serde(borrow)]
+    pub(in super::super) user: Id<'a>,
 }
 
 /// `60`; the number stands in the key.

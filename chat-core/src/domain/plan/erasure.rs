@@ -1,0 +1,82 @@
+//! Deciding how somebody who is erased goes from a room.
+
+use super::Plan;
+use crate::{
+    domain::{
+        Actor, AuditAct, Change, Emoji, Entry, Erasing, LeaveReason, Outcome, Rejection, Role, RowChange,
+        Sanction,
+    },
+    id::{Seq, UserId},
+    time::Timestamp,
+};
+
+/// Another one has to be proposed.
+const NO_SUCCESSOR: Rejection = Rejection::Conflict("the room needs another owner first");
+
+impl Plan<'_> {
+    pub(super) fn erase(
+        &mut self,
+        actor: &Actor,
+        at: Timestamp,
+        erasing: &Erasing,
+    ) -> Result<Outcome, Rejection> {
+        match erasing {
+            Erasing::Membership { successor } => self.erase_member(actor, at, successor.as_ref()),
+            Erasing::Message(target) => self.erase_message(actor, at, *target),
+            Erasing::Reaction(target, emoji) => self.erase_reaction(actor, at, *target, emoji),
+        }
+    }
+
+    /// Ends the membership in a room of any kind. What stood against them goes along.
+    fn erase_member(
+        &mut self,
+        actor: &Actor,
+        at: Timestamp,
+        successor: Option<&UserId>,
+    ) -> Result<Outcome, Rejection> {
+        let Some(member) = self.rows.member(&actor.user) else { return Ok(Outcome::AlreadyLeft) };
+        let role = member.role;
+        let is_last_owner = role == Role::Owner && self.room.owners == 1;
+        let mut details = Vec::new();
+        if is_last_owner && self.room.members == 1 {
+            self.drop_room(actor, at);
+            self.audit(actor, at, AuditAct::EraseUser, Some(actor.user.clone()), details);
+            return Ok(Outcome::Changed(self.room.head));
+        }
+        if is_last_owner {
+            let fits = |user: &&UserId| **user != actor.user && self.rows.member(user).is_some();
+            let successor = successor.filter(fits).ok_or(NO_SUCCESSOR)?;
+            self.put_role(actor, at, successor, Role::Owner);
+            details.push(("owner", successor.as_str().to_owned()));
+        }
+        self.expel(actor, at, &actor.user, role, LeaveReason::Erased);
+        self.commit.rows.push(RowChange::PutSanction(actor.user.clone(), Sanction::default()));
+        self.audit(actor, at, AuditAct::EraseUser, Some(actor.user.clone()), details);
+        Ok(Outcome::Left(self.room.head))
+    }
+
+    fn erase_message(&mut self, actor: &Actor, at: Timestamp, target: Seq) -> Result<Outcome, Rejection> {
+        let entry = self.rows.target(target).filter(|entry| entry.actor == actor.user);
+        let message = entry.and_then(Entry::message).ok_or(Rejection::NO_MESSAGE)?;
+        if let Some(deleted) = &message.deleted {
+            return Ok(Outcome::Unchanged(Some(deleted.seq)));
+        }
+        let thread = message.thread.map(|thread| self.thread_without(thread.root, target)).transpose()?;
+        Ok(self.change(actor, at, Change::Delete { target, thread: thread.flatten() }))
+    }
+
+    fn erase_reaction(
+        &mut self,
+        actor: &Actor,
+        at: Timestamp,
+        target: Seq,
+        emoji: &Emoji,
+    ) -> Result<Outcome, Rejection> {
+        let (_, message) = self.living(actor, target)?;
+        if !self.rows.has_reacted(target, emoji, &actor.user) {
+            return Ok(Outcome::Unchanged(None));
+        }
+        let count = message.count(emoji).saturating_sub(1);
+        Ok(self.change(actor, at, Change::Unreact { target, emoji: emoji.clone(), count }))
+    }
+}
