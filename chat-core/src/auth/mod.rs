@@ -106,6 +106,9 @@ pub enum AuthError {
     /// Too many attempts or connections.
     #[error("too many requests")]
     RateLimited,
+    /// Whoever it is was erased, for good.
+    #[error("the user was erased")]
+    Erased,
     /// It can't be checked at the moment.
     #[error("authentication is unavailable")]
     Unavailable,
@@ -120,6 +123,7 @@ impl AuthError {
             Self::Invalid => ErrorCode::InvalidToken,
             Self::Expired => ErrorCode::TokenExpired,
             Self::RateLimited => ErrorCode::RateLimited,
+            Self::Erased => ErrorCode::Forbidden,
             Self::Unavailable => ErrorCode::Unavailable,
         }
     }

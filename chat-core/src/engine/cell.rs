@@ -237,6 +237,11 @@ impl Cell {
         self.wake_followers();
     }
 
+    /// Tells entries about a user under another name from here on.
+    pub(crate) fn rename(&self, user: &UserId, name: &Username) {
+        self.tail.write().rename(user, name);
+    }
+
     /// What lies after a cursor.
     pub(crate) fn after(&self, cursor: Seq, most: usize, bytes: usize) -> After {
         self.tail.read().after(cursor, most, bytes)

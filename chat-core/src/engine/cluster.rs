@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::{cell::Cell, shared::Shared};
+use super::{cell::Cell, erasure, shared::Shared};
 use crate::{
     bus::{Hint, Inbox},
     domain::Rejection,
@@ -33,12 +33,14 @@ pub(crate) async fn listen(shared: Weak<Shared>, mut inbox: Box<dyn Inbox>) {
 /// Compares heads and memberships with the store for ever.
 pub(crate) async fn compare(shared: Weak<Shared>) {
     let mut versions = std::collections::HashMap::new();
+    let mut erased = 0;
     loop {
         tokio::time::sleep(COMPARE_EVERY).await;
         let Some(shared) = shared.upgrade() else { return };
         let outcome = async {
             compare_heads(&shared).await?;
-            compare_memberships(&shared, &mut versions).await
+            compare_memberships(&shared, &mut versions).await?;
+            erasure::follow_erasures(&shared, &mut erased).await
         };
         if let Err(error) = outcome.await {
             tracing::warn!(%error, "can't compare heads with the store");
@@ -55,7 +57,7 @@ async fn follow(shared: &Shared, hint: Hint) -> Result<(), StoreError> {
         Hint::Disconnect { from, .. } if from == shared.node => Ok(()),
         Hint::Disconnect { user, reason, .. } => {
             shared.users.close(&user, reason);
-            Ok(())
+            erasure::follow_erasure(shared, &user, reason).await
         }
         Hint::Presence { from, people } => {
             shared.presences.attend(&from, &people, shared.now());

@@ -21,6 +21,7 @@ mod caller;
 mod cell;
 mod cluster;
 mod deadline;
+mod erasure;
 mod error;
 mod export;
 mod flag;
@@ -64,6 +65,7 @@ use tokio::task::JoinSet;
 
 pub use builder::EngineBuilder;
 pub use caller::{Caller, Changed, KnownRoom, Messages, NewLink, Offered, OwnRoom, Thread};
+pub use erasure::Erased;
 pub use error::Error;
 pub use export::Export;
 pub use ids::RandomBytes;

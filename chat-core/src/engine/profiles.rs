@@ -14,11 +14,18 @@ use crate::{
     time::Timestamp,
 };
 
-/// Names by user, in front of the store's profiles. Names do not change in this version, so that what is
-/// remembered stays true.
+/// Names by user, in front of the store's profiles. A name changes in one way only: its user is erased, and then it
+/// is forgotten here.
 pub(crate) struct Profiles {
     store: Arc<dyn Store>,
-    known: Mutex<HashMap<UserId, UserProfile>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    profiles: HashMap<UserId, UserProfile>,
+    /// How often somebody was forgotten: what was read of the store before that is not remembered after it.
+    forgotten: u64,
 }
 
 impl Profiles {
@@ -28,11 +35,21 @@ impl Profiles {
 
     /// The name of an authenticated user; their profile is created if this is the first sight of them.
     pub(crate) async fn ensure(&self, identity: &Identity, now: Timestamp) -> Result<Username, Error> {
-        let known = self.look_up(std::slice::from_ref(&identity.user)).await?;
-        if let Some(profile) = known.get(&identity.user) {
+        // Asked of the store each time, so that who is erased comes in nowhere.
+        let forgotten = self.known.lock().forgotten;
+        let known = self.store.users(std::slice::from_ref(&identity.user)).await?.pop().flatten();
+        if let Some(profile) = known {
+            if profile.is_erased() {
+                return Err(AuthError::Erased.into());
+            }
             // Somebody else's issuer must not speak for an account of ours.
             let impostor = identity.external && !profile.external;
-            return if impostor { Err(AuthError::Invalid.into()) } else { Ok(profile.username.clone()) };
+            if impostor {
+                return Err(AuthError::Invalid.into());
+            }
+            let username = profile.username.clone();
+            self.remember(forgotten, [profile]);
+            return Ok(username);
         }
         for username in candidates(identity) {
             let profile = UserProfile {
@@ -44,7 +61,7 @@ impl Profiles {
             match self.store.create_user(profile.clone()).await {
                 Ok(()) => {
                     let username = profile.username.clone();
-                    self.remember([profile]);
+                    self.remember(forgotten, [profile]);
                     return Ok(username);
                 }
                 Err(CreateUserError::NameTaken) => {}
@@ -73,37 +90,49 @@ impl Profiles {
     /// Whether there is a profile of every one of these users.
     pub(crate) async fn are_known(&self, users: &[UserId]) -> Result<bool, StoreError> {
         let known = self.look_up(users).await?;
-        Ok(users.iter().all(|user| known.contains_key(user)))
+        Ok(users.iter().all(|user| known.get(user).is_some_and(|profile| !profile.is_erased())))
+    }
+
+    /// Forgets the name of a user who was erased.
+    pub(crate) fn forget(&self, user: &UserId) {
+        let mut known = self.known.lock();
+        known.forgotten += 1;
+        known.profiles.remove(user);
     }
 
     async fn look_up(&self, users: &[UserId]) -> Result<HashMap<UserId, UserProfile>, StoreError> {
         let mut found = HashMap::new();
         let mut missing = Vec::new();
-        {
+        let forgotten = {
             let known = self.known.lock();
             for user in users {
-                match known.get(user) {
+                match known.profiles.get(user) {
                     Some(profile) => drop(found.insert(user.clone(), profile.clone())),
                     None if missing.contains(user) => {}
                     None => missing.push(user.clone()),
                 }
             }
-        }
+            known.forgotten
+        };
         if !missing.is_empty() {
             let fetched: Vec<_> = self.store.users(&missing).await?.into_iter().flatten().collect();
-            self.remember(fetched.iter().cloned());
+            self.remember(forgotten, fetched.iter().cloned());
             found.extend(fetched.into_iter().map(|profile| (profile.id.clone(), profile)));
         }
         Ok(found)
     }
 
-    fn remember(&self, profiles: impl IntoIterator<Item = UserProfile>) {
+    /// Remembers profiles that were read, or made, when so many had been forgotten.
+    fn remember(&self, forgotten: u64, profiles: impl IntoIterator<Item = UserProfile>) {
         let mut known = self.known.lock();
+        if known.forgotten != forgotten {
+            return;
+        }
         for profile in profiles {
-            if known.len() >= PROFILES_CACHED_MAX {
-                *known = HashMap::new();
+            if known.profiles.len() >= PROFILES_CACHED_MAX {
+                known.profiles = HashMap::new();
             }
-            known.insert(profile.id.clone(), profile);
+            known.profiles.insert(profile.id.clone(), profile);
         }
     }
 }

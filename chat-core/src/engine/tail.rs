@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use super::profiles::subject;
 use crate::{
     domain::{Entry, Username},
     id::{Seq, UserId},
@@ -56,6 +57,12 @@ impl PostedEntry {
     pub(crate) fn with(&self, later: &Entry) -> Option<Self> {
         let mut entry = self.entry.is_told_anew_after(later).then(|| self.entry.clone())?;
         entry.take_in(later).then(|| Self::new(entry, self.username.clone()))
+    }
+
+    /// The same entry under another name, if it is about this user.
+    fn renamed(&self, user: &UserId, name: &Username) -> Option<Self> {
+        let differs = subject(&self.entry) == user && self.username != *name;
+        differs.then(|| Self::new(self.entry.clone(), name.clone()))
     }
 
     fn bytes(&self) -> usize {
@@ -116,6 +123,16 @@ impl Tail {
         {
             if let Some(oldest) = self.entries.pop_front() {
                 self.bytes -= oldest.bytes();
+            }
+        }
+    }
+
+    /// Tells entries about a user under another name from here on.
+    pub(crate) fn rename(&mut self, user: &UserId, name: &Username) {
+        for held in &mut self.entries {
+            if let Some(renamed) = held.renamed(user, name) {
+                self.bytes = self.bytes - held.bytes() + renamed.bytes();
+                *held = Arc::new(renamed);
             }
         }
     }

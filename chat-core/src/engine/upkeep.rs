@@ -1,8 +1,9 @@
-//! What has to be done now and then: letting go of idle rooms and rates, deleting what is out of date.
+//! What has to be done now and then: letting go of idle rooms and rates, deleting what is out of date, bringing
+//! erasures to their end that broke off.
 
 use std::{sync::Weak, time::Duration};
 
-use super::shared::Shared;
+use super::{erasure, shared::Shared};
 
 /// How often that is done. A sweep of a store in which nothing is out of date writes nothing.
 const EVERY: Duration = Duration::from_secs(30);
@@ -19,6 +20,7 @@ pub(crate) async fn run(shared: Weak<Shared>) {
         shared.message_rates.sweep(shared.now());
         shared.typists.sweep(shared.now());
         sweep_store(&shared).await;
+        erasure::resume(&shared).await;
     }
 }
 

@@ -12,8 +12,8 @@ use super::{
 use crate::{
     bus::Hint,
     domain::{
-        Command, Entry, GROUP_MEMBERS_MAX, Guard, Needs, Outcome, Plan, Rejection, Room, RoomName, Rows,
-        Sent, Username,
+        Command, Entry, Erasing, GROUP_MEMBERS_MAX, Guard, Needs, Outcome, Plan, Rejection, Room, RoomName,
+        Rows, Sent, Username,
     },
     id::{SessionId, UserId},
     limits::{COMMIT_ENTRIES_MAX, CONFLICT_RETRIES_MAX},
@@ -106,6 +106,9 @@ async fn write(shared: &Arc<Shared>, cell: &Arc<Cell>, batch: Vec<Pending>) {
                 if let Err(error) = catch_up(shared, cell, attempt).await {
                     return fail(batch, &error.into());
                 }
+            }
+            Err(CommitError::Guard(Guard::NotErased(user))) => {
+                refuse_erased(&user, &room, &batch, &mut refused);
             }
             Err(CommitError::Guard(guard)) => refuse_guarded(&guard, &batch, &outcomes, &mut refused),
             Err(CommitError::Store(error)) => {
@@ -221,6 +224,28 @@ fn refuse_guarded(
             }
             _ => {}
         }
+    }
+}
+
+/// Refuses what a user who is erased has still under way, and what is about them; their own going goes on.
+fn refuse_erased(user: &UserId, room: &Room, batch: &[Pending], refused: &mut [Option<Rejection>]) {
+    for (Pending { request, .. }, refusal) in batch.iter().zip(refused) {
+        let own = request.actor.user == *user;
+        let is_to = |to: &UserId| (to == user).then_some(Rejection::NO_USER);
+        let about = match &request.command {
+            Command::Erase(Erasing::Membership { successor: Some(successor) }) => {
+                (successor == user).then_some(Rejection::Conflict("another owner is needed"))
+            }
+            Command::Erase(_) => None,
+            _ if own => Some(Rejection::NOT_PERMITTED),
+            Command::Send(_) => room.other(&request.actor.user).and_then(is_to),
+            Command::SendDirect(to, _) | Command::Invite(to, _) => is_to(to),
+            Command::Moderate(moderation) => is_to(&moderation.user),
+            Command::CreateGroup(spec) => spec.others().iter().find_map(is_to),
+            Command::Release(release) => (release.held.author == *user).then_some(Rejection::NO_HELD),
+            _ => None,
+        };
+        *refusal = refusal.or(about);
     }
 }
 

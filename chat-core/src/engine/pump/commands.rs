@@ -226,6 +226,9 @@ impl<C: Connection> Pump<C> {
 
     fn refuse(&mut self, id: Option<&RequestId>, error: &Error) {
         self.push(&auth_error_frame(id, error.code(), &error.to_string()));
+        if *error == Error::Auth(AuthError::Erased) {
+            return self.close(CloseReason::Banned);
+        }
         self.close(match error.code() {
             ErrorCode::RateLimited => CloseReason::Flood,
             // Nothing is wrong with the token: come again.
