@@ -91,13 +91,15 @@ async fn measure<S: Store>(name: &str, sizes: Sizes, mut open: impl AsyncFnMut()
     let small = opened(&store, "small", 10, 100).await;
     let large = opened(&store, "large", sizes.members, sizes.messages).await;
     let of = format!("10 members and 100 messages, and {} and {}", sizes.members, sizes.messages);
-    row(name, &format!("opening a room, {of}"), (small, large));
+    row(name, &format!("opening a room, {of}"), (small.whole, large.whole));
+    row(name, "of that the room and its newest 50 messages", (small.history, large.history));
+    row(name, "of that the first page of members, for each one on it", (small.member, large.member));
 }
 
 fn row(store: &str, what: &str, (small, large): (Duration, Duration)) {
     let millis = |time: Duration| time.as_secs_f64() * 1e3;
     let ratio = millis(large) / millis(small);
-    println!("| {store} | {what} | {:.3} ms | {:.3} ms | {ratio:.2} |", millis(small), millis(large));
+    println!("| {store} | {what} | {:.4} ms | {:.4} ms | {ratio:.2} |", millis(small), millis(large));
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {
@@ -211,10 +213,17 @@ async fn listed<S: Store>(store: &S, messages: usize) -> (Duration, Duration) {
     (median(lists), median(marks))
 }
 
-/// The time of opening a room of that size.
-async fn opened<S: Store>(store: &Arc<S>, id: &str, members: usize, messages: usize) -> Duration {
+/// The times of opening one room.
+struct Opening {
+    whole: Duration,
+    history: Duration,
+    /// Of the members' page divided by how many are on it: a page of the small room is not full.
+    member: Duration,
+}
+
+async fn opened<S: Store>(store: &Arc<S>, id: &str, members: usize, messages: usize) -> Opening {
     let room = filled(&**store, id, members, messages, false).await;
-    let mut times = Vec::new();
+    let (mut whole, mut history, mut member) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..OPENINGS {
         let limits = Limits { connections_per_user: 0, ..Limits::default() };
         let engine = Engine::builder()
@@ -228,9 +237,12 @@ async fn opened<S: Store>(store: &Arc<S>, id: &str, members: usize, messages: us
         let begun = Instant::now();
         reader.room(&room).await.unwrap();
         let page = reader.messages(&room, Place::Latest, 50).await.unwrap();
+        history.push(begun.elapsed());
         let first = reader.members(&room, None).await.unwrap();
-        times.push(begun.elapsed());
-        assert_eq!((page.items.len(), first.items.len()), (50, members.min(100)));
+        whole.push(begun.elapsed());
+        let shown = members.min(100);
+        assert_eq!((page.items.len(), first.items.len()), (50, shown));
+        member.push((begun.elapsed() - history[history.len() - 1]) / shown as u32);
     }
-    median(times)
+    Opening { whole: median(whole), history: median(history), member: median(member) }
 }
