@@ -127,6 +127,12 @@ mod is_caught {
         within(5, &planted(Sabotage::AckConflicts), &[Check::AckedIsStored]);
     }
 
+    /// A text that is gone is told from memory.
+    #[test]
+    fn keeping_a_text_that_is_gone() {
+        within(20, &planted(Sabotage::KeepTexts), &[Check::GoneIsGone]);
+    }
+
     /// What happens on one node never reaches the clients of the other.
     #[test]
     fn not_hearing_of_other_nodes() {

@@ -223,6 +223,12 @@ impl Cell {
         joined
     }
 
+    /// See [`super::Sabotage::KeepTexts`].
+    #[cfg(feature = "testing")]
+    pub(crate) fn keep_texts(&self, keep: bool) {
+        self.tail.write().keeps_texts = keep;
+    }
+
     /// Jumps to a newer stored state without taking in the entries between: followers read them in the store.
     pub(crate) fn jump(&self, room: Room) {
         {

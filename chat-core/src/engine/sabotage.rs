@@ -30,6 +30,8 @@ pub enum Sabotage {
     AckConflicts,
     /// Hints and the comparison of heads are ignored.
     IgnoreOtherNodes,
+    /// What an edit or a deletion has replaced stays in memory as it was.
+    KeepTexts,
 }
 
 impl Sabotage {
@@ -47,6 +49,10 @@ impl Sabotage {
 
     pub(crate) fn acks_conflicts(self) -> bool {
         self == Self::AckConflicts
+    }
+
+    pub(crate) fn keeps_texts(self) -> bool {
+        self == Self::KeepTexts
     }
 
     pub(crate) fn ignores_other_nodes(self) -> bool {

@@ -82,6 +82,9 @@ pub(crate) struct Tail {
     head: Seq,
     entries: VecDeque<Arc<PostedEntry>>,
     bytes: usize,
+    /// See [`super::Sabotage::KeepTexts`].
+    #[cfg(feature = "testing")]
+    pub(super) keeps_texts: bool,
 }
 
 /// What lies after a cursor.
@@ -109,7 +112,7 @@ impl Tail {
     /// that it is about, earlier edits of that) are replaced: a text that is gone is gone from the ring.
     pub(crate) fn push(&mut self, posted: Arc<PostedEntry>) {
         self.head = posted.entry.seq;
-        if posted.entry.changes_earlier() {
+        if self.replaces_after(&posted.entry) {
             for held in &mut self.entries {
                 if let Some(newer) = held.with(&posted.entry) {
                     self.bytes = self.bytes - held.bytes() + newer.bytes();
@@ -135,6 +138,14 @@ impl Tail {
                 *held = Arc::new(renamed);
             }
         }
+    }
+
+    fn replaces_after(&self, later: &Entry) -> bool {
+        #[cfg(feature = "testing")]
+        if self.keeps_texts {
+            return false;
+        }
+        later.changes_earlier()
     }
 
     /// Entries right after `cursor`, at most `most` of them, and no more once their frames pass `bytes`.

@@ -300,7 +300,10 @@ fn take_in(shared: &Shared, cell: &Arc<Cell>, entries: &[Entry], names: &HashMap
     #[allow(unused_mut, reason = "the simulator's sabotage reorders it")]
     let mut ready: Vec<_> = entries.iter().map(|entry| posted(entry.clone(), name(entry))).collect();
     #[cfg(feature = "testing")]
-    shared.sabotage.disorder(&mut ready);
+    {
+        shared.sabotage.disorder(&mut ready);
+        cell.keep_texts(shared.sabotage.keeps_texts());
+    }
     shared.take_in(cell, ready);
 }
 

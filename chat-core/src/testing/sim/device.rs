@@ -75,7 +75,8 @@ enum Asked {
     Create,
     Membership,
     Send { text: String, key: Option<ClientMessageId>, first: Option<u64>, room: RoomId },
-    History { room: RoomId, newest_at_least: Option<u64> },
+    Rework { original: String, number: usize },
+    History { room: RoomId, asked: u64, newest_at_least: Option<u64> },
     Subscribe { room: RoomId, after: Option<u64>, head: u64 },
     Unsubscribe { room: RoomId },
     Ping,
@@ -176,15 +177,17 @@ impl Device {
             return self.join().await;
         }
         match self.random.below(100) {
-            0..45 => self.send_burst().await,
+            0..42 => self.send_burst().await,
+            42..45 => self.rework().await,
             45..53 => self.join().await,
             53..58 => self.leave().await,
             58..61 => self.create().await,
             61..69 => self.fetch().await,
             69..72 => self.unsubscribe().await,
             72..77 => self.subscribe().await,
-            77..82 => self.repeat().await,
-            82..84 => self.ask(json!({"type": "ping"}), Asked::Ping).await,
+            77..80 => self.repeat().await,
+            80..83 => self.rework().await,
+            83..84 => self.ask(json!({"type": "ping"}), Asked::Ping).await,
             84..92 => self.cut("on a whim"),
             _ => {
                 // A slow reader: it takes nothing for a while, mostly not for too long.
@@ -222,6 +225,7 @@ impl Device {
             format!("{}#{} on node {node}", self.name, self.links),
             self.user.clone(),
             follows_all,
+            self.world.ledger.lock().tick(),
             asked,
         );
         // Some clients ask for rooms that they have left.
@@ -366,6 +370,23 @@ impl Device {
         self.ask(command, Asked::Send { text, key, first, room }).await;
     }
 
+    /// Edits or deletes what was acked, perhaps to another device.
+    async fn rework(&mut self) {
+        let choice = self.random.below(1_000);
+        let acked = self.world.ledger.lock().acked_of(&self.user, choice);
+        let (Some((original, ..)), true) = (acked, self.has_room()) else { return };
+        self.sends += 1;
+        let text = (!self.chance(30)).then(|| format!("{} corrects {}", self.name, self.sends));
+        let asked = self.world.ledger.lock().reworking(&original, text.clone());
+        let Some((room, id, number)) = asked else { return };
+        let mut command = json!({"type": "delete_message", "roomId": room.as_str(), "messageId": id});
+        if let Some(text) = text {
+            command["type"] = "edit_message".into();
+            command["content"] = text.into();
+        }
+        self.ask(command, Asked::Rework { original, number }).await;
+    }
+
     async fn join(&mut self) {
         let rooms = self.world.rooms();
         if rooms.is_empty() || !self.has_room() {
@@ -405,7 +426,8 @@ impl Device {
             2 => command["around"] = place.into(),
             _ => newest_at_least = Some(self.world.ledger.lock().newest_acked(&room)),
         }
-        self.ask(command, Asked::History { room, newest_at_least }).await;
+        let asked = self.world.ledger.lock().tick();
+        self.ask(command, Asked::History { room, asked, newest_at_least }).await;
     }
 
     async fn unsubscribe(&mut self) {
@@ -537,7 +559,8 @@ impl Device {
                 match (code, frame.seq) {
                     (None, Some(seq)) => {
                         let duplicate = frame.duplicate.unwrap_or(false);
-                        self.world.ledger.lock().acked(&text, seq, duplicate);
+                        let id = frame.message_id.as_deref();
+                        self.world.ledger.lock().acked(&text, id, seq, duplicate);
                         if let (Some(first), false) = (first, duplicate) {
                             link.view.acked.push((room, first, seq));
                         }
@@ -555,11 +578,17 @@ impl Device {
                     }
                 }
             }
-            Asked::History { room, newest_at_least } if code.is_none() => {
+            Asked::Rework { original, number } => {
+                if let (None, Some(seq)) = (code, frame.seq) {
+                    self.world.ledger.lock().rework_acked(&original, number, seq);
+                }
+            }
+            Asked::History { room, asked, newest_at_least } if code.is_none() => {
                 let messages = frame.messages.iter().flatten();
                 self.world.histories.lock().push(History {
                     who: link.view.name.clone(),
                     room,
+                    asked,
                     newest_at_least,
                     messages: messages.map(|message| (message.seq, message.content.to_string())).collect(),
                 });

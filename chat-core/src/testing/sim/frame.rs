@@ -34,6 +34,8 @@ pub(super) struct ServerFrame<'a> {
     pub(super) room: Option<RoomIdOnly<'a>>,
     #[serde(default, borrow)]
     pub(super) user_id: Option<Cow<'a, str>>,
+    #[serde(default, borrow)]
+    pub(super) message_id: Option<Cow<'a, str>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -61,7 +63,9 @@ impl ServerFrame<'_> {
                 Some((RoomId::from_trusted(&message.room_id), message.seq))
             }
             ("room_updated", Some(room), _) => Some((RoomId::from_trusted(&room.id), self.seq?)),
-            ("user_joined" | "user_left", _, Some(room)) => Some((RoomId::from_trusted(room), self.seq?)),
+            ("user_joined" | "user_left" | "message_edited" | "message_deleted", _, Some(room)) => {
+                Some((RoomId::from_trusted(room), self.seq?))
+            }
             _ => None,
         }
     }

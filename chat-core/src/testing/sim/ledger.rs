@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Check, Violation, logs::Logs};
-use crate::id::{ClientMessageId, RoomId, UserId};
+use super::{Check, Violation, logs::Logs, rework::Reworks};
+use crate::{
+    domain::Message,
+    id::{ClientMessageId, RoomId, UserId},
+};
 
 /// Names one message that somebody wanted to send: its text is unique.
 pub(super) type Text = String;
@@ -12,6 +15,8 @@ pub(super) type Text = String;
 #[derive(Default)]
 pub(super) struct Ledger {
     sends: BTreeMap<Text, SendRecord>,
+    /// The first texts of messages by the keys under which they were sent.
+    keys: BTreeMap<ClientMessageId, Text>,
     /// Orders what the clients did and heard.
     now: u64,
 }
@@ -25,6 +30,9 @@ pub(super) struct SendRecord {
     /// Attempts whose outcome nobody knows.
     uncertain: bool,
     refused: bool,
+    /// Its id, once it was acked.
+    id: Option<String>,
+    reworks: Reworks,
 }
 
 struct Ack {
@@ -34,7 +42,8 @@ struct Ack {
 }
 
 impl Ledger {
-    fn tick(&mut self) -> u64 {
+    /// The next moment.
+    pub(super) fn tick(&mut self) -> u64 {
         self.now += 1;
         self.now
     }
@@ -48,6 +57,9 @@ impl Ledger {
         key: Option<&ClientMessageId>,
     ) {
         let now = self.tick();
+        if let Some(key) = key {
+            self.keys.insert(key.clone(), text.to_owned());
+        }
         self.sends.entry(text.to_owned()).or_insert_with(|| SendRecord {
             user: user.clone(),
             room: room.clone(),
@@ -56,12 +68,15 @@ impl Ledger {
             acks: Vec::new(),
             uncertain: false,
             refused: false,
+            id: None,
+            reworks: Reworks::default(),
         });
     }
 
-    pub(super) fn acked(&mut self, text: &str, seq: u64, duplicate: bool) {
+    pub(super) fn acked(&mut self, text: &str, id: Option<&str>, seq: u64, duplicate: bool) {
         let at = self.tick();
         if let Some(record) = self.sends.get_mut(text) {
+            record.id = id.map(str::to_owned);
             record.acks.push(Ack { seq, duplicate, at });
         }
     }
@@ -82,6 +97,44 @@ impl Ledger {
 
     pub(super) fn acks(&self) -> u64 {
         self.sends.values().map(|record| record.acks.len() as u64).sum()
+    }
+
+    /// A message that was acked is about to be edited, or with no text deleted: its room, its id, and the number of
+    /// what is asked for.
+    pub(super) fn reworking(
+        &mut self,
+        original: &str,
+        text: Option<Text>,
+    ) -> Option<(RoomId, String, usize)> {
+        let record = self.sends.get_mut(original)?;
+        let id = record.id.clone()?;
+        Some((record.room.clone(), id, record.reworks.ask(text)))
+    }
+
+    pub(super) fn rework_acked(&mut self, original: &str, number: usize, seq: u64) {
+        let at = self.tick();
+        if let Some(record) = self.sends.get_mut(original) {
+            record.reworks.acked(number, seq, at);
+        }
+    }
+
+    pub(super) fn reworks(&self) -> u64 {
+        self.sends.values().map(|record| record.reworks.acks() as u64).sum()
+    }
+
+    /// Whether somebody who began to ask at `since` may be told this text of a message.
+    pub(super) fn may_tell(&self, message: &Message, told: &str, since: u64) -> Result<(), Check> {
+        let (original, record) = self.known(message).ok_or(Check::NoPhantom)?;
+        record.reworks.may_tell(original, told, since)
+    }
+
+    /// What is known of a stored message, and what it said first. One without a key is never edited.
+    fn known(&self, message: &Message) -> Option<(&Text, &SendRecord)> {
+        let original = match &message.client_message_id {
+            Some(key) => self.keys.get(key)?.as_str(),
+            None => message.content.as_str(),
+        };
+        self.sends.get_key_value(original)
     }
 
     /// The newest seq of a room that anybody was acked.
@@ -109,8 +162,8 @@ impl Ledger {
         for (room, log) in logs.rooms() {
             for entry in &log.entries {
                 let Some(message) = entry.message() else { continue };
-                let known = self.sends.get(message.content.as_str());
-                if !known.is_some_and(|known| known.room == *room && known.user == entry.actor) {
+                let known = self.known(message);
+                if !known.is_some_and(|(_, known)| known.room == *room && known.user == entry.actor) {
                     found.push(
                         Check::NoPhantom.violated(format!("{room} has {}, which nobody sent", entry.seq)),
                     );
@@ -121,7 +174,11 @@ impl Ledger {
     }
 
     fn check_one(&self, text: &str, record: &SendRecord, logs: &Logs, found: &mut Vec<Violation>) {
-        let places: Vec<u64> = logs.places_of(&record.room, text);
+        let is_it = |message: &Message| self.known(message).is_some_and(|(known, _)| known == text);
+        let places: Vec<u64> = logs.places_of(&record.room, is_it);
+        if let ([place], Some(log)) = (&*places, logs.get(&record.room)) {
+            record.reworks.check(text, *place, log, found);
+        }
         if places.len() > 1 {
             found.push(
                 Check::OneMessagePerKey.violated(format!("{text} stands at {places:?} of {}", record.room)),

@@ -4,9 +4,9 @@ use std::{cell::OnceCell, collections::BTreeMap};
 
 use bytes::Bytes;
 
-use super::{Check, Violation};
+use super::{Check, Violation, ledger::Ledger, rework::Skeleton};
 use crate::{
-    domain::{Entry, Room},
+    domain::{Change, Entry, Message, Room},
     id::{RoomId, Seq, UserId},
     store::{LogStore, Maintenance, RoomStore, StoreError, UserStore},
     wire::entry_frame,
@@ -73,11 +73,14 @@ impl Logs {
         self.rooms.get(room)
     }
 
-    /// Where a text stands in a room.
-    pub(super) fn places_of(&self, room: &RoomId, text: &str) -> Vec<u64> {
+    /// Where such messages stand in a room.
+    pub(super) fn places_of(&self, room: &RoomId, is_it: impl Fn(&Message) -> bool) -> Vec<u64> {
         let entries = self.rooms.get(room).map(|log| log.entries.as_slice()).unwrap_or_default();
-        let is_it = |entry: &&Entry| entry.message().is_some_and(|message| message.content.as_str() == text);
-        entries.iter().filter(is_it).map(|entry| entry.seq.get()).collect()
+        entries
+            .iter()
+            .filter(|entry| entry.message().is_some_and(&is_it))
+            .map(|entry| entry.seq.get())
+            .collect()
     }
 }
 
@@ -108,8 +111,35 @@ impl RoomLog {
         (low..=high.max(low)).any(|seq| self.member_at(user, seq))
     }
 
+    /// Whether a session of this user, which began at `since`, was told the entry as it stands or stood.
+    pub(super) fn tells(
+        &self,
+        seq: u64,
+        user: &UserId,
+        told: &Bytes,
+        ledger: &Ledger,
+        since: u64,
+    ) -> Result<(), Check> {
+        let stored = self.frame(seq, user).ok_or(Check::LiveIsStored)?;
+        if stored == *told {
+            return Ok(());
+        }
+        let entry = self.entry(seq).ok_or(Check::LiveIsStored)?;
+        let about = match &entry.change {
+            Change::Edit { target, .. } => self.entry(target.get()),
+            _ => Some(entry),
+        };
+        let message = about.and_then(Entry::message).ok_or(Check::LiveIsStored)?;
+        match (Skeleton::of(&stored), Skeleton::of(told)) {
+            (Some((_, stored)), Some((text, told))) if stored == told => {
+                ledger.may_tell(message, &text, since)
+            }
+            _ => Err(Check::LiveIsStored),
+        }
+    }
+
     /// What a session of this user is sent for the entry.
-    pub(super) fn frame(&self, seq: u64, user: &UserId) -> Option<Bytes> {
+    fn frame(&self, seq: u64, user: &UserId) -> Option<Bytes> {
         let entry = self.entry(seq)?;
         let index = (seq - 1) as usize;
         let keyed = entry.message().is_some_and(|message| message.client_message_id.is_some());

@@ -18,6 +18,7 @@ mod device;
 mod frame;
 mod ledger;
 mod logs;
+mod rework;
 mod store;
 mod trace;
 mod view;
@@ -30,7 +31,7 @@ use std::{
     time::Duration,
 };
 
-use self::{chaos::Chaos, device::Device, logs::Logs, world::World};
+use self::{chaos::Chaos, device::Device, ledger::Ledger, logs::Logs, world::World};
 use super::Loss;
 use crate::engine::Sabotage;
 
@@ -83,13 +84,16 @@ pub enum Check {
     StoreVerifies,
     /// A connection sees a room's entries in order, each once, without holes, from where it began.
     DenseView,
-    /// What a connection is told of an entry is, byte for byte, what is stored of it.
+    /// What a connection is told of an entry is, byte for byte, what is stored of it, but for texts that the message
+    /// has had.
     LiveIsStored,
+    /// Who begins to ask when the editing or deleting of a text was acked is never told it again.
+    GoneIsGone,
     /// Nobody is replayed a room that they do not belong to.
     MembersOnly,
     /// Nobody is told of a room that they do not follow.
     OnlyWhatIsFollowed,
-    /// A message that was acked stands at the acked seq.
+    /// What was acked, a message, an edit, a deletion, stands at the acked seq, and the last of them holds.
     AckedIsStored,
     /// A repeated `clientMessageId` makes one message, and every ack names it.
     OneMessagePerKey,
@@ -147,6 +151,7 @@ pub struct SimFigures {
     pub steps: u64,
     pub commits: u64,
     pub acks: u64,
+    pub reworks: u64,
     pub frames: u64,
     pub resumes: u64,
     pub resyncs: u64,
@@ -162,6 +167,7 @@ impl AddAssign for SimFigures {
         self.steps += other.steps;
         self.commits += other.commits;
         self.acks += other.acks;
+        self.reworks += other.reworks;
         self.frames += other.frames;
         self.resumes += other.resumes;
         self.resyncs += other.resyncs;
@@ -176,12 +182,13 @@ impl fmt::Display for SimFigures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} seeds: {} steps, {} commits, {} acks, {} frames, {} resumes, {} resyncs, {} node crashes, \
+            "{} seeds: {} steps, {} commits, {} acks, {} edits and deletions, {} frames, {} resumes, {} resyncs, {} node crashes, \
              {} store crashes, {} store faults, {} lost hints",
             self.seeds,
             self.steps,
             self.commits,
             self.acks,
+            self.reworks,
             self.frames,
             self.resumes,
             self.resyncs,
@@ -274,27 +281,30 @@ async fn check(world: &World, found: &mut Vec<Violation>) {
         Ok(logs) => logs,
         Err(error) => return found.push(Check::StoreVerifies.violated(error.to_string())),
     };
+    let ledger = world.ledger.lock();
     for (view, live) in &*world.views.lock() {
-        view.check(&logs, *live, found);
+        view.check(&logs, &ledger, *live, found);
     }
-    world.ledger.lock().check(&logs, found);
+    ledger.check(&logs, found);
     for history in &*world.histories.lock() {
-        check_history(history, &logs, found);
+        check_history(history, &logs, &ledger, found);
     }
 }
 
-fn check_history(history: &world::History, logs: &Logs, found: &mut Vec<Violation>) {
-    let world::History { who, room, newest_at_least, messages } = history;
+fn check_history(history: &world::History, logs: &Logs, ledger: &Ledger, found: &mut Vec<Violation>) {
+    let world::History { who, room, asked, newest_at_least, messages } = history;
     let Some(log) = logs.get(room) else { return };
     let first = messages.first().map_or(0, |(seq, _)| *seq);
     let last = messages.last().map_or(0, |(seq, _)| *seq);
-    let stored =
-        log.entries.iter().filter(|entry| (first..=last).contains(&entry.seq.get())).filter_map(|entry| {
-            let message = entry.message()?;
-            Some((entry.seq.get(), message.content.as_str()))
-        });
-    if !stored.eq(messages.iter().map(|(seq, text)| (*seq, text.as_str()))) {
+    let within = log.entries.iter().filter(|entry| (first..=last).contains(&entry.seq.get()));
+    let stored = within.filter_map(|entry| entry.message().map(|message| (entry.seq.get(), message)));
+    if !stored.clone().map(|(seq, _)| seq).eq(messages.iter().map(|(seq, _)| *seq)) {
         found.push(Check::TrueHistory.violated(format!("{who}: a page of {room} has {messages:?}")));
+    }
+    for ((seq, message), (_, told)) in stored.zip(messages) {
+        if let Err(check) = ledger.may_tell(message, told, *asked) {
+            found.push(check.violated(format!("{who}: a page of {room} says {told:?} at {seq}")));
+        }
     }
     if let Some(acked) = newest_at_least.filter(|acked| *acked > last) {
         found.push(
@@ -305,12 +315,14 @@ fn check_history(history: &world::History, logs: &Logs, found: &mut Vec<Violatio
 }
 
 fn figures(world: &World) -> SimFigures {
+    let ledger = world.ledger.lock();
     let counted = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     SimFigures {
         seeds: 1,
         steps: counted(&world.figures.steps),
         commits: counted(&world.weather.commits),
-        acks: world.ledger.lock().acks(),
+        acks: ledger.acks(),
+        reworks: ledger.reworks(),
         frames: counted(&world.figures.frames),
         resumes: counted(&world.figures.resumes),
         resyncs: counted(&world.figures.resyncs),

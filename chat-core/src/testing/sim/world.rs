@@ -69,6 +69,8 @@ pub(super) struct Counters {
 pub(super) struct History {
     pub(super) who: String,
     pub(super) room: RoomId,
+    /// When, by the ledger.
+    pub(super) asked: u64,
     /// The newest seq that was acked to anybody when the newest page was asked for.
     pub(super) newest_at_least: Option<u64>,
     pub(super) messages: Vec<(u64, String)>,
