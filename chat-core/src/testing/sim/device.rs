@@ -1,26 +1,25 @@
 //! A client of a simulation: one device of one user, which remembers what every good client remembers.
 
+mod asking;
+mod hearing;
+
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::{
     task::AbortHandle,
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, sleep},
 };
 
-use super::{
-    frame::ServerFrame,
-    view::{Heads, View},
-    world::{History, World},
-};
+use super::{view::View, world::World};
 use crate::{
     id::{ClientMessageId, RoomId, UserId},
     testing::random::Random,
-    transport::{FromPeer, MemoryPeer, ToPeer},
+    transport::MemoryPeer,
 };
 
 /// Commands that a device has under way at most. More would wait in small windows for a server that waits for it.
@@ -199,8 +198,6 @@ impl Device {
         }
     }
 
-    // ---- connecting
-
     async fn connect_if_needed(&mut self) {
         match &self.link {
             None => self.connect().await,
@@ -281,324 +278,5 @@ impl Device {
             unacked.under_way = false;
         }
         self.world.views.lock().push((link.view, false));
-    }
-
-    // ---- asking
-
-    async fn ask(&mut self, mut command: Value, asked: Asked) {
-        let Some(link) = &mut self.link else { return };
-        let id = link.next_id;
-        link.next_id += 1;
-        command["id"] = id.into();
-        link.pending.insert(id, asked);
-        self.world.note(&format!("{} says {command}", self.name));
-        if matches!(link.pending.get(&id), Some(Asked::Authenticate)) {
-            // Chosen by the system's randomness: not to be noted.
-            command["epoch"] = self.epoch.clone().into();
-        }
-        let frame = command.to_string();
-        if !matches!(timeout(PATIENCE, link.peer.send(FromPeer::Text(frame.into_bytes()))).await, Ok(Ok(())))
-        {
-            self.cut("since it takes nothing");
-        }
-    }
-
-    fn has_room(&self) -> bool {
-        self.link.as_ref().is_some_and(|link| link.authenticated && link.pending.len() < IN_FLIGHT_MAX)
-    }
-
-    /// One of the rooms, mostly one that is followed.
-    fn pick_room(&mut self) -> Option<RoomId> {
-        let followed: Vec<_> =
-            self.cursors.keys().filter(|room| !self.left.contains(*room)).cloned().collect();
-        let all = self.world.rooms();
-        let rooms = if followed.is_empty() || self.chance(10) { all } else { followed };
-        (!rooms.is_empty()).then(|| rooms[self.random.below(rooms.len() as u64) as usize].clone())
-    }
-
-    async fn send_burst(&mut self) {
-        let Some(room) = self.pick_room() else { return };
-        for _ in 0..=self.random.below(4) {
-            if !self.has_room() {
-                return;
-            }
-            self.sends += 1;
-            let text = format!("{} says {}", self.name, self.sends);
-            if self.chance(10) {
-                self.send(text, room.clone(), None, true).await;
-            } else {
-                let key = ClientMessageId::from_trusted(&format!("{}-{}", self.name, self.sends));
-                self.unacked.push_back(Unacked {
-                    text: text.clone(),
-                    room: room.clone(),
-                    key: key.clone(),
-                    under_way: true,
-                });
-                self.send(text, room.clone(), Some(key), true).await;
-            }
-        }
-    }
-
-    /// Sends again, under the same key, what was not acked.
-    async fn send_unacked(&mut self) {
-        while self.has_room() {
-            let Some(next) = self.unacked.iter_mut().find(|unacked| !unacked.under_way) else { return };
-            next.under_way = true;
-            let (text, room, key) = (next.text.clone(), next.room.clone(), next.key.clone());
-            self.send(text, room, Some(key), false).await;
-        }
-    }
-
-    /// Sends again what was acked long ago, perhaps by another device or node.
-    async fn repeat(&mut self) {
-        let choice = self.random.below(1_000);
-        let acked = self.world.ledger.lock().acked_of(&self.user, choice);
-        if let (Some((text, room, key)), true) = (acked, self.has_room()) {
-            self.send(text, room, Some(key), false).await;
-        }
-    }
-
-    async fn send(&mut self, text: String, room: RoomId, key: Option<ClientMessageId>, first: bool) {
-        self.world.ledger.lock().sending(&text, &self.user, &room, key.as_ref());
-        let mut command = json!({"type": "send_message", "roomId": room.as_str(), "content": text});
-        if let Some(key) = &key {
-            command["clientMessageId"] = key.as_str().into();
-        }
-        let Some(link) = &mut self.link else { return };
-        link.sent += 1;
-        let first = first.then_some(link.sent);
-        self.ask(command, Asked::Send { text, key, first, room }).await;
-    }
-
-    /// Edits or deletes what was acked, perhaps to another device.
-    async fn rework(&mut self) {
-        let choice = self.random.below(1_000);
-        let acked = self.world.ledger.lock().acked_of(&self.user, choice);
-        let (Some((original, ..)), true) = (acked, self.has_room()) else { return };
-        self.sends += 1;
-        let text = (!self.chance(30)).then(|| format!("{} corrects {}", self.name, self.sends));
-        let asked = self.world.ledger.lock().reworking(&original, text.clone());
-        let Some((room, id, number)) = asked else { return };
-        let mut command = json!({"type": "delete_message", "roomId": room.as_str(), "messageId": id});
-        if let Some(text) = text {
-            command["type"] = "edit_message".into();
-            command["content"] = text.into();
-        }
-        self.ask(command, Asked::Rework { original, number }).await;
-    }
-
-    async fn join(&mut self) {
-        let rooms = self.world.rooms();
-        if rooms.is_empty() || !self.has_room() {
-            return;
-        }
-        let room = &rooms[self.random.below(rooms.len() as u64) as usize];
-        self.ask(json!({"type": "join_room", "roomId": room.as_str()}), Asked::Membership).await;
-    }
-
-    async fn leave(&mut self) {
-        let Some(room) = self.pick_room() else { return };
-        if self.has_room() {
-            self.ask(json!({"type": "leave_room", "roomId": room.as_str()}), Asked::Membership).await;
-        }
-    }
-
-    async fn create(&mut self) {
-        let rooms = self.world.rooms().len();
-        if rooms < ROOMS_MAX && self.has_room() {
-            let command =
-                json!({"type": "create_room", "name": format!("Room {rooms}"), "private": self.chance(30)});
-            self.ask(command, Asked::Create).await;
-        }
-    }
-
-    async fn fetch(&mut self) {
-        let Some(room) = self.pick_room() else { return };
-        if !self.has_room() {
-            return;
-        }
-        let mut command = json!({"type": "fetch_history", "roomId": room.as_str(), "limit": 10});
-        let mut newest_at_least = None;
-        let place = self.random.below(30);
-        match self.random.below(4) {
-            0 => command["before"] = place.into(),
-            1 => command["after"] = place.into(),
-            2 => command["around"] = place.into(),
-            _ => newest_at_least = Some(self.world.ledger.lock().newest_acked(&room)),
-        }
-        let asked = self.world.ledger.lock().tick();
-        self.ask(command, Asked::History { room, asked, newest_at_least }).await;
-    }
-
-    async fn unsubscribe(&mut self) {
-        let Some(room) = self.pick_room() else { return };
-        if self.has_room() {
-            let command = json!({"type": "unsubscribe", "roomId": room.as_str()});
-            self.ask(command, Asked::Unsubscribe { room }).await;
-        }
-    }
-
-    async fn subscribe(&mut self) {
-        let Some(room) = self.pick_room() else { return };
-        if !self.has_room() {
-            return;
-        }
-        let head = self.world.head(&room).await;
-        let after = self.chance(60).then(|| self.random.below(head + 2));
-        let command = json!({"type": "subscribe", "roomId": room.as_str(), "after": after});
-        self.ask(command, Asked::Subscribe { room, after, head }).await;
-    }
-
-    // ---- hearing
-
-    /// Reads whatever comes for so long.
-    async fn read_for(&mut self, duration: Duration) {
-        let until = Instant::now() + duration;
-        loop {
-            let Some(link) = &mut self.link else { return sleep_until(until).await };
-            let heard = tokio::select! {
-                biased;
-                heard = link.peer.next() => heard,
-                () = sleep_until(until) => return,
-            };
-            match heard {
-                Some(ToPeer::Text(json)) => self.hear(json).await,
-                Some(ToPeer::Ping) => {
-                    if !matches!(timeout(PATIENCE, link.peer.send(FromPeer::Pong)).await, Ok(Ok(()))) {
-                        self.cut("since it takes no pong");
-                    }
-                }
-                Some(ToPeer::Close(reason)) => {
-                    self.world.note(&format!("{} is told goodbye: {}", self.name, reason.text()));
-                }
-                None => {
-                    self.world.note(&format!("{} finds its link cut", self.name));
-                    if let Some(link) = self.link.take() {
-                        self.lost(link);
-                    }
-                }
-            }
-        }
-    }
-
-    async fn hear(&mut self, json: bytes::Bytes) {
-        self.world.figures.frames.fetch_add(1, Ordering::Relaxed);
-        let frame: ServerFrame<'_> = match serde_json::from_slice(&json) {
-            Ok(frame) => frame,
-            Err(error) => {
-                let line = format!("{}: {error}: {}", self.name, String::from_utf8_lossy(&json));
-                return self.world.oddities.lock().push(super::Check::Protocol.violated(line));
-            }
-        };
-        if let Some((room, seq)) = frame.entry() {
-            self.world.count(&json);
-            self.world.note(&format!("{} sees {} {seq} of {room}", self.name, frame.kind));
-            let leaves = frame.kind == "user_left" && frame.user_id.as_deref() == Some(self.user.as_str());
-            if leaves {
-                self.left.insert(room.clone());
-            } else {
-                self.left.remove(&room);
-            }
-            let cursor = self.cursors.entry(room.clone()).or_default();
-            *cursor = seq.max(*cursor);
-            if let Some(link) = &mut self.link {
-                link.view.saw(&room, seq, json, leaves);
-            }
-            return;
-        }
-        self.world.note(&format!(
-            "{} hears {} id {:?} seq {:?} {}",
-            self.name,
-            frame.kind,
-            frame.id,
-            frame.seq,
-            frame.code.as_deref().unwrap_or_default(),
-        ));
-        let heads = if frame.id.is_some() { self.world.heads().await } else { Heads::new() };
-        let Some(link) = &mut self.link else { return };
-        match (frame.id, &*frame.kind, frame.room()) {
-            (Some(id), ..) => match link.pending.remove(&id) {
-                Some(asked) => self.answered(asked, &frame, heads),
-                None => {
-                    let line = format!("{}: an answer to nothing, id {id}", self.name);
-                    self.world.oddities.lock().push(super::Check::Protocol.violated(line));
-                }
-            },
-            (None, "caught_up", Some(room)) => link.view.caught_up(&room, frame.seq.unwrap_or(0)),
-            (None, "resync_required", Some(room)) => {
-                let seq = frame.seq.unwrap_or(0);
-                self.world.figures.resyncs.fetch_add(1, Ordering::Relaxed);
-                link.view.resync(&room, seq);
-                self.cursors.insert(room, seq);
-            }
-            (None, "resume_failed", Some(room)) => {
-                link.view.resume_failed(&room);
-                self.cursors.remove(&room);
-            }
-            // Signals promise nothing that could be compared with the log.
-            (None, "presence" | "user_typing" | "user_stopped_typing" | "unread", _) => {}
-            _ => {
-                let line = format!("{}: an unexpected {}", self.name, frame.kind);
-                self.world.oddities.lock().push(super::Check::Protocol.violated(line));
-            }
-        }
-    }
-
-    fn answered(&mut self, asked: Asked, frame: &ServerFrame<'_>, heads: Heads) {
-        let Some(link) = &mut self.link else { return };
-        let code = frame.code.as_deref();
-        match asked {
-            Asked::Authenticate if code.is_none() => {
-                link.authenticated = true;
-                self.epoch = frame.epoch.as_deref().map(str::to_owned);
-                link.view.authenticated(heads);
-            }
-            Asked::Send { text, key, first, room } => {
-                let place = |unacked: &Unacked| Some(&unacked.key) == key.as_ref();
-                let place = self.unacked.iter().position(place);
-                match (code, frame.seq) {
-                    (None, Some(seq)) => {
-                        let duplicate = frame.duplicate.unwrap_or(false);
-                        let id = frame.message_id.as_deref();
-                        self.world.ledger.lock().acked(&text, id, seq, duplicate);
-                        if let (Some(first), false) = (first, duplicate) {
-                            link.view.acked.push((room, first, seq));
-                        }
-                        place.map(|place| self.unacked.remove(place));
-                    }
-                    (Some("forbidden" | "not_found"), _) => {
-                        self.world.ledger.lock().refused(&text);
-                        place.map(|place| self.unacked.remove(place));
-                    }
-                    _ => {
-                        self.world.ledger.lock().uncertain(&text);
-                        if let Some(unacked) = place.and_then(|place| self.unacked.get_mut(place)) {
-                            unacked.under_way = false;
-                        }
-                    }
-                }
-            }
-            Asked::Rework { original, number } => {
-                if let (None, Some(seq)) = (code, frame.seq) {
-                    self.world.ledger.lock().rework_acked(&original, number, seq);
-                }
-            }
-            Asked::History { room, asked, newest_at_least } if code.is_none() => {
-                let messages = frame.messages.iter().flatten();
-                self.world.histories.lock().push(History {
-                    who: link.view.name.clone(),
-                    room,
-                    asked,
-                    newest_at_least,
-                    messages: messages.map(|message| (message.seq, message.content.to_string())).collect(),
-                });
-            }
-            Asked::Subscribe { room, after, head } if code.is_none() => {
-                let high = heads.get(&room).copied().unwrap_or(head);
-                link.view.subscribed(&room, after, frame.seq.unwrap_or(0), (head, high));
-            }
-            Asked::Unsubscribe { room } if code.is_none() => link.view.unsubscribed(&room),
-            _ => {}
-        }
     }
 }
