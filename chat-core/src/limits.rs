@@ -2,11 +2,15 @@
 
 use crate::domain::{Rate, TextRules};
 
-pub use crate::domain::{PINS_MAX, REACTION_USERS_MAX, REACTIONS_DISTINCT_MAX};
+pub use crate::domain::{MENTIONS_MAX, PINS_MAX, REACTION_USERS_MAX, REACTIONS_DISTINCT_MAX};
 
-/// Entries in one commit. At seven keys an entry this stays under the 1,000 operations that a sled batch may
-/// hold before readers notice (17 ms). What is over waits for the next commit.
+/// Entries in one commit. What is over waits for the next commit.
 pub const COMMIT_ENTRIES_MAX: usize = 128;
+
+/// Rows that the requests of one commit may change, as planning reckons them: the 1,000 operations that a sled batch
+/// may hold before readers notice (17 ms). 128 plain messages stay under it; of messages with fifty mentions it is six.
+/// What is over waits for the next commit; a single request never needs more.
+pub const COMMIT_ROWS_MAX: usize = STORE_GROUP_OPS_MAX;
 
 /// Commands waiting for the writer of one room. Over it: `unavailable`. It is far more than one fsync's worth
 /// (a room commits 128 at a time), so it is reached only when the disk hangs.

@@ -8,6 +8,7 @@ mod moderation;
 mod people;
 mod reading;
 mod settings;
+mod weight;
 
 use super::{
     Action, Actor, Change, Command, Commit, Content, Draft, Entry, Guard, LeaveReason, Member, Message,

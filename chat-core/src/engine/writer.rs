@@ -16,7 +16,7 @@ use crate::{
         Rows, Sent, Username,
     },
     id::{SessionId, UserId},
-    limits::{COMMIT_ENTRIES_MAX, CONFLICT_RETRIES_MAX},
+    limits::{COMMIT_ENTRIES_MAX, COMMIT_ROWS_MAX, CONFLICT_RETRIES_MAX},
     store::{CommitError, StoreError},
 };
 
@@ -30,13 +30,14 @@ pub(crate) fn submit(shared: &Arc<Shared>, cell: &Arc<Cell>, pending: Pending) {
 async fn run(shared: Arc<Shared>, cell: Arc<Cell>) {
     let mut turn = Turn { cell: cell.clone(), finished: false };
     // A creation makes at most so many entries and one, and comes first, so that this many always fit.
-    #[allow(unused_mut, reason = "the simulator's sabotage reorders it")]
     while let Some(mut batch) = cell.take_pending(COMMIT_ENTRIES_MAX - GROUP_MEMBERS_MAX) {
         #[cfg(feature = "testing")]
         if shared.sabotage.reverses_batches() {
             batch.reverse();
         }
-        write(&shared, &cell, batch).await;
+        while !batch.is_empty() {
+            batch = write(&shared, &cell, batch).await;
+        }
     }
     turn.finished = true;
 }
@@ -56,8 +57,8 @@ impl Drop for Turn {
     }
 }
 
-/// Commits one batch, planning again when another node was first.
-async fn write(shared: &Arc<Shared>, cell: &Arc<Cell>, batch: Vec<Pending>) {
+/// Commits one batch, planning again when another node was first. Returns what was too much for one commit.
+async fn write(shared: &Arc<Shared>, cell: &Arc<Cell>, mut batch: Vec<Pending>) -> Vec<Pending> {
     let mut refused: Vec<Option<Rejection>> = vec![None; batch.len()];
     let mut needs = Needs::default();
     batch.iter().for_each(|pending| needs.add(&pending.request));
@@ -67,13 +68,20 @@ async fn write(shared: &Arc<Shared>, cell: &Arc<Cell>, batch: Vec<Pending>) {
             Err(error) => return fail(batch, &error.into()),
         };
         let mut plan = Plan::on(&room, rows, &*shared.policy, shared.limits.text());
-        let outcomes: Vec<_> = batch
-            .iter()
-            .zip(&refused)
-            .map(|(pending, refusal)| refusal.map_or_else(|| plan.decide(&pending.request), Err))
-            .collect();
+        let (mut outcomes, mut weight) = (Vec::with_capacity(batch.len()), 0);
+        for (pending, refusal) in batch.iter().zip(&refused) {
+            weight += plan.weight(&pending.request.command);
+            if weight > COMMIT_ROWS_MAX && !outcomes.is_empty() {
+                break;
+            }
+            outcomes.push(refusal.map_or_else(|| plan.decide(&pending.request), Err));
+        }
         #[allow(unused_mut, reason = "the simulator's sabotage spoils it")]
-        let Some(mut commit) = plan.into_commit() else { return answer(batch, outcomes) };
+        let Some(mut commit) = plan.into_commit() else {
+            let later = batch.split_off(outcomes.len());
+            answer(batch, outcomes);
+            return later;
+        };
         let entries = commit.entries.clone();
         let names = complete(shared, names(&batch), &entries).await;
         #[cfg(feature = "testing")]
@@ -86,15 +94,19 @@ async fn write(shared: &Arc<Shared>, cell: &Arc<Cell>, batch: Vec<Pending>) {
         match shared.store.commit(commit).await {
             Ok(()) => {
                 take_in(shared, cell, &entries, &names);
+                let later = batch.split_off(outcomes.len());
                 let speaking = speaking(&batch);
                 answer(batch, outcomes);
                 cell.wake_followers();
                 shared.tell_senders(cell.id(), &entries.iter().collect::<Vec<_>>(), &speaking);
-                return announce(shared, cell, entries).await;
+                announce(shared, cell, entries).await;
+                return later;
             }
             #[cfg(feature = "testing")]
             Err(CommitError::Conflict { .. }) if shared.sabotage.acks_conflicts() => {
-                return answer(batch, outcomes);
+                let later = batch.split_off(outcomes.len());
+                answer(batch, outcomes);
+                return later;
             }
             Err(CommitError::Conflict { .. }) => {
                 if let Err(error) = catch_up(shared, cell, attempt).await {
@@ -115,14 +127,13 @@ async fn write(shared: &Arc<Shared>, cell: &Arc<Cell>, batch: Vec<Pending>) {
                 let error = Error::from(error);
                 let outcomes =
                     outcomes.into_iter().map(|outcome| outcome.map_err(Error::from).and(Err(error.clone())));
-                return batch
-                    .into_iter()
-                    .zip(outcomes)
-                    .for_each(|(pending, outcome)| pending.reply.tell(outcome));
+                let later = batch.split_off(outcomes.len());
+                batch.into_iter().zip(outcomes).for_each(|(pending, outcome)| pending.reply.tell(outcome));
+                return later;
             }
         }
     }
-    fail(batch, &Error::Unavailable);
+    fail(batch, &Error::Unavailable)
 }
 
 /// The room and the needed rows, all true at one head.
@@ -319,8 +330,10 @@ fn answer(batch: Vec<Pending>, outcomes: Vec<Result<Outcome, Rejection>>) {
     }
 }
 
-fn fail(batch: Vec<Pending>, error: &Error) {
+/// Answers all of a batch; nothing is left of it.
+fn fail(batch: Vec<Pending>, error: &Error) -> Vec<Pending> {
     batch.into_iter().for_each(|pending| pending.reply.tell(Err(error.clone())));
+    Vec::new()
 }
 
 /// Tells other nodes and the embedder, once everybody here is served.
