@@ -226,6 +226,10 @@ pub const HELD_PER_ROOM_MAX: u32 = 1_000;
 /// Messages of one author that one room holds for review, so that nobody fills it alone. Over it: `rate_limited`.
 pub const HELD_PER_AUTHOR_MAX: usize = 50;
 
+/// Messages of a member's own that may lie behind their marker, since a moderator released them meanwhile: counting
+/// what is unread looks at each. One more release moves the marker to its message.
+pub const UNATTENDED_UNREAD_MAX: usize = 50;
+
 /// Reports that one room keeps. At the bound the oldest resolved one is dropped; if none is resolved, another
 /// report is `unavailable`.
 pub const REPORTS_PER_ROOM_MAX: u32 = 1_000;

@@ -200,3 +200,39 @@ async fn a_call_in_process_tells_a_held_message_from_a_sent_one() {
     ));
     assert!(matches!(alice.offer(&room, Draft::text("surely").unwrap()).await, Ok(Offered::Sent(_))));
 }
+
+/// What the caller has not read of a room, and up to where they have.
+async fn left_to_read(client: &mut TestClient, room: &str) -> Value {
+    let room = client.ask(json!({"type": "get_room", "roomId": room})).await["room"].clone();
+    json!([room["unread"], room["mentions"], room["lastReadSeq"]])
+}
+
+#[tokio::test]
+async fn a_release_reads_nothing_in_the_place_of_the_author() {
+    let engine = careful().await;
+    let mut alice = TestClient::connect(&engine, "alice").await;
+    let room = alice.create_room("Lobby").await;
+    let mut bob = TestClient::connect(&engine, "bob").await;
+    bob.join(&room).await;
+    let id =
+        bob.ack(message(&room, "maybe @bob or @alice", "k")).await["heldId"].as_str().unwrap().to_owned();
+    alice.send(&room, "one").await;
+    alice.send(&room, "@bob two").await;
+    let sent = alice.ack(release(&room, &id)).await;
+    alice.send(&room, "three").await;
+    assert_eq!(left_to_read(&mut bob, &room).await, json!([3, 1, 3]));
+    assert_eq!(left_to_read(&mut alice, &room).await, json!([0, 0, 7]));
+
+    // Nor do edits and deletions make it count.
+    let edit =
+        json!({"type": "edit_message", "roomId": room, "messageId": sent["messageId"], "content": "@alice"});
+    bob.ack(edit).await;
+    assert_eq!(left_to_read(&mut bob, &room).await, json!([3, 1, 3]));
+    let ack = bob.ack(json!({"type": "mark_read", "roomId": room, "seq": 5})).await;
+    assert_eq!((&ack["unread"], &ack["mentions"]), (&json!(1), &json!(0)));
+    bob.ack(json!({"type": "delete_message", "roomId": room, "messageId": sent["messageId"]})).await;
+    assert_eq!(left_to_read(&mut bob, &room).await, json!([1, 0, 5]));
+    bob.send(&room, "surely").await;
+    assert_eq!(left_to_read(&mut bob, &room).await, json!([0, 0, 10]));
+    assert_eq!(engine.store().verify().await.unwrap(), Vec::<String>::new());
+}

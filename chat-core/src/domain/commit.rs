@@ -29,6 +29,9 @@ pub enum RowChange {
     PutSent(UserId, ClientMessageId, Sent),
     /// How far the user has read.
     PutMarker(UserId, Marker),
+    /// A message of the user's has come by somebody else's act. Their marker stays, and the message does not count as
+    /// unread to them; only when [`crate::limits::UNATTENDED_UNREAD_MAX`] of theirs lie behind it, it moves here.
+    SentFor(UserId, Marker),
     /// The room takes this name among public rooms.
     TakeName(RoomName),
     /// The room gives this name back.

@@ -145,8 +145,26 @@ impl<'a> Plan<'a> {
         self.post(actor, at, draft)
     }
 
+    /// Sends a message in the place of the actor, who may not even be there.
+    fn send_unattended(&mut self, actor: &Actor, at: Timestamp, draft: &Draft) -> Result<Outcome, Rejection> {
+        self.may(actor, Action::Send)?;
+        let outcome = self.put(actor, at, draft)?;
+        if matches!(outcome, Outcome::Sent(Sent { duplicate: false, .. })) {
+            self.mark_unattended(&actor.user);
+        }
+        Ok(outcome)
+    }
+
     /// Sends a message of somebody who may.
     fn post(&mut self, actor: &Actor, at: Timestamp, draft: &Draft) -> Result<Outcome, Rejection> {
+        let outcome = self.put(actor, at, draft)?;
+        if matches!(outcome, Outcome::Sent(Sent { duplicate: false, .. })) {
+            self.mark_read(&actor.user);
+        }
+        Ok(outcome)
+    }
+
+    fn put(&mut self, actor: &Actor, at: Timestamp, draft: &Draft) -> Result<Outcome, Rejection> {
         if let Some(first) = draft.client_message_id.as_ref().and_then(|key| self.rows.sent(&actor.user, key))
         {
             return Ok(Outcome::Sent(first));
@@ -177,7 +195,6 @@ impl<'a> Plan<'a> {
         if let Some(key) = &draft.client_message_id {
             self.commit.rows.push(RowChange::PutSent(actor.user.clone(), key.clone(), sent));
         }
-        self.mark_read(&actor.user);
         Ok(Outcome::Sent(sent))
     }
 

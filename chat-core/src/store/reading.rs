@@ -13,10 +13,11 @@ use crate::{
 /// # To ensure correctness
 ///
 /// 1. A marker only moves forward, and never beyond the room's head; joining and sending move it to the head in
-///    their own commit, and leaving ends it.
-/// 2. Unread is the number of messages after the marker that are not deleted; mentions are those of them that
-///    mention the user, by name or with all the room. Both are as of one moment, no earlier than the call. Since
-///    sending moves the marker, nobody's own messages count.
+///    their own commit, and leaving ends it. What others send in a user's place leaves it where it is
+///    ([`crate::domain::RowChange::SentFor`]).
+/// 2. Unread is the number of messages after the marker that are not deleted and not the user's own; mentions are
+///    those of them that mention the user, by name or with all the room. Both are as of one moment, no earlier than
+///    the call.
 /// 3. Somebody who is no member has no marker, and marking for them changes nothing.
 /// 4. The newest message of a room that is told along lies after what the member may not see.
 /// 5. No operation takes longer for a longer history, for more members, deletions or mentions.

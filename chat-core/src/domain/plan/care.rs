@@ -22,7 +22,7 @@ impl Plan<'_> {
             return Err(Rejection::NO_HELD);
         }
         let author = Actor::new(held.author.clone());
-        let outcome = self.send(&author, at, &held.draft).map_err(|_| AUTHOR_MAY_NOT)?;
+        let outcome = self.send_unattended(&author, at, &held.draft).map_err(|_| AUTHOR_MAY_NOT)?;
         // A key under which its author has sent something since: there is nothing left to send.
         if !matches!(&outcome, Outcome::Sent(sent) if sent.duplicate) {
             self.commit.guards.push(Guard::IsHeld(held.id.clone()));

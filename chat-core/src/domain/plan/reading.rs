@@ -9,8 +9,16 @@ use crate::{
 impl Plan<'_> {
     /// Joining and sending count as reading all there is.
     pub(super) fn mark_read(&mut self, user: &UserId) {
-        let marker = Marker { seq: self.room.head, ordinal: self.room.messages };
-        self.commit.rows.push(RowChange::PutMarker(user.clone(), marker));
+        self.commit.rows.push(RowChange::PutMarker(user.clone(), self.end()));
+    }
+
+    /// A message of the user's was sent without them: they have read no more than before.
+    pub(super) fn mark_unattended(&mut self, user: &UserId) {
+        self.commit.rows.push(RowChange::SentFor(user.clone(), self.end()));
+    }
+
+    fn end(&self) -> Marker {
+        Marker { seq: self.room.head, ordinal: self.room.messages }
     }
 
     /// Whom a text mentions: members whose names it addresses, and the whole room, if the actor may do that.

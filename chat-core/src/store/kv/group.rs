@@ -358,6 +358,7 @@ impl<K: OrderedKv> Group<'_, K> {
             RowChange::PutMarker(user, marker) => {
                 self.put(keys::marker(&keys::user16(user), room16), values::encode_marker(*marker)?)?;
             }
+            RowChange::SentFor(user, marker) => self.sent_for(room16, user, *marker)?,
             RowChange::RemoveHeld(id) => drop(self.remove_held(room16, id)?),
             RowChange::TakeName(name) => {
                 self.put(keys::room_name(name), values::encode_named(room.id.as_str())?)?;
@@ -550,6 +551,17 @@ impl<K: OrderedKv> Group<'_, K> {
             }
         }
         Ok(last.map(|(_, row)| row))
+    }
+
+    /// How many rows a range has as the requests so far leave it, up to `most`; for rows that are never deleted.
+    pub(super) fn count_between(&self, from: &[u8], to: &[u8], most: usize) -> Result<usize, StoreError> {
+        if from >= to {
+            return Ok(0);
+        }
+        let stored = self.stored_between(from, to, most)?.len();
+        let range = || (Bound::Included(from.to_vec()), Bound::Excluded(to.to_vec()));
+        let new = self.changes.range(range()).chain(self.request.range(range())).count();
+        Ok((stored + new).min(most))
     }
 
     /// The keys under `prefix` as the requests so far leave them, ascending, at most `limit`.

@@ -1,5 +1,7 @@
 //! Markers: moving them, and counting what lies behind them.
 
+use std::ops::ControlFlow;
+
 use super::{
     OrderedKv,
     group::{Group, MarkRequest, Refusal},
@@ -11,9 +13,9 @@ use super::{
     view::{View, Visible},
 };
 use crate::{
-    domain::{Entry, Marker, Room},
+    domain::{Entry, Marker, Mentions, Room},
     id::{RoomId, Seq, UserId},
-    limits::PAGE_BYTES_MAX,
+    limits::{PAGE_BYTES_MAX, UNATTENDED_UNREAD_MAX},
     store::{MessageQuery, Page, PageRequest, Place, Reading, RoomOverview, StoreError},
 };
 
@@ -48,6 +50,23 @@ impl<K: OrderedKv> Group<'_, K> {
         Ok(true)
     }
 
+    /// Leaves the marker of somebody whose message came without them where it is, if not too many of theirs lie
+    /// behind it: see [`UNATTENDED_UNREAD_MAX`].
+    pub(super) fn sent_for(&mut self, room16: &Id16, user: &UserId, end: Marker) -> Result<(), StoreError> {
+        let user16 = keys::user16(user);
+        let key = keys::marker(&user16, room16);
+        let marker = match self.get(&key)? {
+            Some(row) => values::decode_marker(&row)?,
+            None => Marker::default(),
+        };
+        let (from, to) =
+            (keys::author(&user16, room16, marker.seq.next()), keys::author(&user16, room16, end.seq));
+        if self.count_between(&from, &to, UNATTENDED_UNREAD_MAX)? >= UNATTENDED_UNREAD_MAX {
+            self.put(key, values::encode_marker(end)?)?;
+        }
+        Ok(())
+    }
+
     /// The ordinal of the newest message at or before an entry: one step back in the log's order.
     fn ordinal_at(&self, room16: &Id16, to: Seq) -> Result<u64, StoreError> {
         let (from, end) =
@@ -73,8 +92,42 @@ fn reading<K: OrderedKv>(
     let unread = newest.saturating_sub(after).saturating_sub(behind(Tally::tombstones(room16))?);
     let mentions =
         behind(Tally::mentions(room16, user16))?.saturating_add(behind(Tally::room_mentions(room16))?);
+    let (own, own_mentions) = match unread {
+        0 => (0, 0),
+        _ => own_behind(view, user16, room16, marker.seq, room.head)?,
+    };
+    let (unread, mentions) = (unread.saturating_sub(own), mentions.saturating_sub(own_mentions));
     // A marker may be seen before the commit that moved it.
     Ok(Reading { seq: marker.seq.min(room.head), unread, mentions })
+}
+
+/// A user's own messages behind their marker, and how many of them mention the user: those that a moderator released,
+/// few as [`UNATTENDED_UNREAD_MAX`] has it.
+fn own_behind<K: OrderedKv>(
+    view: &View<'_, K>,
+    user16: &Id16,
+    room16: &Id16,
+    after: Seq,
+    head: Seq,
+) -> Result<(u64, u64), StoreError> {
+    let (from, to) = (keys::author(user16, room16, after.next()), keys::author(user16, room16, head.next()));
+    let mut own = Vec::new();
+    view.scan(&from, &to, &mut |key, _| {
+        own.extend(keys::seq_at(key, 33));
+        ControlFlow::Continue(())
+    })?;
+    let (mut count, mut mentions) = (0, 0);
+    for seq in own {
+        let Some(row) = view.get(&keys::message(room16, seq))? else { continue };
+        let row = values::decode_message_row(&row)?;
+        if row.deleted.is_some() {
+            continue;
+        }
+        let Mentions { users, room } = values::mentions_in(&row)?;
+        count += 1;
+        mentions += u64::from(room || users.iter().any(|user| keys::user16(user) == *user16));
+    }
+    Ok((count, mentions))
 }
 
 /// Where a user stands; `None` when they are no member.

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     domain::{Change, Entry, Member, Role, Room, RoomKind, Sanction},
     id::{RoomId, Seq, UserId},
+    limits::UNATTENDED_UNREAD_MAX,
     store::StoreError,
 };
 
@@ -75,8 +76,8 @@ struct Check<'a, K> {
     authored: BTreeSet<Vec<u8>>,
     /// The messages of each room; their ordinals are their places here.
     sent: HashMap<Id16, Vec<Seq>>,
-    /// The newest own message of each author in a room.
-    own: HashMap<(Id16, Id16), Seq>,
+    /// The messages of each author in a room, ascending.
+    own: HashMap<(Id16, Id16), Vec<Seq>>,
     /// What should be counted of deletions and mentions.
     tallied: BTreeMap<Vec<u8>, Counts>,
     rework: rework::Expected,
@@ -213,7 +214,7 @@ impl<K: OrderedKv> Check<'_, K> {
                 }
                 let author16 = keys::user16(&entry.actor);
                 self.authored.insert(keys::author(&author16, room16, entry.seq));
-                self.own.insert((*room16, author16), entry.seq);
+                self.own.entry((*room16, author16)).or_default().push(entry.seq);
                 self.sent.entry(*room16).or_default().push(entry.seq);
                 if message.deleted.is_some() {
                     self.tally(&Tally::tombstones(room16), message.ordinal);
@@ -371,8 +372,8 @@ impl<K: OrderedKv> Check<'_, K> {
         Ok(())
     }
 
-    /// Every member has a marker at an entry that is there, with the ordinal that belongs to it, and behind none
-    /// of their own messages.
+    /// Every member has a marker at an entry that is there, with the ordinal that belongs to it, and behind no
+    /// more of their own messages than are released without them.
     fn markers(&mut self) -> Result<(), StoreError> {
         let mut unmarked: BTreeSet<_> = self.table(table::MEMBER)?.into_iter().map(|(key, _)| key).collect();
         for (key, row) in self.table(table::MARKER)? {
@@ -391,8 +392,11 @@ impl<K: OrderedKv> Check<'_, K> {
                     marker.seq, marker.ordinal
                 ));
             }
-            if self.own.get(&(room16, user16)).is_some_and(|own| *own > marker.seq) {
-                self.differ(format!("user {} has not read a message of their own", hex(&user16)));
+            let own = self.own.get(&(room16, user16)).map_or(&[][..], Vec::as_slice);
+            let behind = own.len() - own.partition_point(|seq| *seq <= marker.seq);
+            // Those that were released by somebody else.
+            if behind > UNATTENDED_UNREAD_MAX {
+                self.differ(format!("user {} has not read {behind} messages of their own", hex(&user16)));
             }
             unmarked.remove(&keys::member(&room16, &user16));
         }

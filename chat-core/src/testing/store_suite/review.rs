@@ -15,7 +15,7 @@ use crate::{
     id::{HeldId, ReportId, RoomId, Seq},
     limits::{
         DELETED_ROOM_GRACE_MS, HELD_PER_AUTHOR_MAX, HELD_PER_ROOM_MAX, REPORTS_PER_REPORTER_MAX,
-        REPORTS_PER_ROOM_MAX,
+        REPORTS_PER_ROOM_MAX, UNATTENDED_UNREAD_MAX,
     },
     store::{CommitError, Keeping, PageRequest, Store},
 };
@@ -300,5 +300,35 @@ pub async fn what_waits_in_a_room_that_was_deleted_goes_with_it<S: Store>(open: 
     }
     assert_eq!((all_held(&store, &gone).await, all_reports(&store, &gone).await), (vec![], vec![]));
     assert_eq!((all_held(&store, &kept).await.len(), all_reports(&store, &kept).await.len()), (45, 45));
+    verifies(&store).await;
+}
+
+pub async fn a_released_message_counts_for_everybody_but_its_author<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    let room = public_room(&store, "lobby", "alice").await;
+    done(&store, &room, &request("author", 1, Command::Join)).await.unwrap();
+    let reading = async |who: &str| {
+        let reading = store.overview_of(&user(who), &room).await.unwrap().unwrap().reading;
+        (reading.seq.get(), reading.unread)
+    };
+    send(&store, &room, "alice", "unread").await;
+    for number in 0..UNATTENDED_UNREAD_MAX {
+        let one = held(&room, number, "author", "text", None);
+        assert_eq!(store.hold(one.clone()).await, Ok(Keeping::Kept));
+        done(&store, &room, &request("alice", 5, release(&one))).await.unwrap();
+    }
+    assert_eq!(reading("author").await, (3, 1));
+    assert_eq!(reading("alice").await, (4, UNATTENDED_UNREAD_MAX as u64));
+    store.mark_read(&user("author"), &room, Seq::new(4)).await.unwrap();
+    assert_eq!(reading("author").await, (4, 0));
+    send(&store, &room, "alice", "unread").await;
+    verifies(&store).await;
+    // One more than are counted one by one.
+    let one = held(&room, 1_000, "author", "text", None);
+    assert_eq!(store.hold(one.clone()).await, Ok(Keeping::Kept));
+    let head = store.room(&room).await.unwrap().unwrap().head.get();
+    assert_eq!(reading("author").await, (4, 1));
+    done(&store, &room, &request("alice", 5, release(&one))).await.unwrap();
+    assert_eq!(reading("author").await, (head + 1, 0));
     verifies(&store).await;
 }
