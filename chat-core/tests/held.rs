@@ -214,6 +214,7 @@ async fn a_release_reads_nothing_in_the_place_of_the_author() {
     let room = alice.create_room("Lobby").await;
     let mut bob = TestClient::connect(&engine, "bob").await;
     bob.join(&room).await;
+    let mut phone = TestClient::connect_with(&engine, "bob", json!({"subscribe": "none"})).await;
     let id =
         bob.ack(message(&room, "maybe @bob or @alice", "k")).await["heldId"].as_str().unwrap().to_owned();
     alice.send(&room, "one").await;
@@ -222,6 +223,7 @@ async fn a_release_reads_nothing_in_the_place_of_the_author() {
     alice.send(&room, "three").await;
     assert_eq!(left_to_read(&mut bob, &room).await, json!([3, 1, 3]));
     assert_eq!(left_to_read(&mut alice, &room).await, json!([0, 0, 7]));
+    phone.expect_silence().await;
 
     // Nor do edits and deletions make it count.
     let edit =

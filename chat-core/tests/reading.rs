@@ -8,7 +8,7 @@ use chat_core::{
     id::{RoomId, Seq, UserId},
     testing::TestClient,
 };
-use common::engine;
+use common::{builder, engine, engine_and_store};
 use serde_json::{Value, json};
 
 /// A caller's rooms, each as name, role, unread, mentions, lastReadSeq and the text of the newest message.
@@ -125,6 +125,39 @@ async fn all_connections_of_a_user_agree_on_what_is_read() {
         while phone.event().await["message"]["content"] != text {}
     }
     phone.expect_silence().await;
+
+    // Who has read all before sends without changing what is unread.
+    laptop.send(&room, "and another").await;
+    quiet.expect_silence().await;
+    alice.send(&room, "four").await;
+    laptop.send(&room, "again").await;
+    assert_eq!(quiet.event().await, unread(0));
+    alice.send(&room, "five").await;
+    mark_read(&mut quiet, &room, 99).await;
+    laptop.send(&room, "and again").await;
+    quiet.expect_silence().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn sending_tells_nothing_of_reading_in_a_room_that_was_read_before_the_server_started() {
+    let (first, store) = engine_and_store().await;
+    let mut alice = TestClient::connect(&first, "alice").await;
+    let (read, unread) = (alice.create_room("Read").await, alice.create_room("Unread").await);
+    let mut bob = TestClient::connect(&first, "bob").await;
+    bob.join(&unread).await;
+    bob.send(&unread, "hi").await;
+    alice.send(&read, "hi").await;
+    first.crash();
+    drop((alice, bob, first));
+
+    let engine = builder().shared_store(store).build().await.unwrap();
+    let mut phone = TestClient::connect(&engine, "alice").await;
+    let mut quiet = TestClient::connect_with(&engine, "alice", json!({"subscribe": "none"})).await;
+    phone.send(&read, "here").await;
+    quiet.expect_silence().await;
+    phone.send(&unread, "here").await;
+    let expected = json!({"type": "unread", "roomId": unread, "unread": 0, "mentions": 0});
+    assert_eq!(quiet.event().await, expected);
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,11 +6,12 @@ use std::{
     sync::Arc,
 };
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use super::{
     error::Error,
     outbox::{Mark, Outbox},
+    readers::Readers,
     signal::Signal,
     tail::{After, PostedEntry, Tail},
 };
@@ -29,6 +30,7 @@ pub(crate) struct Cell {
     tail: RwLock<Tail>,
     /// Apart from the state, so that waking ten thousand sessions does not hold up the writer.
     followers: RwLock<Followers>,
+    readers: Mutex<Readers>,
 }
 
 struct State {
@@ -100,6 +102,7 @@ impl Cell {
                 writing: false,
             }),
             followers: RwLock::default(),
+            readers: Mutex::default(),
         }
     }
 
@@ -240,12 +243,18 @@ impl Cell {
             *self.tail.write() = Tail::at(room.head);
             state.room = room;
         }
+        self.readers().forget();
         self.wake_followers();
     }
 
     /// Tells entries about a user under another name from here on.
     pub(crate) fn rename(&self, user: &UserId, name: &Username) {
         self.tail.write().rename(user, name);
+    }
+
+    /// Who has read all. Not to be held over an await, nor while another lock of the cell is taken.
+    pub(crate) fn readers(&self) -> MutexGuard<'_, Readers> {
+        self.readers.lock()
     }
 
     /// What lies after a cursor.

@@ -33,6 +33,7 @@ mod presence;
 mod profiles;
 mod pump;
 mod rate_table;
+mod readers;
 mod reading;
 mod rooms;
 #[cfg(feature = "testing")]

@@ -1,7 +1,7 @@
 //! What all parts of one engine share, and the steps that several of them take.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     fmt,
     sync::{
         Arc,
@@ -163,7 +163,7 @@ impl Shared {
             self.take_in(cell, posted.clone());
             cell.wake_followers();
             let entries: Vec<_> = posted.iter().map(|posted| posted.entry()).collect();
-            self.tell_senders(cell.id(), &entries, &HashMap::new());
+            self.tell_senders_elsewhere(cell, &entries).await?;
         }
     }
 

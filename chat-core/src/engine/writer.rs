@@ -1,7 +1,10 @@
 //! Drains a room's pending requests: gather, plan, commit, apply, answer, fan out. Exists only while there are
 //! some.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{
     cell::{Cell, Pending, posted},
@@ -15,7 +18,7 @@ use crate::{
         Command, Entry, Erasing, GROUP_MEMBERS_MAX, Guard, Needs, Outcome, Plan, Rejection, Room, RoomName,
         Rows, Sent, Username,
     },
-    id::{SessionId, UserId},
+    id::{Seq, SessionId, UserId},
     limits::{COMMIT_ENTRIES_MAX, COMMIT_ROWS_MAX, CONFLICT_RETRIES_MAX},
     store::{CommitError, StoreError},
 };
@@ -84,6 +87,8 @@ async fn write(shared: &Arc<Shared>, cell: &Arc<Cell>, mut batch: Vec<Pending>) 
         };
         let entries = commit.entries.clone();
         let names = complete(shared, names(&batch), &entries).await;
+        let unknown = shared.unknown_readers(cell, &batch);
+        shared.learn_readers(cell, unknown).await;
         #[cfg(feature = "testing")]
         {
             shared.sabotage.spoil(&mut commit);
@@ -96,9 +101,10 @@ async fn write(shared: &Arc<Shared>, cell: &Arc<Cell>, mut batch: Vec<Pending>) 
                 take_in(shared, cell, &entries, &names);
                 let later = batch.split_off(outcomes.len());
                 let speaking = speaking(&batch);
+                let released = released(&batch, &outcomes);
                 answer(batch, outcomes);
                 cell.wake_followers();
-                shared.tell_senders(cell.id(), &entries.iter().collect::<Vec<_>>(), &speaking);
+                shared.tell_senders(cell, &entries.iter().collect::<Vec<_>>(), &speaking, &released);
                 announce(shared, cell, entries).await;
                 return later;
             }
@@ -303,6 +309,18 @@ async fn complete(
 fn speaking(batch: &[Pending]) -> HashMap<UserId, SessionId> {
     let speaking = |pending: &Pending| Some((pending.request.actor.user.clone(), pending.session.clone()?));
     batch.iter().filter_map(speaking).collect()
+}
+
+/// What was sent in the place of its author.
+fn released(batch: &[Pending], outcomes: &[Result<Outcome, Rejection>]) -> HashSet<Seq> {
+    let released = |(pending, outcome): (&Pending, &Result<Outcome, Rejection>)| match (
+        &pending.request.command,
+        outcome,
+    ) {
+        (Command::Release(_), Ok(Outcome::Sent(sent))) => Some(sent.seq),
+        _ => None,
+    };
+    batch.iter().zip(outcomes).filter_map(released).collect()
 }
 
 /// Applies what is stored and puts it on the ring.

@@ -73,6 +73,9 @@ impl Caller {
             return Err(NO_MEMBER.into());
         };
         let reading = marked.reading;
+        if reading.unread == 0 && shared.users.has_besides(self.user(), None) {
+            cell.readers().note(self.user(), reading.seq);
+        }
         if marked.moved {
             shared.tell_user(self.user(), self.session(), Notice::Unread(room.id.clone(), reading)).await;
             if room.members <= RECEIPTS_MEMBERS_MAX {
