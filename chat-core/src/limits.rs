@@ -213,6 +213,20 @@ pub const STORE_NAMES_SCANNED_MAX: usize = 5_000;
 /// Longest pause between two messages of one member in slow mode, in seconds: six hours. Over it: `bad_request`.
 pub const SLOW_MODE_SECONDS_MAX: u32 = 21_600;
 
+/// Longest age by which a room lets its messages go, in days: a hundred years. Over it, and below one day:
+/// `bad_request`.
+pub const RETENTION_DAYS_MAX: u32 = 36_500;
+
+/// Most messages to which a room may be kept. Over it, and below one: `bad_request`.
+pub const RETENTION_MESSAGES_MAX: u32 = 100_000_000;
+
+/// Messages that are looked at to find how much of one room may go. A cut goes no further; what else may go waits for
+/// the next round. High enough that a room of a million messages that gets a retention is done within an hour.
+pub const RETENTION_MESSAGES_LOOKED_AT_MAX: usize = 10_000;
+
+/// Rooms with a retention that one round looks at. The next round goes on with the others.
+pub const RETENTION_ROOMS_PER_ROUND_MAX: usize = 1_000;
+
 /// How long the log of a deleted room is kept, in milliseconds: connections that read too slowly for the ring come
 /// to its end meanwhile. One that takes longer than this hour is told of the end alone.
 pub const DELETED_ROOM_GRACE_MS: i64 = 3_600_000;

@@ -70,6 +70,7 @@ mod open;
 mod options;
 mod personal;
 mod quarantine;
+mod retention;
 mod space;
 mod store;
 

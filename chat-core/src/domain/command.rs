@@ -1,7 +1,7 @@
 //! What is asked of a room, and what comes of it.
 
 use super::{
-    Addressed, Attachments, Content, Description, Emoji, Erasing, GroupSpec, History, LinkId, LinkSpec,
+    Addressed, Attachments, Content, Cut, Description, Emoji, Erasing, GroupSpec, History, LinkId, LinkSpec,
     MessageType, Moderation, Release, RoomChange, RoomKind, RoomName, TextError, Username,
 };
 use crate::{
@@ -96,6 +96,8 @@ pub enum Command {
     Update(RoomChange),
     /// Delete the room.
     DeleteRoom,
+    /// Let go of what the room's retention lets go. The engine's own: nobody can ask for it.
+    Trim(Cut),
     /// Invite somebody, under this name if they are not invited yet.
     Invite(UserId, InviteId),
     /// Become a member by one's invitation.
@@ -308,7 +310,8 @@ impl Needs {
             | Command::CreateGroup(_)
             | Command::Join
             | Command::Leave
-            | Command::DeleteRoom => {}
+            | Command::DeleteRoom
+            | Command::Trim(_) => {}
             Command::Update(change) => self.slow_mode |= change.slow_mode_seconds.is_some(),
             Command::Send(draft) | Command::SendDirect(_, draft) => {
                 self.sent.extend(draft.client_message_id.iter().map(|key| (user.clone(), key.clone())));

@@ -56,6 +56,11 @@ pub enum RowChange {
     UseLink(LinkId),
     /// The link is no more.
     RemoveLink(LinkId),
+    /// The room's retention is now that of the commit's room: the store lists the room among those that have one, or
+    /// does so no more.
+    PutRetention,
+    /// What stands before the first kept entry of the commit's room may go, a few rows at a time.
+    Trim,
 }
 
 /// A condition on what lies outside the room's log, checked in the same atomic step as the save.

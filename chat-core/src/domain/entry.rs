@@ -183,7 +183,16 @@ impl Entry {
     /// Whether this entry may change what is told with earlier ones.
     #[must_use]
     pub fn changes_earlier(&self) -> bool {
-        self.target().is_some() || self.thread().is_some()
+        self.target().is_some() || self.thread().is_some() || self.cuts().is_some()
+    }
+
+    /// The first entry that is kept from this entry on, if any before it were cut.
+    #[must_use]
+    pub fn cuts(&self) -> Option<Seq> {
+        match &self.change {
+            Change::Describe(room) if room.first > Seq::ZERO.next() => Some(room.first),
+            _ => None,
+        }
     }
 
     /// Whether what is told with this entry may be changed by a later one of the same room.
@@ -191,6 +200,9 @@ impl Entry {
     pub fn is_told_anew_after(&self, later: &Self) -> bool {
         if later.thread().is_some_and(|(root, _)| root == self.seq) {
             return self.message().is_some();
+        }
+        if let (Some(first), Change::Edit { target, .. }) = (later.cuts(), &self.change) {
+            return *target < first;
         }
         match (later.target(), &self.change) {
             (Some(target), Change::Send(_)) => self.seq == target,
@@ -206,6 +218,12 @@ impl Entry {
             && self.seq == root
         {
             message.replies = replies;
+            return true;
+        }
+        if let (Some(first), Change::Edit { target, content, mentions }) = (later.cuts(), &mut self.change)
+            && *target < first
+        {
+            (*content, *mentions) = (Content::gone(), Mentions::default());
             return true;
         }
         let Some(target) = later.target() else { return false };

@@ -42,6 +42,7 @@ mod policy;
 mod presence;
 mod rate;
 mod rejection;
+mod retention;
 mod review;
 mod room;
 mod rows;
@@ -76,6 +77,7 @@ pub use presence::{
 };
 pub use rate::{Gcra, Rate, Strikes};
 pub use rejection::Rejection;
+pub use retention::{Cut, Retention};
 pub use review::{HeldMessage, Release, Report, ReportReason, Resolution, Snapshot};
 pub use room::{History, Room, RoomKind};
 pub use rows::{Rows, THREAD_ROWS_MAX};

@@ -7,6 +7,7 @@ mod messages;
 mod moderation;
 mod people;
 mod reading;
+mod retention;
 mod settings;
 mod weight;
 
@@ -64,6 +65,7 @@ impl<'a> Plan<'a> {
             Command::Release(release) => self.release(actor, *at, release),
             Command::Update(change) => self.update_room(actor, *at, change),
             Command::DeleteRoom => self.delete_room(actor, *at),
+            Command::Trim(cut) => self.trim(actor, *at, cut),
             Command::Invite(user, id) => self.invite(actor, *at, user, id),
             Command::AcceptInvite(id) => self.accept(actor, *at, id),
             Command::DeclineInvite(id) => self.decline(actor, id),

@@ -1,6 +1,6 @@
 //! The state of a room that rules depend on. Its size does not grow with the room: no members, no messages.
 
-use super::{Change, Description, Entry, Role, RoomName};
+use super::{Change, Description, Entry, Member, Retention, Role, RoomName};
 use crate::{
     id::{RoomId, Seq, UserId},
     time::Timestamp,
@@ -39,6 +39,12 @@ pub struct Room {
     pub owners: u32,
     /// In a direct room the one of its two whom the first message was sent to; the other one created it.
     pub peer: Option<UserId>,
+    /// How much of it is kept.
+    pub retention: Retention,
+    /// The first entry that is kept: 1 where nothing was cut. Every entry before it is gone.
+    pub first: Seq,
+    /// The ordinal of the newest message that was cut; 0 where none was.
+    pub trimmed: u64,
 }
 
 /// Who may find and join a room.
@@ -120,6 +126,9 @@ impl Room {
             members: 0,
             owners: 0,
             peer: None,
+            retention: Retention::default(),
+            first: Seq::ZERO.next(),
+            trimmed: 0,
         }
     }
 
@@ -202,9 +211,23 @@ impl Room {
         if creating { joined.previous() } else { joined }
     }
 
-    /// The last entry that a member who joined at `joined` may not see; [`Seq::ZERO`] when they may see all.
+    /// The last entry that a member who joined at `joined` may not see; [`Seq::ZERO`] when they may see all. What
+    /// was cut is seen by nobody.
     #[must_use]
     pub fn hidden_until(&self, joined: Seq) -> Seq {
+        self.hidden_by_history(joined).max(self.first.previous())
+    }
+
+    /// The last entry that is hidden from somebody who may read the room, a member or not.
+    #[must_use]
+    pub fn hidden_from(&self, member: Option<&Member>) -> Seq {
+        member.map_or(self.first.previous(), |member| self.hidden_until(member.joined))
+    }
+
+    /// The last entry that the room's history hides from a member who joined at `joined`, whatever was cut. To
+    /// them it is no hole: what they may see begins there.
+    #[must_use]
+    pub fn hidden_by_history(&self, joined: Seq) -> Seq {
         match self.history {
             History::All => Seq::ZERO,
             History::SinceJoin => joined.previous(),

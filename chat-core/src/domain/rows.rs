@@ -124,14 +124,23 @@ impl Rows {
             Change::Unreact { target, emoji, .. } => {
                 self.reacted.remove(&(*target, emoji.clone(), entry.actor.clone()));
             }
-            Change::Describe(_)
-            | Change::DeleteRoom
+            Change::Describe(room) => self.forget_before(room.first),
+            Change::DeleteRoom
             | Change::Edit { .. }
             | Change::Delete { .. }
             | Change::Pin { .. }
             | Change::Unpin { .. } => {}
         }
         self.at = self.at.max(entry.seq);
+    }
+
+    /// Messages that were cut are not there any more.
+    fn forget_before(&mut self, first: Seq) {
+        for (seq, message) in &mut self.targets {
+            if *seq < first {
+                *message = None;
+            }
+        }
     }
 
     fn move_sanction(&mut self, user: &UserId, entry: &Entry) {

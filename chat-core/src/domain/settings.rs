@@ -24,4 +24,9 @@ pub struct RoomChange {
     pub history: Option<History>,
     /// Whether only members may know of it.
     pub private: Option<bool>,
+    /// After how many days messages go; `Some(None)` takes the bound away. See [`super::Retention::days`].
+    pub retention_days: Option<Option<u32>>,
+    /// How many of the newest messages stay; `Some(None)` takes the bound away. See
+    /// [`super::Retention::messages`].
+    pub retention_messages: Option<Option<u32>>,
 }

@@ -23,6 +23,7 @@ pub mod kv;
 mod people;
 mod personal;
 mod reading;
+mod retention;
 mod review;
 
 use async_trait::async_trait;
@@ -33,6 +34,7 @@ pub use kv::MemoryStore;
 pub use people::{Block, PeopleError, PeopleStore};
 pub use personal::{GivenReaction, PersonalStore};
 pub use reading::{MarkedRead, Reading, ReadingStore, RoomOverview};
+pub use retention::RetentionStore;
 pub use review::{Keeping, ReviewStore};
 
 use crate::{
@@ -52,6 +54,7 @@ pub trait Store:
     + ReviewStore
     + PersonalStore
     + ErasureStore
+    + RetentionStore
     + Maintenance
 {
 }
@@ -66,6 +69,7 @@ impl<
         + ReviewStore
         + PersonalStore
         + ErasureStore
+        + RetentionStore
         + Maintenance,
 > Store for S
 {
@@ -136,7 +140,8 @@ pub trait RoomStore: Send + Sync + 'static {
 ///
 /// # To ensure correctness
 ///
-/// 1. Entries come in `seq` order, dense, starting right after the `after` that was given.
+/// 1. Entries come in `seq` order, dense, starting right after the `after` that was given, or at the room's first
+///    kept entry if that is later.
 /// 2. Reads see only durable entries (see [`RoomStore`], 5).
 /// 3. A reader that has seen entry n can read every entry before n.
 /// 4. A message is told as it stands (edited, deleted, with its reactions), by old entries too; an edit is told
@@ -239,8 +244,8 @@ pub trait Maintenance: Send + Sync + 'static {
     /// What a write would be answered with at this moment.
     fn writable(&self) -> Result<(), StoreError>;
 
-    /// Deletes what is out of date (keys of sent messages older than a week, memberships of deleted rooms, and
-    /// after [`crate::limits::DELETED_ROOM_GRACE_MS`] their logs), a bounded amount. Returns
+    /// Deletes what is out of date (keys of sent messages older than a week, what was cut from logs, memberships of
+    /// deleted rooms, and after [`crate::limits::DELETED_ROOM_GRACE_MS`] their logs), a bounded amount. Returns
     /// whether more is left.
     async fn sweep(&self, now: Timestamp) -> Result<bool, StoreError>;
 

@@ -4,6 +4,7 @@
 
 mod erasure;
 mod personal;
+mod retention;
 
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
 

@@ -11,6 +11,7 @@ pub mod people;
 pub mod personal;
 pub mod reading;
 pub mod reopening;
+pub mod retention;
 pub mod review;
 pub mod rooms;
 pub mod upkeep;
@@ -166,6 +167,20 @@ macro_rules! store_conformance {
             what_is_to_be_reviewed_refuses_on_a_closed_store
             what_waits_in_a_room_that_was_deleted_goes_with_it
         }
+        $crate::store_conformance! { @cases retention (async || $open):
+            a_room_is_listed_while_it_has_a_retention
+            what_may_go_is_found_by_age_by_count_and_by_both
+            a_cut_goes_so_far_at_once_and_no_further
+            nothing_before_a_cut_is_read_before_and_after_its_rows_go
+            an_entry_about_a_message_that_was_cut_tells_no_text
+            a_reply_outlives_the_root_of_its_thread
+            markers_behind_a_cut_count_from_there
+            what_was_cut_goes_in_bounded_steps
+            of_cuts_that_race_one_is_saved
+            a_room_that_was_cut_and_is_deleted_goes_whole
+            readers_find_whole_logs_while_rows_go_under_them
+            counts_are_what_a_recount_says_whatever_is_cut
+        }
         $crate::store_conformance! { @cases deleted (async || $open):
             a_name_that_is_given_back_can_be_taken
             a_deleted_room_is_listed_nowhere_and_its_id_is_not_free
@@ -220,6 +235,7 @@ macro_rules! store_reopening_conformance {
             presences_are_known_after_reopening
             people_stay_as_they_were_over_reopening
             an_erasure_goes_on_after_reopening
+            a_cut_stays_over_reopening_and_its_rows_go_on_going
             the_epoch_stays_the_same_over_a_clean_close
             an_audit_log_goes_on_where_it_ended
         }

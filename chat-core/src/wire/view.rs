@@ -31,6 +31,12 @@ pub struct RoomView {
     slow_mode_seconds: u32,
     history: &'static str,
     archived: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retention_days: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retention_messages: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_seq: Option<u64>,
     #[serde(flatten)]
     own: Option<OwnRoomView>,
 }
@@ -67,6 +73,9 @@ impl RoomView {
             slow_mode_seconds: room.slow_mode_seconds,
             history: room.history.as_str(),
             archived: room.archived,
+            retention_days: room.retention.days,
+            retention_messages: room.retention.messages,
+            first_seq: (room.first > Seq::ZERO.next()).then(|| room.first.get()),
             own: None,
         }
     }

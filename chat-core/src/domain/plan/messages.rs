@@ -148,8 +148,7 @@ impl Plan<'_> {
 
     /// The author and the message at that place, if the actor may see it; it may be deleted.
     fn visible(&self, actor: &Actor, target: Seq) -> Result<(&UserId, &Message), Rejection> {
-        let hidden_until =
-            self.rows.member(&actor.user).map_or(Seq::ZERO, |member| self.room.hidden_until(member.joined));
+        let hidden_until = self.room.hidden_from(self.rows.member(&actor.user));
         let entry = self.rows.target(target).filter(|_| target > hidden_until);
         entry.and_then(|entry| Some((&entry.actor, entry.message()?))).ok_or(Rejection::NO_MESSAGE)
     }

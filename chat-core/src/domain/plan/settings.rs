@@ -3,8 +3,8 @@
 use super::Plan;
 use crate::{
     domain::{
-        Action, Actor, AuditAct, Change, Guard, Outcome, Rejection, Role, Room, RoomChange, RoomKind,
-        RoomName, RowChange,
+        Action, Actor, AuditAct, Change, Guard, Outcome, Rejection, Retention, Role, Room, RoomChange,
+        RoomKind, RoomName, RowChange,
     },
     limits::SLOW_MODE_SECONDS_MAX,
     time::Timestamp,
@@ -23,6 +23,7 @@ impl Plan<'_> {
             return Ok(Outcome::Unchanged(Some(self.room.head)));
         }
         let details = details(&self.room, &room);
+        let retention = (self.room.retention != room.retention).then_some(room.retention);
         let (before, after) = (public_name(&self.room), public_name(&room));
         self.append(actor, at, Change::Describe(Box::new(Room { head: self.room.head.next(), ..room })));
         if before.as_ref().map(RoomName::key) != after.as_ref().map(RoomName::key) {
@@ -32,7 +33,16 @@ impl Plan<'_> {
                 self.commit.rows.push(RowChange::TakeName(name));
             }
         }
-        self.audit(actor, at, AuditAct::UpdateRoom, None, details);
+        if !details.is_empty() {
+            self.audit(actor, at, AuditAct::UpdateRoom, None, details);
+        }
+        if let Some(Retention { days, messages }) = retention {
+            self.commit.rows.push(RowChange::PutRetention);
+            let bound =
+                |bound: Option<u32>| bound.map_or_else(|| "none".to_owned(), |bound| bound.to_string());
+            let details = vec![("retentionDays", bound(days)), ("retentionMessages", bound(messages))];
+            self.audit(actor, at, AuditAct::SetRetention, None, details);
+        }
         Ok(Outcome::Changed(self.room.head))
     }
 
@@ -81,7 +91,16 @@ impl Plan<'_> {
 
 /// The room as it would be.
 fn changed(room: &Room, change: &RoomChange) -> Result<Room, Rejection> {
-    let RoomChange { name, description, archived, slow_mode_seconds, history, private } = change.clone();
+    let RoomChange { name, description, archived, slow_mode_seconds, history, private, .. } = change.clone();
+    let retention = Retention {
+        days: change.retention_days.unwrap_or(room.retention.days),
+        messages: change.retention_messages.unwrap_or(room.retention.messages),
+    };
+    if !retention.is_valid() {
+        return Err(Rejection::BadRequest(
+            "retentionDays is 1 to 36,500 and retentionMessages 1 to 100,000,000, or null",
+        ));
+    }
     if slow_mode_seconds.is_some_and(|seconds| seconds > SLOW_MODE_SECONDS_MAX) {
         return Err(Rejection::BadRequest("slow mode is at most 21,600 seconds"));
     }
@@ -99,6 +118,7 @@ fn changed(room: &Room, change: &RoomChange) -> Result<Room, Rejection> {
         archived: archived.unwrap_or(room.archived),
         slow_mode_seconds: slow_mode_seconds.unwrap_or(room.slow_mode_seconds),
         history: history.unwrap_or(room.history),
+        retention,
         kind,
         ..room.clone()
     })

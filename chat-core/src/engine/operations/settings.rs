@@ -27,6 +27,8 @@ impl Caller {
                 .map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX)),
             history,
             private: fields.private,
+            retention_days: fields.retention_days.map(bound),
+            retention_messages: fields.retention_messages.map(bound),
         };
         Ok(Answer::Room { room: RoomView::of(&self.update_room(&room, change).await?) })
     }
@@ -35,4 +37,9 @@ impl Caller {
         let room = self.delete_room(&room_id(room)?).await?;
         Ok(Answer::Room { room: RoomView::of(&room) })
     }
+}
+
+/// What does not fit is over the bound's own bound.
+fn bound(bound: Option<u64>) -> Option<u32> {
+    bound.map(|bound| u32::try_from(bound).unwrap_or(u32::MAX))
 }

@@ -49,6 +49,9 @@ impl<K: OrderedKv> Group<'_, K> {
     /// Notes that a room's rows are to go.
     pub(super) fn drop_room(&mut self, room16: &Id16, room: &Room) -> Result<(), StoreError> {
         let row = values::encode(&v1::Dropped { room: v1::Id::of(room.id.as_str()), head: room.head.get() })?;
+        // Its log goes as a whole.
+        self.remove(keys::retained(room16));
+        self.remove(keys::trimmed(room16));
         self.put(keys::dropped_members(room16), row)
     }
 

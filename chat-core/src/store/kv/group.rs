@@ -156,7 +156,7 @@ impl Request {
                 });
                 let rows = commit.rows.iter().map(|row| match row {
                     RowChange::PutMember(_) => 5,
-                    RowChange::DropRoom => 2 + 2 * (INVITES_PER_ROOM_MAX + LINKS_PER_ROOM_MAX),
+                    RowChange::DropRoom => 4 + 2 * (INVITES_PER_ROOM_MAX + LINKS_PER_ROOM_MAX),
                     RowChange::PutInvite(_)
                     | RowChange::RemoveInvite(_)
                     | RowChange::PutLink(_)
@@ -377,6 +377,8 @@ impl<K: OrderedKv> Group<'_, K> {
                 self.put(key, values::encode_sanction(user, *sanction)?)?;
             }
             RowChange::Audit(note) => self.audit(&room.id, note)?,
+            RowChange::PutRetention => self.put_retention(room16, room)?,
+            RowChange::Trim => self.put(keys::trimmed(room16), values::PRESENT.to_vec())?,
             RowChange::PutInvite(_)
             | RowChange::RemoveInvite(_)
             | RowChange::PutLink(_)
@@ -489,7 +491,7 @@ impl<K: OrderedKv> Group<'_, K> {
         Ok(())
     }
 
-    /// Deletes sent keys of the weeks before last week, and rows of deleted rooms. Returns whether some are left, and the first week kept.
+    /// Deletes sent keys of the weeks before last week, rows of deleted rooms, and what was cut. Returns whether some are left, and the first week kept.
     fn sweep(&mut self, now: Timestamp) -> Result<(bool, u16), Refusal> {
         let first_kept = keys::week(now).saturating_sub(1);
         let mut old = Vec::new();
@@ -505,10 +507,11 @@ impl<K: OrderedKv> Group<'_, K> {
                 ControlFlow::Continue(())
             })
             .map_err(StoreError::from)?;
-        let half = (STORE_SWEEP_MAX - old.len()) / 2;
+        let share = (STORE_SWEEP_MAX - old.len()) / 3;
         self.request.extend(old.into_iter().map(|key| (key, None)));
-        more |= self.sweep_deleted(half)?;
-        more |= self.sweep_rooms(now, half)?;
+        more |= self.sweep_deleted(share)?;
+        more |= self.sweep_rooms(now, share)?;
+        more |= self.sweep_trimmed(share)?;
         Ok((more, first_kept))
     }
 
@@ -529,6 +532,11 @@ impl<K: OrderedKv> Group<'_, K> {
             }
         })?;
         Ok(rows)
+    }
+
+    /// A row as it is stored, whatever the requests so far have changed.
+    pub(super) fn as_stored(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.kv.get(key)?)
     }
 
     /// The value of the last row of a range as the requests so far leave it.

@@ -55,6 +55,8 @@
 //! | `63 03` | author, room, held message | index: the held messages of an author |
 //! | `63 04` | room, held message, part `u16` | continuation of a long text |
 //! | `63 05` | room, held message, number `u8` | file that it refers to |
+//! | `64` | `00`, room | index: the rooms that have a retention |
+//! | `64` | `01`, room | room of which rows that were cut are still to be swept |
 //! | `65 00` | user | erasure of the user: how far it has come |
 //! | `65 01` | user | index: erasures that are not at their end |
 //! | `65 02` | number `u64` | index: who was erased, in that order |
@@ -113,6 +115,7 @@ pub(super) mod table {
     pub(in super::super) const AUDIT_HEAD: u8 = 0x61;
     pub(in super::super) const REPORT: u8 = 0x62;
     pub(in super::super) const HELD: u8 = 0x63;
+    pub(in super::super) const RETENTION: u8 = 0x64;
     pub(in super::super) const ERASURE: u8 = 0x65;
 }
 
@@ -234,6 +237,24 @@ pub(super) fn dropped_log(room: &Id16, due: Timestamp) -> Vec<u8> {
 pub(super) fn dropped_logs_until(now: Timestamp) -> (Vec<u8>, Vec<u8>) {
     let end = key(table::DROPPED, &[&[1], &sortable(now), &[0xff; 16]]);
     (key(table::DROPPED, &[&[1]]), after_key(&end))
+}
+
+pub(super) fn retained(room: &Id16) -> Vec<u8> {
+    key(table::RETENTION, &[&[0], room])
+}
+
+/// Where the rows of [`retained`] begin.
+pub(super) fn all_retained() -> Vec<u8> {
+    key(table::RETENTION, &[&[0]])
+}
+
+pub(super) fn trimmed(room: &Id16) -> Vec<u8> {
+    key(table::RETENTION, &[&[1], room])
+}
+
+/// Where the rows of [`trimmed`] begin.
+pub(super) fn all_trimmed() -> Vec<u8> {
+    key(table::RETENTION, &[&[1]])
 }
 
 /// An instant as bytes that sort as instants do.

@@ -54,26 +54,31 @@ pub(super) fn message<S: Source>(
     room16: &Id16,
     seq: Seq,
 ) -> Result<Option<Entry>, StoreError> {
+    let telling = telling(source, room16)?;
+    if seq < telling.first {
+        return Ok(None);
+    }
     let Some(row) = source.get(&keys::message(room16, seq))? else { return Ok(None) };
     let mut entry = values::decode_message(room, seq, &row, || continuation(source, room16, seq))?;
     if let Change::Send(message) = &mut entry.change {
         message.reactions = reactions(source, room16, seq, seq)?.remove(&seq).unwrap_or_default();
         message.attachments = attachments(source, room16, seq, &row)?;
     }
-    Ok(Some(pair(source, room16)?.address(entry)))
+    Ok(Some(telling.address(entry)))
 }
 
-/// Whose direct room it is, if it is one.
-fn pair<S: Source>(source: &S, room16: &Id16) -> Result<values::Pair, StoreError> {
+/// What has to be known of a room to tell its entries.
+pub(super) fn telling<S: Source>(source: &S, room16: &Id16) -> Result<values::Telling, StoreError> {
     let row = source.get(&keys::room(room16))?;
-    row.map_or_else(|| Ok(values::Pair::default()), |row| values::Pair::of(&row))
+    row.map_or_else(|| Ok(values::Telling::default()), |row| values::Telling::of(&row))
 }
 
 /// The places of the pinned messages of a room, ascending.
 pub(super) fn pinned<S: Source>(source: &S, room16: &Id16) -> Result<Vec<Seq>, StoreError> {
+    let first = keys::pin(room16, telling(source, room16)?.first);
     let prefix = keys::key(table::PIN, &[room16]);
     let mut pinned = Vec::new();
-    source.range(&prefix, &keys::after_prefix(&prefix), Direction::Ascending, &mut |key, _| {
+    source.range(&first, &keys::after_prefix(&prefix), Direction::Ascending, &mut |key, _| {
         pinned.extend(keys::seq_of(key));
         // The rules keep it below; damage must not make it more.
         if pinned.len() > PINS_MAX as usize { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -116,7 +121,10 @@ pub(super) fn former_texts<K: OrderedKv>(
     target: Seq,
     max_bytes: usize,
 ) -> Result<FormerTexts, StoreError> {
-    let Log { view, room16, .. } = Log::of(rows, room)?;
+    let Log { view, room16, telling, .. } = Log::of(rows, room)?;
+    if target < telling.first {
+        return Ok(FormerTexts::default());
+    }
     let prefix = keys::of_message(table::FORMER, &room16, target);
     let mut edits: BTreeMap<Seq, Vec<Vec<u8>>> = BTreeMap::new();
     view.scan(&prefix, &keys::after_prefix(&prefix), &mut |key, row| {
@@ -147,7 +155,8 @@ pub(super) fn messages<K: OrderedKv>(
 ) -> Result<MessagePage, StoreError> {
     let log = Log::of(rows, room)?;
     let limit = query.limit.clamp(1, MESSAGES_MAX);
-    let span = Span { log: &log, first: query.hidden_until.next(), last: log.head };
+    let first = query.hidden_until.next().max(log.telling.first);
+    let span = Span { log: &log, first, last: log.head };
     let bytes = query.max_bytes;
     match query.place {
         Place::Latest => span.page(&span.before(log.head.next(), limit, bytes, true)?, &Found::default()),
@@ -262,7 +271,7 @@ struct Log<'a, K> {
     room: &'a RoomId,
     room16: Id16,
     head: Seq,
-    pair: values::Pair,
+    telling: values::Telling,
 }
 
 /// Rows of one table of a log, in the order of the scan.
@@ -277,8 +286,8 @@ impl<'a, K: OrderedKv> Log<'a, K> {
         let room16 = keys::room16(room);
         let view = rows.view();
         let head = view.head(&room16)?;
-        let pair = pair(&view, &room16)?;
-        Ok(Self { view, room, room16, head, pair })
+        let telling = telling(&view, &room16)?;
+        Ok(Self { view, room, room16, head, telling })
     }
 
     /// Rows from `first` to `last`, both inclusive: at most `limit`, and none after the one at which the texts
@@ -327,9 +336,10 @@ impl<'a, K: OrderedKv> Log<'a, K> {
         }
     }
 
-    /// Entries right after `after`.
+    /// Entries right after `after`, or after what was cut if that is later.
     fn entries(&self, after: Seq, limit: usize, max_bytes: usize) -> Result<Vec<Entry>, StoreError> {
         let limit = limit.clamp(1, ENTRIES_MAX) as u64;
+        let after = after.max(self.telling.first.previous());
         // The log is dense, so the answer is exactly this range of both tables, unless it ends early.
         let mut last = self.head.min(Seq::new(after.get().saturating_add(limit)));
         if last <= after {
@@ -352,7 +362,7 @@ impl<'a, K: OrderedKv> Log<'a, K> {
         let mut edited = 0;
         for (seq, row) in &events.rows {
             let text = |target| {
-                let text = text_of(&self.view, &self.room16, target)?;
+                let text = text_of(&self.view, &self.room16, self.telling.first, target)?;
                 edited += text.0.as_str().len();
                 Ok(text)
             };
@@ -402,7 +412,7 @@ impl<'a, K: OrderedKv> Log<'a, K> {
             message.reactions = reactions.remove(&seq).unwrap_or_default();
             message.attachments = attachments(&self.view, &self.room16, seq, row)?;
         }
-        Ok(self.pair.address(entry))
+        Ok(self.telling.address(entry))
     }
 }
 
@@ -451,12 +461,16 @@ pub(super) fn attachments<S: Source>(
     (0..values::attachments(row)?).map(attachment).collect::<Result<_, _>>().map(Attachments::from_stored)
 }
 
-/// The text that a message has now, and whom it mentions.
+/// The text that a message has now, and whom it mentions: nothing of one before `first`, which was cut.
 pub(super) fn text_of<S: Source>(
     source: &S,
     room16: &Id16,
+    first: Seq,
     seq: Seq,
 ) -> Result<(Content, Mentions), StoreError> {
+    if seq < first {
+        return Ok((Content::gone(), Mentions::default()));
+    }
     let row = source.get(&keys::message(room16, seq))?;
     let row = row.ok_or_else(|| values::corrupt("an entry about a message that is not there"))?;
     let row = values::decode_message_row(&row)?;

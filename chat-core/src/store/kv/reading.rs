@@ -87,7 +87,8 @@ fn reading<K: OrderedKv>(
         Some(row) => values::decode_marker(&row)?,
         None => Marker::default(),
     };
-    let (after, newest) = (marker.ordinal, room.messages);
+    // What was cut is not there to be read.
+    let (after, newest) = (marker.ordinal.max(room.trimmed), room.messages);
     let behind = |tally: Tally| tally.behind(after, newest, |key| view.get(key));
     let unread = newest.saturating_sub(after).saturating_sub(behind(Tally::tombstones(room16))?);
     let mentions =

@@ -177,6 +177,10 @@ impl<K: OrderedKv> Group<'_, K> {
         if row.pinned > 0 {
             self.remove(keys::pin(room16, target));
         }
+        if row.thread > 0 {
+            // Said here as well, since an entry does not name a thread whose root was cut.
+            self.remove(keys::thread(room16, Seq::new(row.thread), true, target));
+        }
         self.tally(&Tally::tombstones(room16), row.ordinal, true)?;
         self.count_mentions(room16, row.ordinal, &values::mentions_in(&row)?, false)?;
         row.mentions = Vec::new();

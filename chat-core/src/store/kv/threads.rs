@@ -47,8 +47,8 @@ pub(super) fn thread<K: OrderedKv>(
 ) -> Result<MessagePage, StoreError> {
     let view = rows.view();
     let room16 = keys::room16(room);
-    let thread =
-        Thread { root, first: query.hidden_until.next(), last: view.head(&room16)?, room16, view: &view };
+    let first = query.hidden_until.next().max(log::telling(&view, &room16)?.first);
+    let thread = Thread { root, first, last: view.head(&room16)?, room16, view: &view };
     let limit = query.limit.clamp(1, REPLIES_MAX);
     let (seqs, ascending, beyond) = match query.place {
         Place::Latest => {

@@ -11,7 +11,8 @@ use crate::{
     domain::{
         Attachment, Attachments, AuditHash, AuditRecord, Change, Content, Deleted, Description, Edited,
         Emoji, Entry, History, InThread, LeaveReason, Marker, Member, MemberUpdate, Mentions, Message,
-        MessageType, Reaction, Replies, Role, Room, RoomKind, RoomName, Sanction, Sent, ThreadLeft, Username,
+        MessageType, Reaction, Replies, Retention, Role, Room, RoomKind, RoomName, Sanction, Sent,
+        ThreadLeft, Username,
     },
     id::{ClientMessageId, RoomId, Seq, UserId},
     store::{FormerText, StoreError, UserProfile},
@@ -139,6 +140,10 @@ fn room_row(room: &Room) -> v1::Room<'_> {
         slow_mode_seconds: room.slow_mode_seconds,
         archived: room.archived,
         deleted: room.deleted,
+        retention_days: room.retention.days,
+        retention_messages: room.retention.messages,
+        first: room.first.get(),
+        trimmed: room.trimmed,
     }
 }
 
@@ -194,6 +199,9 @@ fn room_of(row: &v1::Room<'_>, count: &v1::RoomCount) -> Result<Room, StoreError
             Some(peer) => Some(peer.user()?),
             None => None,
         },
+        retention: Retention { days: row.retention_days, messages: row.retention_messages },
+        first: Seq::new(row.first),
+        trimmed: row.trimmed,
     })
 }
 
@@ -438,22 +446,28 @@ pub(super) fn whole_text(
     Ok(Content::from_stored(&format!("{text}{rest}")))
 }
 
-/// Whose direct room it is, if it is one: whom its messages are for does not stand in each of them.
+/// What of a room has to be known to tell its entries.
 #[derive(Debug, Default)]
-pub(super) struct Pair(Option<(UserId, UserId)>);
+pub(super) struct Telling {
+    /// Whose direct room it is, if it is one: whom its messages are for does not stand in each of them.
+    pair: Option<(UserId, UserId)>,
+    /// The first entry that is kept. What stands before it is told to nobody.
+    pub(super) first: Seq,
+}
 
-impl Pair {
+impl Telling {
     pub(super) fn of(room: &[u8]) -> Result<Self, StoreError> {
         let row: v1::Room<'_> = decode(room)?;
-        match &row.peer {
-            Some(peer) => Ok(Self(Some((row.created_by.user()?, peer.user()?)))),
-            None => Ok(Self(None)),
-        }
+        let pair = match &row.peer {
+            Some(peer) => Some((row.created_by.user()?, peer.user()?)),
+            None => None,
+        };
+        Ok(Self { pair, first: Seq::new(row.first) })
     }
 
     /// Says in a message whom it is for.
     pub(super) fn address(&self, mut entry: Entry) -> Entry {
-        if let (Some((a, b)), Change::Send(message)) = (&self.0, &mut entry.change) {
+        if let (Some((a, b)), Change::Send(message)) = (&self.pair, &mut entry.change) {
             message.recipient = Some(if entry.actor == *a { b.clone() } else { a.clone() });
         }
         entry

@@ -16,7 +16,7 @@ use super::{
     view::Raw,
 };
 use crate::{
-    domain::{Change, Entry, Member, Role, Room, RoomKind, Sanction},
+    domain::{Change, Entry, Member, Message, Role, Room, RoomKind, Sanction},
     id::{RoomId, Seq, UserId},
     limits::UNATTENDED_UNREAD_MAX,
     store::StoreError,
@@ -39,6 +39,7 @@ pub(super) fn verify<K: OrderedKv>(kv: &K) -> Result<Vec<String>, StoreError> {
     };
     check.rooms()?;
     check.deleted()?;
+    check.retained()?;
     check.names()?;
     check.users()?;
     check.memberships()?;
@@ -74,7 +75,7 @@ struct Check<'a, K> {
     sanctions: BTreeMap<Vec<u8>, (UserId, Sanction)>,
     /// Keys of the author index, as the messages say.
     authored: BTreeSet<Vec<u8>>,
-    /// The messages of each room; their ordinals are their places here.
+    /// The messages of each room that are kept; their ordinals follow from their places here.
     sent: HashMap<Id16, Vec<Seq>>,
     /// The messages of each author in a room, ascending.
     own: HashMap<(Id16, Id16), Vec<Seq>>,
@@ -108,7 +109,7 @@ impl<K: OrderedKv> Check<'_, K> {
                 self.deleted.insert(room16);
                 continue;
             }
-            self.log(&room16, &room, &values::Pair::of(record)?)?;
+            self.log(&room16, &room, &values::Telling::of(record)?)?;
             self.direct(&room);
             self.rooms.insert(room16, room);
         }
@@ -175,7 +176,7 @@ impl<K: OrderedKv> Check<'_, K> {
         }
     }
 
-    fn log(&mut self, room16: &Id16, room: &Room, pair: &values::Pair) -> Result<(), StoreError> {
+    fn log(&mut self, room16: &Id16, room: &Room, telling: &values::Telling) -> Result<(), StoreError> {
         let mut entries: BTreeMap<Seq, Entry> = BTreeMap::new();
         for (key, row) in self.rows_under(&keys::message(room16, Seq::ZERO)[..17])? {
             let seq = keys::seq_of(&key).unwrap_or_default();
@@ -184,15 +185,18 @@ impl<K: OrderedKv> Check<'_, K> {
             if let Change::Send(message) = &mut entry.change {
                 message.attachments = attachments(&Raw(self.kv), room16, seq, &row)?;
             }
-            entries.insert(seq, pair.address(entry));
+            entries.insert(seq, telling.address(entry));
         }
         for (key, row) in self.rows_under(&keys::event(room16, Seq::ZERO)[..17])? {
             let seq = keys::seq_of(&key).unwrap_or_default();
-            let text = |target| text_of(&Raw(self.kv), room16, target);
+            let text = |target| text_of(&Raw(self.kv), room16, room.first, target);
             if entries.insert(seq, values::decode_event(&room.id, seq, &row, text)?).is_some() {
                 self.differ(format!("entry {seq} of room {} stands in both tables", room.id));
             }
         }
+        let kept = entries.split_off(&room.first);
+        self.left_over(room16, room, &entries)?;
+        let (entries, left_over) = (kept, entries);
         let last = entries.keys().next_back().copied().unwrap_or_default();
         if last != room.head {
             self.differ(format!(
@@ -200,12 +204,12 @@ impl<K: OrderedKv> Check<'_, K> {
                 room.id, room.head
             ));
         }
-        if !entries.keys().map(|seq| seq.get()).eq(1..=last.get()) {
+        if !entries.keys().map(|seq| seq.get()).eq(room.first.get()..=last.get()) {
             self.differ(format!("the log of room {} has holes", room.id));
         }
-        self.replay_rework(room16, &entries)?;
-        let mut replayed = Room::unborn(room.id.clone());
-        let mut ordinal = 0;
+        self.replay_rework(room16, room.first, &left_over, &entries)?;
+        let mut replayed = before(room, &entries);
+        let mut ordinal = room.trimmed;
         for entry in entries.values() {
             if let Change::Send(message) = &entry.change {
                 ordinal += 1;
@@ -213,15 +217,9 @@ impl<K: OrderedKv> Check<'_, K> {
                     self.differ(format!("message {} of room {} has the wrong ordinal", entry.seq, room.id));
                 }
                 let author16 = keys::user16(&entry.actor);
-                self.authored.insert(keys::author(&author16, room16, entry.seq));
                 self.own.entry((*room16, author16)).or_default().push(entry.seq);
                 self.sent.entry(*room16).or_default().push(entry.seq);
-                if message.deleted.is_some() {
-                    self.tally(&Tally::tombstones(room16), message.ordinal);
-                }
-                for tally in Tally::of_mentions(room16, &message.mentions) {
-                    self.tally(&tally, message.ordinal);
-                }
+                self.indexed(room16, entry, message);
             }
             if let Some(user) = entry.leaves().or_else(|| entry.updates()) {
                 let key = keys::sanction(room16, &keys::user16(user));
@@ -236,6 +234,68 @@ impl<K: OrderedKv> Check<'_, K> {
         }
         if room.messages != ordinal {
             self.differ(format!("room {} counts {} messages but has {ordinal}", room.id, room.messages));
+        }
+        Ok(())
+    }
+
+    /// What is expected beside a message, whether it is kept or still to be swept.
+    fn indexed(&mut self, room16: &Id16, entry: &Entry, message: &Message) {
+        self.authored.insert(keys::author(&keys::user16(&entry.actor), room16, entry.seq));
+        if message.deleted.is_some() {
+            self.tally(&Tally::tombstones(room16), message.ordinal);
+        }
+        for tally in Tally::of_mentions(room16, &message.mentions) {
+            self.tally(&tally, message.ordinal);
+        }
+    }
+
+    /// Entries that were cut: they may be there only as long as it is noted that they are to be swept. Of what stands
+    /// against people the log knows only from there on.
+    fn left_over(
+        &mut self,
+        room16: &Id16,
+        room: &Room,
+        entries: &BTreeMap<Seq, Entry>,
+    ) -> Result<(), StoreError> {
+        if room.first <= Seq::ZERO.next() {
+            return Ok(());
+        }
+        if !entries.is_empty() && self.kv.get(&keys::trimmed(room16))?.is_none() {
+            self.differ(format!("entries of room {} that were cut are left over", room.id));
+        }
+        for entry in entries.values() {
+            if let Some(message) = entry.message() {
+                self.indexed(room16, entry, message);
+            }
+        }
+        for (key, row) in self.rows_under(&keys::key(table::SANCTION, &[room16]))? {
+            let (user, sanction) = values::decode_sanction(&row)?;
+            self.sanctions.insert(keys::sanction(room16, &keys::user16(&user)), (user, sanction));
+            if !self.sanctions.contains_key(&key) {
+                self.differ(format!("what stands against somebody in room {} stands elsewhere", room.id));
+            }
+        }
+        Ok(())
+    }
+
+    /// The rooms that have a retention are listed, and those that were cut may be noted.
+    fn retained(&mut self) -> Result<(), StoreError> {
+        let mut listed: BTreeMap<_, _> = self.table(table::RETENTION)?.into_iter().collect();
+        let rooms: Vec<_> = self.rooms.iter().map(|(room16, room)| (*room16, room.clone())).collect();
+        for (room16, room) in rooms {
+            let expected = match room.retention.is_bounded() {
+                true => Some(values::encode_named(room.id.as_str())?),
+                false => None,
+            };
+            if listed.remove(&keys::retained(&room16)) != expected {
+                self.differ(format!("room {} is wrongly listed, or not, as one with a retention", room.id));
+            }
+            if room.first > Seq::ZERO.next() {
+                listed.remove(&keys::trimmed(&room16));
+            }
+        }
+        if !listed.is_empty() {
+            self.differ(format!("{} rows about retention belong to no such room", listed.len()));
         }
         Ok(())
     }
@@ -385,8 +445,10 @@ impl<K: OrderedKv> Check<'_, K> {
                 self.differ(format!("somebody has read up to entry {}, which is not there", marker.seq));
             }
             let sent = self.sent.get(&room16).map_or(&[][..], Vec::as_slice);
-            let ordinal = sent.partition_point(|seq| *seq <= marker.seq) as u64;
-            if marker.ordinal != ordinal {
+            let trimmed = self.rooms.get(&room16).map_or(0, |room| room.trimmed);
+            let ordinal = trimmed + sent.partition_point(|seq| *seq <= marker.seq) as u64;
+            // Which of the messages that were cut was read makes no difference any more.
+            if marker.ordinal.max(trimmed) != ordinal {
                 self.differ(format!(
                     "a marker at entry {} has ordinal {} instead of {ordinal}",
                     marker.seq, marker.ordinal
@@ -451,6 +513,9 @@ impl<K: OrderedKv> Check<'_, K> {
             let (Some(user16), Some(room16)) = (keys::id_at(&key, 3), keys::id_at(&key, 19)) else {
                 return Err(values::corrupt("a key of what was sent"));
             };
+            if self.rooms.get(&room16).is_some_and(|room| sent.seq < room.first) {
+                continue;
+            }
             let right = match (self.rooms.get(&room16), self.kv.get(&keys::message(&room16, sent.seq))?) {
                 (Some(room), Some(row)) => {
                     let rest = || continuation(&Raw(self.kv), &room16, sent.seq);
@@ -515,6 +580,37 @@ impl<K: OrderedKv> Check<'_, K> {
     }
 }
 
+/// The room as it stood before the first of its entries that are kept, as far as a replay depends on it. The cut
+/// itself is one of them and says how things stood then.
+fn before(room: &Room, entries: &BTreeMap<Seq, Entry>) -> Room {
+    let unborn = Room::unborn(room.id.clone());
+    if room.first <= Seq::ZERO.next() {
+        return unborn;
+    }
+    let mut owners = 0;
+    for entry in entries.values() {
+        match &entry.change {
+            Change::Describe(at) => {
+                let owners = u32::try_from(i64::from(at.owners) - owners).unwrap_or_default();
+                return Room {
+                    head: room.first.previous(),
+                    messages: room.trimmed,
+                    owners,
+                    ..(**at).clone()
+                };
+            }
+            Change::Join { role, .. } => owners += i64::from(*role == Role::Owner),
+            Change::Leave { role, .. } => owners -= i64::from(*role == Role::Owner),
+            Change::UpdateMember(update) => {
+                owners += i64::from(update.role == Some(Role::Owner));
+                owners -= i64::from(update.was == Some(Role::Owner));
+            }
+            _ => {}
+        }
+    }
+    unborn
+}
+
 /// The room in a key of a table whose rows go with a deleted room.
 fn room_in(key: &[u8]) -> Option<Id16> {
     match *key.first()? {
@@ -534,12 +630,13 @@ mod tests {
     use super::*;
     use crate::{
         domain::{
-            Actor, Attachment, Attachments, Command, Content, Draft, Emoji, KeptPresence, LinkId, LinkSpec,
-            MembersOnly, MessageType, Moderation, Needs, Plan, Request, RoomSpec, Rows, TextRules, Username,
+            Actor, Attachment, Attachments, Command, Content, Cut, Draft, Emoji, KeptPresence, LinkId,
+            LinkSpec, MembersOnly, MessageType, Moderation, Needs, Plan, Request, Retention, RoomChange,
+            RoomSpec, Rows, TextRules, Username,
         },
         id::{ClientMessageId, InviteId, UserId},
         store::{
-            Block, PeopleStore, RoomStore, UserProfile, UserStore,
+            Block, Maintenance, PeopleStore, RoomStore, UserProfile, UserStore,
             kv::{KvBatch, KvStore, MemKv},
         },
         time::Timestamp,
@@ -629,6 +726,24 @@ mod tests {
             plan.decide(&Request { actor: Actor::new(alice.clone()), at, command }).unwrap();
         }
         store.commit(plan.into_commit().unwrap()).await.unwrap();
+        let dan = Actor::new(UserId::parse("dan").unwrap());
+        let mut plan =
+            Plan::on(&Room::unborn(RoomId::parse("short").unwrap()), Rows::default(), &MembersOnly, rules);
+        let spec = RoomSpec::private("Short").unwrap();
+        let change = RoomChange { retention_messages: Some(Some(1)), ..RoomChange::default() };
+        let retention = Retention { days: None, messages: Some(1) };
+        let cut = Cut { retention, first: Seq::new(4), trimmed: 1 };
+        for command in [
+            Command::Create(spec),
+            text("cut", None),
+            text("kept", None),
+            Command::Update(change),
+            Command::Trim(cut),
+        ] {
+            plan.decide(&Request { actor: dan.clone(), at, command }).unwrap();
+        }
+        store.commit(plan.into_commit().unwrap()).await.unwrap();
+        while store.sweep(at).await.unwrap() {}
         kv
     }
 
@@ -697,6 +812,7 @@ mod tests {
             table::SENT,
             table::AUDIT,
             table::AUDIT_HEAD,
+            table::RETENTION,
         ];
         assert_eq!(tables, BTreeSet::from(expected));
         // Whoever belongs to direct rooms only counts no rooms, as does whoever has left all of theirs.

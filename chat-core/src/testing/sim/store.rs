@@ -2,6 +2,7 @@
 
 mod erasure;
 mod personal;
+mod retention;
 
 use std::{
     sync::{

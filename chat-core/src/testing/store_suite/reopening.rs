@@ -3,7 +3,7 @@
 
 use super::{
     Random, at, done, draft, erasure, invites, key, log, model, page, people, profile, public_room, request,
-    room_id, send, user, users, verifies,
+    retention, room_id, send, user, users, verifies,
 };
 use crate::{
     domain::{Needs, Outcome, Sent},
@@ -112,6 +112,31 @@ pub async fn people_stay_as_they_were_over_reopening<S: Store>(
     assert!(!people::reaches(&store, "alice", "bob").await);
     let blocks = store.blocks(&user("bob"), PageRequest::first(10)).await.unwrap();
     assert_eq!(blocks.items, [people::block("bob", "alice")]);
+    verifies(&store).await;
+}
+
+pub async fn a_cut_stays_over_reopening_and_its_rows_go_on_going<S: Store>(
+    open: impl AsyncFn() -> S,
+    reopen: impl AsyncFn(S) -> S,
+) {
+    let store = open().await;
+    let (room, _, kept) = retention::cut_room(&store).await;
+    let before = (store.room(&room).await.unwrap(), log(&store, &room).await);
+    let mut store = store;
+    for _ in 0..3 {
+        store = reopen(store).await;
+        assert_eq!((store.room(&room).await.unwrap(), log(&store, &room).await), before);
+        assert_eq!(page(&store, &room, Place::Latest, 10).await.messages[0].seq, kept);
+        assert_eq!(
+            store.retained_rooms(PageRequest::first(10)).await.unwrap().items,
+            std::slice::from_ref(&room)
+        );
+        verifies(&store).await;
+        store.sweep(at(6)).await.unwrap();
+    }
+    retention::swept(&store, 6).await;
+    let store = reopen(store).await;
+    assert_eq!((store.room(&room).await.unwrap(), log(&store, &room).await), before);
     verifies(&store).await;
 }
 

@@ -1,6 +1,6 @@
 //! The fields of what admins ask for.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 /// The fields of `update_room`; what is left out stays as it is.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -26,4 +26,15 @@ pub struct UpdateRoom {
     /// Whether only members may know of it.
     #[serde(default)]
     pub private: Option<bool>,
+    /// After how many days messages go; `null` for never.
+    #[serde(default, deserialize_with = "bound")]
+    pub retention_days: Option<Option<u64>>,
+    /// How many of the newest messages stay; `null` for all.
+    #[serde(default, deserialize_with = "bound")]
+    pub retention_messages: Option<Option<u64>>,
+}
+
+/// A bound that `null` takes away; one that is left out stays.
+fn bound<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u64>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }

@@ -44,6 +44,9 @@ fn room() -> Room {
         members: 3,
         owners: 1,
         peer: None,
+        retention: Retention { days: Some(30), messages: Some(1_000) },
+        first: Seq::new(200),
+        trimmed: 190,
     }
 }
 
@@ -242,15 +245,15 @@ const GOLDEN: [&str; 40] = [
     "named 0101056c6f626279",
     "user count 01028101",
     "presence 01000190b5a27a397c3e8f000000000000010202c3bc018001",
-    "room 0101056c6f62627900054c6f62627902c3bc000190b5a27a397c3e8f0000000000000180b083c598680100ac020100",
-    "direct room 01000190b5a27a397c3e8f000000000000010200000105616c69636580b083c5986800010103626f62000000",
+    "room 0101056c6f62627900054c6f62627902c3bc000190b5a27a397c3e8f0000000000000180b083c598680100ac020100011e01e807c801be01",
+    "direct room 01000190b5a27a397c3e8f000000000000010200000105616c69636580b083c5986800010103626f6200000000000100",
     "invite 01000190b5a27a397c3e8f0000000000000101056c6f6262790103626f620105616c6963658001",
     "link 0101056c6f6262790105616c69636580018201010302",
     "block 010105616c696365000190b5a27a397c3e8f000000000000018001",
     "room count 01ac02a2020301",
     "member 010103626f620180010a",
     "message 01010105616c69636507000101036b2d310568656c6c6fc801",
-    "describe 01010105616c6963650001056c6f62627900054c6f62627902c3bc000190b5a27a397c3e8f0000000000000180b083c598680100ac020100ac02a2020301",
+    "describe 01010105616c6963650001056c6f62627900054c6f62627902c3bc000190b5a27a397c3e8f0000000000000180b083c598680100ac020100011e01e807c801be01ac02a2020301",
     "delete room 01010105616c6963650a",
     "dropped 0101056c6f626279ac02",
     "join 01010105616c696365010103626f6203c801",
@@ -355,6 +358,8 @@ prop_compose! {
         (head, messages) in (0..=Seq::MAX.get(), any::<u64>()),
         (members, owners) in any::<(u32, u32)>(),
         peer in prop::option::of(any_id()),
+        (days, messages_kept) in any::<(Option<u32>, Option<u32>)>(),
+        (first, trimmed) in (0..=Seq::MAX.get(), any::<u64>()),
     ) -> Room {
         Room {
             id: RoomId::parse(&id).unwrap(),
@@ -372,6 +377,9 @@ prop_compose! {
             members,
             owners,
             peer: peer.map(|peer| user(&peer)),
+            retention: Retention { days, messages: messages_kept },
+            first: Seq::new(first),
+            trimmed,
         }
     }
 }

@@ -61,6 +61,12 @@ pub(in super::super) struct Room<'a> {
     pub(in super::super) slow_mode_seconds: u32,
     pub(in super::super) archived: bool,
     pub(in super::super) deleted: bool,
+    pub(in super::super) retention_days: Option<u32>,
+    pub(in super::super) retention_messages: Option<u32>,
+    /// The first entry that is kept.
+    pub(in super::super) first: u64,
+    /// The ordinal of the newest message that was cut.
+    pub(in super::super) trimmed: u64,
 }
 
 /// `21`
