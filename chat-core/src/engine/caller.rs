@@ -7,6 +7,7 @@ mod moderation;
 mod people;
 mod presence;
 mod reading;
+mod retention;
 mod settings;
 
 pub use care::Offered;
@@ -180,7 +181,7 @@ impl Caller {
         let shared = self.shared();
         let cell = shared.open(room).await?;
         let Readable { room, member, .. } = shared.readable(&cell, self.user()).await?;
-        let hidden_until = member.map_or(Seq::ZERO, |member| room.hidden_until(member.joined));
+        let hidden_until = room.hidden_from(member.as_ref());
         let limit = limit.clamp(1, PAGE_MESSAGES_MAX);
         if let Some(page) = self.newest_from_ring(&cell, place, limit, hidden_until) {
             return Ok(page);

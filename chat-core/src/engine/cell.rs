@@ -270,6 +270,10 @@ impl Cell {
             After::Nothing => true,
             After::Entries(since) => {
                 for later in since.iter().filter(|later| later.entry().changes_earlier()) {
+                    let oldest = read.first().map(|posted| posted.entry().seq);
+                    if later.entry().cuts().is_some_and(|first| oldest.is_some_and(|oldest| oldest < first)) {
+                        return false;
+                    }
                     for posted in read.iter_mut() {
                         if let Some(newer) = posted.with(later.entry()) {
                             *posted = Arc::new(newer);

@@ -9,6 +9,7 @@ use super::{
     tail::PostedEntry,
 };
 use crate::{
+    domain::{Change, Room},
     id::{RoomId, Seq, UserId},
     limits::{CATCH_UP_ENTRIES, PULL_BYTES_MAX},
 };
@@ -25,7 +26,21 @@ pub(crate) struct Followed {
     pub(super) cell: Arc<Cell>,
     /// The head at which the user was allowed to read.
     pub(super) allowed_at: Seq,
+    /// What the room's history hides from the user.
     pub(super) hidden_until: Seq,
+    /// Where the log began then.
+    pub(super) first: Seq,
+}
+
+/// What came of reading on after a cursor.
+pub(crate) enum Read {
+    /// What follows.
+    Entries(Vec<Arc<PostedEntry>>),
+    /// What followed was cut. The user may follow the room, as it is looked up anew: an entry that ended that may be
+    /// among those that are gone.
+    Gap(Followed),
+    /// What followed was cut, and the user may not follow the room any more.
+    Closed,
 }
 
 impl Prepared {
@@ -45,27 +60,47 @@ impl Prepared {
             readable => readable,
         };
         let Readable { room, member, at } = readable?;
-        let hidden_until = member.map_or(Seq::ZERO, |member| room.hidden_until(member.joined));
-        Ok(Followed { cell, allowed_at: at, hidden_until })
+        let hidden_until = member.map_or(Seq::ZERO, |member| room.hidden_by_history(member.joined));
+        Ok(Followed { cell, allowed_at: at, hidden_until, first: room.first })
     }
 }
 
 /// Reads on after a cursor, for as long as it takes: a store that fails is asked again, ever more slowly.
-pub(crate) async fn read_entries(shared: Arc<Shared>, room: RoomId, cursor: Seq) -> Vec<Arc<PostedEntry>> {
+pub(crate) async fn read_entries(shared: Arc<Shared>, user: UserId, room: RoomId, cursor: Seq) -> Read {
     let mut pause = Duration::from_millis(50);
     loop {
-        let read = shared.store.entries(&room, cursor, CATCH_UP_ENTRIES, PULL_BYTES_MAX).await;
-        let named = match read {
-            Ok(entries) => shared.named(entries).await,
-            Err(error) => Err(error),
-        };
-        match named {
+        match read_on(&shared, &user, &room, cursor).await {
             // There is something after the cursor, or nobody would ask; a store that does not show it yet will.
-            Ok(posted) if posted.is_empty() => {}
-            Ok(posted) => return posted,
+            Ok(None) => {}
+            Ok(Some(read)) => return read,
             Err(error) => tracing::warn!(%error, "can't read on for a session that is behind"),
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(5));
+    }
+}
+
+async fn read_on(
+    shared: &Arc<Shared>,
+    user: &UserId,
+    room: &RoomId,
+    cursor: Seq,
+) -> Result<Option<Read>, Error> {
+    let entries = shared.store.entries(room, cursor, CATCH_UP_ENTRIES, PULL_BYTES_MAX).await?;
+    let Some(first) = entries.first() else { return Ok(None) };
+    // Of a room that was deleted its end alone may be left, which says all.
+    if first.seq == cursor.next() || first.change == Change::DeleteRoom {
+        return Ok(Some(Read::Entries(shared.named(entries).await?)));
+    }
+    match Prepared::new(shared.clone(), user.clone(), room.clone()).check().await {
+        Ok(followed) => Ok(Some(Read::Gap(followed))),
+        Err(Error::Rejected(_)) => match shared.store.room(room).await? {
+            Some(Room { deleted: true, head, .. }) => {
+                let end = shared.store.entries(room, head.previous(), 1, PULL_BYTES_MAX).await?;
+                Ok(Some(Read::Entries(shared.named(end).await?)))
+            }
+            _ => Ok(Some(Read::Closed)),
+        },
+        Err(error) => Err(error),
     }
 }

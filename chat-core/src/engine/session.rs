@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::{
     caller::Caller,
     error::Error,
-    following::{Followed, Prepared, read_entries},
+    following::{Followed, Prepared, Read, read_entries},
     operations::room_id,
     outbox::Outbox,
     shared::Registration,
@@ -79,7 +79,7 @@ struct Reading {
     cursor: Seq,
     /// The head when it began to read: what came since may have changed what it read.
     began_at: Seq,
-    entries: Pin<Box<dyn Future<Output = Vec<Arc<PostedEntry>>> + Send>>,
+    read: Pin<Box<dyn Future<Output = Read> + Send>>,
 }
 
 /// What a session is told.
@@ -285,8 +285,9 @@ impl Session {
             After::Older if self.reading.is_none() => {
                 let (room, cursor) = (subscription.cell().id().clone(), subscription.cursor());
                 let began_at = subscription.cell().head();
-                let entries = Box::pin(read_entries(self.caller.shared().clone(), room.clone(), cursor));
-                self.reading = Some(Box::new(Reading { slot, room, cursor, began_at, entries }));
+                let (shared, user) = (self.caller.shared().clone(), self.caller.user().clone());
+                let read = Box::pin(read_entries(shared, user, room.clone(), cursor));
+                self.reading = Some(Box::new(Reading { slot, room, cursor, began_at, read }));
             }
             // Its turn comes again when the read that is under way is done.
             After::Older => self.queue(slot),
@@ -302,7 +303,7 @@ impl Session {
         tell: &mut dyn FnMut(Outgoing),
     ) -> bool {
         let Some(reading) = &mut self.reading else { return false };
-        let Poll::Ready(mut entries) = reading.entries.as_mut().poll(cx) else {
+        let Poll::Ready(read) = reading.read.as_mut().poll(cx) else {
             // While it waits, rooms that need no read take their turns; those that do wait for this one.
             self.turns.retain(|slot| {
                 let subscription = self.subscriptions.get_mut(*slot as usize).and_then(Option::as_mut);
@@ -321,11 +322,19 @@ impl Session {
         // The place may have been given to another room meanwhile, or to the same one from elsewhere.
         let goes_on = |subscription: &Subscription| subscription.cursor() == cursor;
         let place = self.subscriptions.get(slot as usize).and_then(Option::as_ref);
-        if self.slot_of(&room) == Some(slot)
-            && place
-                .is_some_and(|place| goes_on(place) && place.cell().bring_up_to_date(&mut entries, began_at))
-        {
-            self.deliver(slot, entries, budget, told, tell);
+        if let Some(place) = place.filter(|place| *place.cell().id() == room && goes_on(place)) {
+            match read {
+                Read::Entries(mut entries) => {
+                    if place.cell().bring_up_to_date(&mut entries, began_at) {
+                        self.deliver(slot, entries, budget, told, tell);
+                    }
+                }
+                Read::Gap(followed) => self.jump(slot, &followed),
+                Read::Closed => {
+                    self.notices.push_back(Notice::ResumeFailed(room.as_str().to_owned()));
+                    self.close_slot(slot);
+                }
+            }
         }
         for slot in 0..self.subscriptions.len() {
             self.queue(slot as u32);
@@ -353,6 +362,16 @@ impl Session {
             }
         }
         self.announce_caught_up(slot);
+    }
+
+    /// Goes on at the head of a room of which what would have followed was cut.
+    fn jump(&mut self, slot: u32, followed: &Followed) {
+        let subscription = self.subscriptions.get_mut(slot as usize).and_then(Option::as_mut);
+        if let Some(subscription) = subscription {
+            subscription.jump_to(followed.allowed_at);
+            let (room, seq) = (followed.cell.id().clone(), followed.allowed_at.get());
+            self.notices.push_back(Notice::ResyncRequired(room, seq));
+        }
     }
 
     /// A room has nothing new: announces that, if it is awaited, and lets go of a room that was left.
@@ -389,7 +408,7 @@ impl Session {
 
     /// Starts following a room that was checked, and replays what came after `after`.
     pub(crate) fn follow(&mut self, followed: Followed, after: Option<Seq>) -> Seq {
-        let Followed { cell, allowed_at, hidden_until } = followed;
+        let Followed { cell, allowed_at, hidden_until, first } = followed;
         if let Some(slot) = self.slot_of(cell.id()) {
             let cursor = self.subscriptions[slot as usize].as_ref().map(Subscription::cursor);
             return cursor.unwrap_or(allowed_at);
@@ -399,7 +418,11 @@ impl Session {
         let mut subscription = Subscription::after(&cell, allowed_at, slot, self.caller.user(), &self.outbox);
         if let Some(after) = after {
             let from = after.max(hidden_until);
-            if after > allowed_at || allowed_at.since(from) > self.caller.shared().limits.resume_entries {
+            let was_cut = from < first.previous();
+            if was_cut
+                || after > allowed_at
+                || allowed_at.since(from) > self.caller.shared().limits.resume_entries
+            {
                 self.notices.push_back(Notice::ResyncRequired(cell.id().clone(), allowed_at.get()));
             } else {
                 #[cfg(feature = "testing")]
@@ -423,10 +446,11 @@ impl Session {
                 if self.slot_of(&room.id).is_some() {
                     continue;
                 }
-                let (head, hidden_until) = (room.head, room.hidden_until(member.joined));
+                let (head, first) = (room.head, room.first);
+                let hidden_until = room.hidden_by_history(member.joined);
                 let cell = shared.rooms.open(room);
                 // What was listed is true at the listed head. The log tells the rest.
-                self.follow(Followed { cell, allowed_at: head, hidden_until }, None);
+                self.follow(Followed { cell, allowed_at: head, hidden_until, first }, None);
             }
             cursor = page.next;
             if cursor.is_none() {

@@ -153,7 +153,7 @@ impl Shared {
                 self.store.entries(cell.id(), cell.head(), CATCH_UP_ENTRIES, PAGE_BYTES_MAX).await?;
             let Some(first) = entries.first() else { return Ok(()) };
             if first.seq > cell.head().next() {
-                // The entries between are gone with a deleted room.
+                // The entries between were cut, or are gone with a deleted room.
                 if let Some(room) = self.store.room(cell.id()).await? {
                     cell.jump(room);
                 }

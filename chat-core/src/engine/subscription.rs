@@ -53,6 +53,13 @@ impl Subscription {
         self.cursor = cursor;
     }
 
+    /// Leaves out what comes before a head at which the user was allowed to read.
+    pub(crate) fn jump_to(&mut self, allowed_at: Seq) {
+        self.cursor = self.cursor.max(allowed_at);
+        self.inside = true;
+        self.replay_until = None;
+    }
+
     /// Takes note of the room's news being looked at; to be called before looking.
     pub(crate) fn clear_mark(&self) {
         self.mark.clear();

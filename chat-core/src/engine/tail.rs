@@ -109,9 +109,15 @@ impl Tail {
     }
 
     /// Adds the next entry; the oldest make room. Entries here that are told with what it changes (the message
-    /// that it is about, earlier edits of that) are replaced: a text that is gone is gone from the ring.
+    /// that it is about, earlier edits of that) are replaced, and those that it cuts go: a text that is gone is gone
+    /// from the ring.
     pub(crate) fn push(&mut self, posted: Arc<PostedEntry>) {
         self.head = posted.entry.seq;
+        if let Some(first) = posted.entry.cuts() {
+            while let Some(cut) = self.entries.pop_front_if(|oldest| oldest.entry.seq < first) {
+                self.bytes -= cut.bytes();
+            }
+        }
         if self.replaces_after(&posted.entry) {
             for held in &mut self.entries {
                 if let Some(newer) = held.with(&posted.entry) {
@@ -183,7 +189,7 @@ impl Tail {
 mod tests {
     use super::*;
     use crate::{
-        domain::{Change, Content, Mentions, Message},
+        domain::{Change, Content, Mentions, Message, Room},
         id::{ClientMessageId, RoomId},
         time::Timestamp,
     };
@@ -269,6 +275,38 @@ mod tests {
         assert!(told(&tail).iter().all(|frame| !frame.contains("canary")));
         assert!(told(&tail)[1].contains("other"));
         assert_eq!(tail.bytes, tail.entries.iter().map(|posted| posted.bytes()).sum::<usize>());
+    }
+
+    #[test]
+    fn what_is_cut_leaves_the_ring_and_with_it_the_texts_of_later_edits() {
+        let mut tail = Tail::at(Seq::new(10));
+        tail.push(posted(11, "canary"));
+        tail.push(posted(12, "kept"));
+        let later = |seq, change| {
+            let entry = Entry { seq: Seq::new(seq), change, ..posted(1, "").entry.clone() };
+            Arc::new(PostedEntry::new(entry, Username::from_stored("alice")))
+        };
+        let edit = |target, text| Change::Edit {
+            target: Seq::new(target),
+            content: Content::from_stored(text),
+            mentions: Mentions::default(),
+        };
+        tail.push(later(13, edit(11, "canary again")));
+        tail.push(later(14, edit(12, "kept as well")));
+        let room = Room { first: Seq::new(12), ..Room::unborn(RoomId::parse("r").unwrap()) };
+        tail.push(later(15, Change::Describe(Box::new(room))));
+        let text = |posted: &Arc<PostedEntry>| String::from_utf8(posted.frame.json().to_vec()).unwrap();
+        let told: Vec<_> = tail.entries.iter().map(text).collect();
+        assert!(told.iter().all(|frame| !frame.contains("canary")), "{told:?}");
+        assert!(told[0].contains("kept as well") && told[2].contains("kept as well"));
+        assert_eq!(seqs(tail.after(Seq::new(10), 100, usize::MAX)), None);
+        assert_eq!(seqs(tail.after(Seq::new(11), 100, usize::MAX)), Some(vec![12, 13, 14, 15]));
+        assert_eq!(tail.bytes, tail.entries.iter().map(|posted| posted.bytes()).sum::<usize>());
+        let room = Room { first: Seq::new(16), ..Room::unborn(RoomId::parse("r").unwrap()) };
+        tail.push(later(16, Change::Describe(Box::new(room))));
+        assert_eq!(seqs(tail.after(Seq::new(15), 100, usize::MAX)), Some(vec![16]));
+        assert_eq!(seqs(tail.after(Seq::new(14), 100, usize::MAX)), None);
+        assert_eq!(tail.bytes, tail.entries[0].bytes());
     }
 
     #[test]

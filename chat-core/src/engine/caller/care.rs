@@ -176,7 +176,7 @@ impl Caller {
         let shared = self.shared();
         let cell = shared.open(room).await?;
         let Readable { room, member, .. } = shared.readable(&cell, self.user()).await?;
-        let hidden_until = member.map_or(Seq::ZERO, |member| room.hidden_until(member.joined));
+        let hidden_until = room.hidden_from(member.as_ref());
         let seq = message.seq_in(&room.id).filter(|seq| *seq > hidden_until).ok_or(NO_MESSAGE)?;
         let query = MessageQuery { place: Place::Around(seq), limit: 1, hidden_until, max_bytes: usize::MAX };
         let page = shared.store.messages(&room.id, query).await?;

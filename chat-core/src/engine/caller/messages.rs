@@ -102,7 +102,7 @@ impl Caller {
         let shared = self.shared();
         let cell = shared.open(room).await?;
         let Readable { room, member, .. } = shared.readable(&cell, self.user()).await?;
-        let hidden_until = member.map_or(Seq::ZERO, |member| room.hidden_until(member.joined));
+        let hidden_until = room.hidden_from(member.as_ref());
         let needs = Needs { targets: vec![target], ..Needs::default() };
         let mut rows = shared.store.gather(&room.id, &needs).await?;
         let message = rows.target(target).filter(|_| target > hidden_until).and_then(Entry::message);
@@ -137,7 +137,7 @@ impl Caller {
         let shared = self.shared();
         let cell = shared.open(room).await?;
         let Readable { room, member, .. } = shared.readable(&cell, self.user()).await?;
-        let hidden_until = member.map_or(Seq::ZERO, |member| room.hidden_until(member.joined));
+        let hidden_until = room.hidden_from(member.as_ref());
         let needs = Needs { targets: vec![target], ..Needs::default() };
         let rows = shared.store.gather(&room.id, &needs).await?;
         if target <= hidden_until || rows.target(target).is_none() {
@@ -155,7 +155,7 @@ impl Caller {
         let shared = self.shared();
         let cell = shared.open(room).await?;
         let Readable { room, member, .. } = shared.readable(&cell, self.user()).await?;
-        let hidden_until = member.map_or(Seq::ZERO, |member| room.hidden_until(member.joined));
+        let hidden_until = room.hidden_from(member.as_ref());
         let before = before.unwrap_or(Seq::MAX);
         let page = shared.store.pins(&room.id, before, hidden_until, PAGE_BYTES_MAX).await?;
         let items = shared.profiles.name(page.messages).await?;
