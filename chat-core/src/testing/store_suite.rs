@@ -178,6 +178,7 @@ macro_rules! store_conformance {
             what_was_cut_goes_in_bounded_steps
             of_cuts_that_race_one_is_saved
             a_room_that_was_cut_and_is_deleted_goes_whole
+            an_erasure_takes_along_what_was_cut_and_is_not_swept
             readers_find_whole_logs_while_rows_go_under_them
             counts_are_what_a_recount_says_whatever_is_cut
         }

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     domain::{Cut, Room},
     id::{RoomId, Seq},
-    limits::RETENTION_MESSAGES_LOOKED_AT_MAX,
+    limits::{REACTIONS_DELETED_AT_ONCE, RETENTION_MESSAGES_LOOKED_AT_MAX},
     store::{Page, PageRequest, RetentionStore, StoreError},
     time::Timestamp,
 };
@@ -114,9 +114,7 @@ impl<K: OrderedKv> Group<'_, K> {
             return Ok(true);
         }
         let room16 = keys::id_at(&noted, 2).ok_or_else(|| values::corrupt("a key of a room that was cut"))?;
-        // As it is stored: a cut of this very group is not durable yet, and readers still look behind it.
-        let room = self.as_stored(&keys::room(&room16))?;
-        let first = room.map_or(Ok(Seq::ZERO), |row| values::Telling::of(&row).map(|room| room.first))?;
+        let first = self.first_kept(&room16)?;
         let cut = |table| (log_key(table, &room16, Seq::ZERO), log_key(table, &room16, first));
 
         let (mut left, (from, to)) = (budget, cut(table::MESSAGE));
@@ -124,9 +122,10 @@ impl<K: OrderedKv> Group<'_, K> {
         let messages = self.stored_between(&from, &to, most)?;
         for (key, row) in &messages {
             let seq = keys::seq_of(key).ok_or_else(|| values::corrupt("a key of a log"))?;
-            if left == 0 || !self.forget(&room16, seq, row, &mut left)? {
+            if left == 0 {
                 return Ok(true);
             }
+            left = left.saturating_sub(self.forget(&room16, seq, row)?);
         }
         if messages.len() == most {
             return Ok(true);
@@ -142,23 +141,31 @@ impl<K: OrderedKv> Group<'_, K> {
         Ok(true)
     }
 
-    /// Deletes a message and all that belongs to it, but for what was sent under its key. Whether the budget was
-    /// enough: if not, the rest goes with the next step.
-    fn forget(&mut self, room16: &Id16, seq: Seq, row: &[u8], left: &mut usize) -> Result<bool, StoreError> {
-        // Of these there can be very many.
-        for table in [table::REACTED, table::FORMER] {
-            let rows = self.keys_under(&keys::of_message(table, room16, seq), *left + 1)?;
-            let (count, fits) = (rows.len().min(*left), rows.len() <= *left);
-            rows.into_iter().take(count).for_each(|key| self.remove(key));
-            *left -= count;
-            if !fits {
-                return Ok(false);
-            }
-        }
-        let mut gone = vec![keys::message(room16, seq), keys::pin(room16, seq), keys::unswept(room16, seq)];
-        for table in [table::TEXT, table::REACTION, table::ATTACHMENT] {
+    /// Whether a message was cut, as readers see it.
+    pub(super) fn is_cut(&self, room16: &Id16, seq: Seq) -> Result<bool, StoreError> {
+        Ok(seq < self.first_kept(room16)?)
+    }
+
+    /// Where a log begins, as it is stored: a cut of this very group is not durable yet, and readers still look behind
+    /// it.
+    fn first_kept(&self, room16: &Id16) -> Result<Seq, StoreError> {
+        let room = self.as_stored(&keys::room(room16))?;
+        room.map_or(Ok(Seq::ZERO), |row| values::Telling::of(&row).map(|telling| telling.first))
+    }
+
+    /// Deletes a message that was cut and all that belongs to it, but for what was sent under its key. Of those who
+    /// reacted, who are too many for one step go with the next ones. Tells about how many rows that were.
+    pub(super) fn forget(&mut self, room16: &Id16, seq: Seq, row: &[u8]) -> Result<usize, StoreError> {
+        let mut gone = vec![keys::message(room16, seq), keys::pin(room16, seq)];
+        for table in [table::TEXT, table::FORMER, table::REACTION, table::ATTACHMENT] {
             gone.extend(self.keys_under(&keys::of_message(table, room16, seq), usize::MAX)?);
         }
+        let reacted = keys::of_message(table::REACTED, room16, seq);
+        let reacted = self.keys_under(&reacted, REACTIONS_DELETED_AT_ONCE + 1)?;
+        if reacted.len() > REACTIONS_DELETED_AT_ONCE {
+            self.put(keys::unswept(room16, seq), values::PRESENT.to_vec())?;
+        }
+        gone.extend(reacted.into_iter().take(REACTIONS_DELETED_AT_ONCE));
         let row = values::decode_message_row(row)?;
         gone.push(keys::author(&keys::user16(&row.actor.user()?), room16, seq));
         if row.thread > 0 {
@@ -170,8 +177,8 @@ impl<K: OrderedKv> Group<'_, K> {
         for tally in &counted {
             self.tally(tally, row.ordinal, false)?;
         }
-        *left = left.saturating_sub(gone.len() + ROWS_PER_COUNT * counted.len());
+        let rows = gone.len() + ROWS_PER_COUNT * counted.len();
         gone.into_iter().for_each(|key| self.remove(key));
-        Ok(true)
+        Ok(rows)
     }
 }

@@ -412,6 +412,26 @@ pub async fn a_room_that_was_cut_and_is_deleted_goes_whole<S: Store>(open: impl 
     verifies(&store).await;
 }
 
+pub async fn an_erasure_takes_along_what_was_cut_and_is_not_swept<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    let room = super::erasure::before(&store).await;
+    let target = send(&store, &room, "bob", &"long @alice ".repeat(1_000)).await;
+    done(&store, &room, &edit("bob", target, "@alice again")).await.unwrap();
+    done(&store, &room, &react("alice", target, "👍")).await.unwrap();
+    let deleted = send(&store, &room, "bob", "deleted").await;
+    done(&store, &room, &request("bob", 2, Command::Delete { target: deleted })).await.unwrap();
+    done(&store, &room, &request("bob", 2, draft("keyed", Some("k")))).await.unwrap();
+    send(&store, &room, "alice", "kept").await;
+    retain(&store, &room, None, Some(1)).await;
+    cut(&store, &room, 6).await.unwrap();
+    let store = super::erasure::finished(store, &room).await;
+    verifies(&store).await;
+    assert_eq!(texts(&page(&store, &room, Place::Latest, 10).await.messages), ["kept"]);
+    assert_eq!(reading(&store, &room, "alice").await.unread, 0);
+    swept(&store, 6).await;
+    verifies(&store).await;
+}
+
 pub async fn readers_find_whole_logs_while_rows_go_under_them<S: Store>(open: impl AsyncFn() -> S) {
     let store = Arc::new(open().await);
     let room = public_room(&*store, "lobby", "alice").await;

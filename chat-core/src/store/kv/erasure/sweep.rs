@@ -172,6 +172,11 @@ impl<K: OrderedKv> Group<'_, K> {
             self.remove(key.to_vec());
             return Ok(());
         }
+        // Nor can anybody delete one that was cut: it goes right now.
+        if self.is_cut(&room16, seq)? {
+            let row = self.get(&keys::message(&room16, seq))?;
+            return row.map_or(Ok(()), |row| self.forget(&room16, seq, &row).map(drop));
+        }
         self.forget_key(&room16, seq)
     }
 
