@@ -59,8 +59,9 @@ impl<K: OrderedKv> Group<'_, K> {
             Some(row) => values::decode_marker(&row)?,
             None => Marker::default(),
         };
-        let (from, to) =
-            (keys::author(&user16, room16, marker.seq.next()), keys::author(&user16, room16, end.seq));
+        // What was cut is not there to be read, and its rows may go with this very group.
+        let first = marker.seq.next().max(self.first_kept(room16)?);
+        let (from, to) = (keys::author(&user16, room16, first), keys::author(&user16, room16, end.seq));
         if self.count_between(&from, &to, UNATTENDED_UNREAD_MAX)? >= UNATTENDED_UNREAD_MAX {
             self.put(key, values::encode_marker(end)?)?;
         }
@@ -95,23 +96,23 @@ fn reading<K: OrderedKv>(
         behind(Tally::mentions(room16, user16))?.saturating_add(behind(Tally::room_mentions(room16))?);
     let (own, own_mentions) = match unread {
         0 => (0, 0),
-        _ => own_behind(view, user16, room16, marker.seq, room.head)?,
+        _ => own_behind(view, user16, room16, marker.seq.next().max(room.first), room.head)?,
     };
     let (unread, mentions) = (unread.saturating_sub(own), mentions.saturating_sub(own_mentions));
     // A marker may be seen before the commit that moved it.
     Ok(Reading { seq: marker.seq.min(room.head), unread, mentions })
 }
 
-/// A user's own messages behind their marker, and how many of them mention the user: those that a moderator released,
+/// A user's own messages behind their marker, from `first` on, and how many of them mention the user: those that a moderator released,
 /// few as [`UNATTENDED_UNREAD_MAX`] has it.
 fn own_behind<K: OrderedKv>(
     view: &View<'_, K>,
     user16: &Id16,
     room16: &Id16,
-    after: Seq,
+    first: Seq,
     head: Seq,
 ) -> Result<(u64, u64), StoreError> {
-    let (from, to) = (keys::author(user16, room16, after.next()), keys::author(user16, room16, head.next()));
+    let (from, to) = (keys::author(user16, room16, first), keys::author(user16, room16, head.next()));
     let mut own = Vec::new();
     view.scan(&from, &to, &mut |key, _| {
         own.extend(keys::seq_at(key, 33));

@@ -148,7 +148,7 @@ impl<K: OrderedKv> Group<'_, K> {
 
     /// Where a log begins, as it is stored: a cut of this very group is not durable yet, and readers still look behind
     /// it.
-    fn first_kept(&self, room16: &Id16) -> Result<Seq, StoreError> {
+    pub(super) fn first_kept(&self, room16: &Id16) -> Result<Seq, StoreError> {
         let room = self.as_stored(&keys::room(room16))?;
         room.map_or(Ok(Seq::ZERO), |row| values::Telling::of(&row).map(|telling| telling.first))
     }
