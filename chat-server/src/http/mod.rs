@@ -9,6 +9,7 @@ mod health;
 mod pages;
 mod problem;
 mod rooms;
+mod users;
 mod ws;
 
 use std::{
@@ -129,6 +130,7 @@ pub(crate) fn router(app: App, body_bytes: usize) -> Router {
     let api = Router::new()
         .nest("/auth", accounts::routes())
         .nest("/rooms", rooms::routes())
+        .nest("/users", users::routes())
         .layer(DefaultBodyLimit::max(body_bytes.max(BODY_BYTES_MIN)));
     Router::new()
         .route("/", get(pages::home))

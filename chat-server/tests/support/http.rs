@@ -70,7 +70,11 @@ impl Answer {
         let headers = lines
             .filter_map(|line| line.split_once(": "))
             .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()));
-        Self { status, headers: headers.collect(), body: body.to_owned() }
+        let headers: Vec<_> = headers.collect();
+        let is_chunked =
+            headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
+        let body = if is_chunked { unchunked(body) } else { body.to_owned() };
+        Self { status, headers, body }
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -87,5 +91,19 @@ impl Answer {
         assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
         assert_eq!(&self.json(), expected);
         assert_eq!(self.status, status);
+    }
+}
+
+/// The body of an answer that came in chunks (RFC 9112, 7.1). It has to be ASCII.
+fn unchunked(mut chunks: &str) -> String {
+    let mut body = String::new();
+    loop {
+        let (size, rest) = chunks.split_once("\r\n").unwrap_or_else(|| panic!("it broke off: {chunks:?}"));
+        let size = usize::from_str_radix(size, 16).unwrap();
+        if size == 0 {
+            return body;
+        }
+        body += &rest[..size];
+        chunks = rest[size..].strip_prefix("\r\n").unwrap();
     }
 }

@@ -1,0 +1,77 @@
+//! One's own data over HTTP: all of it, and none of it any more.
+#![allow(clippy::unwrap_used, reason = "a test that fails fails loudly")]
+
+mod support;
+
+use serde_json::{Value, json};
+use support::{BASE, PASSWORD, Server, ws::Ws};
+
+fn export(server: &Server, token: &str) -> Vec<Value> {
+    let answer = server.get("/api/users/me/export").bearer(token).send();
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(answer.header("content-disposition"), Some("attachment; filename=\"export.json\""));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    answer.json().as_array().unwrap().clone()
+}
+
+#[test]
+fn one_takes_along_everything_of_ones_own() {
+    let server = Server::with(BASE);
+    let (ann, ben) = (server.register("ann"), server.register("ben"));
+    for (user, text) in [(&ann, "from ann"), (&ben, "from ben")] {
+        let send = server.post("/api/rooms/lobby/messages", &json!({ "content": text }));
+        assert_eq!(send.bearer(&user.token).send().status, 201);
+    }
+    let items = export(&server, &ann.token);
+    let kinds: Vec<_> = items.iter().map(|item| item["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["account", "profile", "membership", "message", "end"]);
+    assert_eq!(items[0]["email"], "ann@example.org");
+    assert_eq!((&items[1]["userId"], &items[1]["username"]), (&json!(ann.id), &json!("ann")));
+    assert_eq!(items[3]["message"]["content"], "from ann");
+    let unauthenticated = server.get("/api/users/me/export").send();
+    assert_eq!(unauthenticated.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_erased_is_out_and_may_begin_anew() {
+    let server = Server::with(BASE);
+    let (ann, ben) = (server.register("ann"), server.register("ben"));
+    let send = server.post("/api/rooms/lobby/messages", &json!({ "content": "from ann" }));
+    assert_eq!(send.bearer(&ann.token).send().status, 201);
+    let mut ws = Ws::login(&server, &ann.token).await;
+    assert_eq!(server.request("DELETE", "/api/users/me").send().status, 401);
+    assert_eq!(server.request("DELETE", "/api/users/me").bearer(&ann.token).send().status, 204);
+    let (_, close) = ws.until_closed().await;
+    assert_eq!(close, Some(4403));
+    let forbidden = json!({
+        "code": "forbidden", "title": "Forbidden", "status": 403, "detail": "the user was erased",
+    });
+    for (method, path) in
+        [("DELETE", "/api/users/me"), ("GET", "/api/users/me/export"), ("GET", "/api/rooms")]
+    {
+        server.request(method, path).bearer(&ann.token).send().assert_problem(403, &forbidden);
+    }
+    let mut ws = Ws::open(server.address, &[]).await.unwrap();
+    ws.send(&json!({ "type": "authenticate", "id": 1, "token": ann.token })).await;
+    let (frames, close) = ws.until_closed().await;
+    assert_eq!((&frames[0]["type"], &frames[0]["code"]), (&json!("auth_error"), &json!("forbidden")));
+    assert_eq!(close, Some(4403));
+    for login in ["ann", "ann@example.org"] {
+        let answer = server.post("/api/auth/login", &json!({ "login": login, "password": PASSWORD })).send();
+        assert_eq!(answer.status, 401);
+    }
+    let refresh = server.post("/api/auth/refresh", &json!({ "refreshToken": ann.refresh })).send();
+    assert_eq!(refresh.status, 401);
+    let page = server.get("/api/rooms/lobby/messages").bearer(&ben.token).send().json();
+    let message = &page["messages"][0];
+    assert_eq!(
+        (&message["content"], &message["username"], &message["userId"]),
+        (&json!(""), &json!("erased-user"), &json!(ann.id))
+    );
+    // The same name and address, and somebody else.
+    let again = server.register("ann");
+    assert_ne!(again.id, ann.id);
+    let items = export(&server, &again.token);
+    assert!(items.iter().all(|item| item["type"] != "message"));
+}
