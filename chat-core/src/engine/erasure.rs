@@ -49,7 +49,8 @@ impl Engine {
     ///
     /// * From the first moment on they are shut out: their sessions close with [`CloseReason::Banned`] on every node
     ///   (a lost hint makes that two seconds), they are let in nowhere, whatever the authenticator says, and the store
-    ///   saves nothing more of them or about them, not even what was under way. Their name is free again.
+    ///   saves nothing more of them or about them, not even what was under way. Their name is free again. A
+    ///   [`super::Caller`] of theirs that somebody holds can do nothing any more, and read what is public.
     /// * Every membership ends by an entry with the reason `erased`, recorded in the room's audit log. A room that
     ///   they alone owned gets a new owner: of the highest rank, and among those who joined first. One in which there
     ///   is nobody else is deleted. A direct room stays for the other one.

@@ -295,3 +295,80 @@ fn concerned_by(entry: &Entry) -> (Option<&UserId>, Option<&UserId>) {
         | Change::Unpin { .. } => (actor, None),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{
+        UserStore,
+        kv::{KvBatch, MemKv, people::rows},
+    };
+
+    /// The bytes as they stand in files that are out there: a change here needs a new version.
+    #[test]
+    fn the_stored_bytes_of_erasures_stay_as_they_are() {
+        let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let user = v1::Id::of("bob");
+        let row = v1::Erasure { user, number: 300, stage: stage_byte(ErasureStage::Done), cursor: Some("c") };
+        assert_eq!(hex(values::encode(&row).unwrap()), "010103626f62ac0204010163");
+        assert_eq!(hex(values::encode(&v1::Erased { number: 300, user }).unwrap()), "01ac020103626f62");
+        for stage in 0..5 {
+            assert_eq!(stage_byte(stage_of(stage).unwrap()), stage);
+        }
+        assert!(stage_of(5).is_err());
+    }
+
+    #[tokio::test]
+    async fn an_erasure_that_contradicts_itself_is_noticed() {
+        let kv = MemKv::new();
+        let store = KvStore::inline(kv.clone()).unwrap();
+        for name in ["ann", "bob"] {
+            let (id, username) = (UserId::parse(name).unwrap(), Username::parse(name).unwrap());
+            let created_at = Timestamp::default();
+            store.create_user(UserProfile { id, username, created_at, external: false }).await.unwrap();
+        }
+        let bob = UserId::parse("bob").unwrap();
+        assert_eq!(store.begin_erasure(&bob).await, Ok(true));
+        assert_eq!(differences(&kv), Ok(Vec::new()));
+        let set = |key: &[u8], value| kv.apply(KvBatch { changes: vec![(key.to_vec(), value)] }).unwrap();
+        let all = [rows(&kv, &[table::ERASURE]).unwrap(), rows(&kv, &[table::USER]).unwrap()].concat();
+        assert_eq!(all.len(), 5);
+        for (key, value) in all.into_iter().filter(|(key, _)| *key != keys::user(&keys::id16("ann"))) {
+            set(&key, None);
+            assert_ne!(differences(&kv), Ok(Vec::new()), "{key:02x?}");
+            if key[0] == table::ERASURE {
+                let mut other = key.clone();
+                other[5] ^= 1;
+                set(&other, Some(value.clone()));
+                assert_ne!(differences(&kv), Ok(Vec::new()), "{other:02x?}");
+                set(&other, None);
+            }
+            set(&key, Some(value));
+        }
+        let user16 = keys::user16(&bob);
+        for (key, value) in [
+            (keys::presence(&user16), values::PRESENT.to_vec()),
+            (keys::user(&user16), kv.get(&keys::user(&keys::id16("ann"))).unwrap().unwrap()),
+        ] {
+            let before = kv.get(&key).unwrap();
+            set(&key, Some(value));
+            assert_ne!(differences(&kv), Ok(Vec::new()), "{key:02x?}");
+            set(&key, before);
+        }
+        store.advance_erasure(&bob, Erasure::at(ErasureStage::Done)).await.unwrap();
+        assert_eq!(differences(&kv), Ok(Vec::new()));
+        let room16 = keys::id16("lobby");
+        for key in [
+            keys::marker(&user16, &room16),
+            keys::room_of_user(&user16, &room16),
+            keys::member(&room16, &user16),
+            keys::sanction(&room16, &user16),
+            keys::block(&user16, &room16),
+        ] {
+            set(&key, Some(values::PRESENT.to_vec()));
+            assert_ne!(differences(&kv), Ok(Vec::new()), "{key:02x?}");
+            set(&key, None);
+        }
+        assert_eq!(differences(&kv), Ok(Vec::new()));
+    }
+}

@@ -162,6 +162,11 @@ fn banned() -> Entry {
     entry(Change::Leave { user: user("bob"), role: Role::Member, reason, member_count: 1 })
 }
 
+fn erased() -> Entry {
+    let reason = LeaveReason::Erased;
+    entry(Change::Leave { user: user("bob"), role: Role::Member, reason, member_count: 1 })
+}
+
 fn update() -> Entry {
     entry(Change::UpdateMember(MemberUpdate {
         user: user("bob"),
@@ -215,6 +220,7 @@ fn every_stored_struct_has_the_bytes_of_version_1() {
         ("join", encode_event(&join()).unwrap().unwrap()),
         ("leave", encode_event(&leave()).unwrap().unwrap()),
         ("banned", encode_event(&banned()).unwrap().unwrap()),
+        ("erased", encode_event(&erased()).unwrap().unwrap()),
         ("update member", encode_event(&update()).unwrap().unwrap()),
         ("sanction", encode_sanction(&user("bob"), sanction()).unwrap()),
         ("audit", encode_audit(&audit()).unwrap()),
@@ -240,7 +246,7 @@ fn every_stored_struct_has_the_bytes_of_version_1() {
     assert_eq!(found, GOLDEN);
 }
 
-const GOLDEN: [&str; 40] = [
+const GOLDEN: [&str; 41] = [
     "profile 01000190b5a27a397c3e8f0000000000000105416c696365800101",
     "named 0101056c6f626279",
     "user count 01028101",
@@ -259,6 +265,7 @@ const GOLDEN: [&str; 40] = [
     "join 01010105616c696365010103626f6203c801",
     "leave 01010105616c696365020103626f62020001",
     "banned 01010105616c696365020103626f620002800101",
+    "erased 01010105616c696365020103626f62000301",
     "update member 01010105616c696365030103626f620100010301800100",
     "sanction 010103626f6201800100",
     "audit 0101056c6f6262790a0105616c6963650362616e010103626f6201077365636f6e64730236300707070707070707070707070707070707070707070707070707070707070707bf69b97c3da35a32cc4093fedcdfaebd6f3d68d96cdad44737a89b49081c5c4d",
@@ -303,7 +310,7 @@ fn every_stored_struct_comes_back_as_it_was() {
     assert_eq!(decode_audit(3, &encode_audit(&audit()).unwrap()), Ok(audit()));
     let presence = encode_presence(&user(UUID), &kept()).unwrap();
     assert_eq!(decode_presence(&presence), Ok((user(UUID), kept())));
-    let others = [join(), leave(), banned(), update(), entry(Change::Describe(Box::new(room())))];
+    let others = [join(), leave(), banned(), erased(), update(), entry(Change::Describe(Box::new(room())))];
     for entry in others.into_iter().chain(rework().map(entry)) {
         let row = encode_event(&entry).unwrap().unwrap();
         assert_eq!(decode_event(&entry.room, entry.seq, &row, gone), Ok(entry));
