@@ -16,12 +16,14 @@ use chat_core::{
     domain::{Draft, Rejection, RoomSpec, Username},
     engine::{Engine, Erased, Error},
     id::{RoomId, UserId},
+    limits::DELETED_ROOM_GRACE_MS,
     store::{
-        Erasure, ErasureStage, ErasureStore, Maintenance, MemoryStore, PageRequest, RoomStore, StoreError,
-        UserStore,
+        Erasure, ErasureStage, ErasureStore, Maintenance, MemoryStore, PageRequest, PersonalStore, RoomStore,
+        StoreError, UserStore,
         kv::{KvStore, MemKv},
     },
-    testing::{FaultyStore, Loss, LossyBus, TestClient, WriteFault},
+    testing::{FaultyStore, Loss, LossyBus, SlowStore, TestClient, WriteFault},
+    time::{Clock, SystemClock},
 };
 use common::{builder, engine_and_store};
 use serde_json::{Value, json};
@@ -265,6 +267,57 @@ async fn the_name_can_be_taken_again_at_once() {
     let newest = history["messages"].as_array().unwrap().last().unwrap();
     assert_eq!((&newest["id"], &newest["mentions"]), (&mention["messageId"], &json!(["other"])));
     verifies(&*store).await;
+}
+
+/// Whatever is under way when it begins: it is refused, or was saved before and goes with the rest.
+#[tokio::test(start_paused = true)]
+async fn nothing_that_was_under_way_comes_through_afterwards() {
+    let (mut refused, mut sent) = (0, 0);
+    for seed in 0..20 {
+        let (kv, store) = memory();
+        let (least, most) = (Duration::from_millis(1), Duration::from_millis(30));
+        let slow = SlowStore::new(KvStore::inline(kv.clone()).unwrap(), seed, least, most);
+        let engine = builder().store(slow).build().await.unwrap();
+        let alice = engine.caller(Identity::new(user("alice"), "alice")).await.unwrap();
+        let bob = engine.caller(Identity::new(user("bob"), "bob")).await.unwrap();
+        let room = alice.create_room(RoomSpec::public("Lobby").unwrap()).await.unwrap().id;
+        bob.join(&room).await.unwrap();
+        let draft = |text: String| Draft::text(&text).unwrap();
+        let mut tasks = Vec::new();
+        for number in 0..30 {
+            let (alice, bob, room) = (alice.clone(), bob.clone(), room.clone());
+            tasks.push(tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(number * 5)).await;
+                let text = format!("canary {number}");
+                match number % 6 {
+                    0 => bob.send_dm(&user("alice"), draft(text)).await.map(drop),
+                    1 => alice.send_dm(&user("bob"), draft("to bob".to_owned())).await.map(drop),
+                    2 => bob.create_room(RoomSpec::private(&text).unwrap()).await.map(drop),
+                    3 => alice.block(&user("bob")).await,
+                    _ => bob.send(&room, draft(text)).await.map(drop),
+                }
+            }));
+        }
+        tokio::time::sleep(Duration::from_millis(40 + seed)).await;
+        engine.erase_user(&user("bob")).await.unwrap();
+        for task in tasks {
+            match task.await.unwrap() {
+                Ok(()) => sent += 1,
+                Err(_) => refused += 1,
+            }
+        }
+        let standing: Vec<_> = store.authored(&user("bob"), PageRequest::first(200)).await.unwrap().items;
+        assert!(standing.iter().all(|entry| entry.message().unwrap().deleted.is_some()), "seed {seed}");
+        assert_eq!(store.rooms_of(&user("bob"), PageRequest::first(9)).await.unwrap().items, []);
+        // What a room was called that went with its only member goes with its log, an hour later.
+        assert!(tables_with(&kv, CANARY).is_subset(&LOG_TABLE.into()), "seed {seed}");
+        tokio::time::sleep(Duration::from_secs(61)).await;
+        let later = SystemClock.now().plus_millis(2 * DELETED_ROOM_GRACE_MS);
+        while store.sweep(later).await.unwrap() {}
+        assert_eq!(tables_with(&kv, CANARY), [].into(), "seed {seed}");
+        verifies(&*store).await;
+    }
+    assert!(sent > 50 && refused > 50, "{sent} came through before, {refused} were refused");
 }
 
 /// A store that fails at one write, in this way; then the power goes, and another engine opens the disk.

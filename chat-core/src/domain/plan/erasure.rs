@@ -39,7 +39,8 @@ impl Plan<'_> {
         let is_last_owner = role == Role::Owner && self.room.owners == 1;
         let mut details = Vec::new();
         if is_last_owner && self.room.members == 1 {
-            self.drop_room(actor, at);
+            // What they called it is nobody else's.
+            self.drop_room(actor, at, Vec::new());
             self.audit(actor, at, AuditAct::EraseUser, Some(actor.user.clone()), details);
             return Ok(Outcome::Changed(self.room.head));
         }

@@ -48,13 +48,13 @@ impl Plan<'_> {
 
     pub(super) fn delete_room(&mut self, actor: &Actor, at: Timestamp) -> Result<Outcome, Rejection> {
         self.manage(actor, Role::Owner)?;
-        self.drop_room(actor, at);
+        let details = vec![("name", self.room.name.as_str().to_owned())];
+        self.drop_room(actor, at, details);
         Ok(Outcome::Changed(self.room.head))
     }
 
-    /// Deletes the room, whoever asks.
-    pub(super) fn drop_room(&mut self, actor: &Actor, at: Timestamp) {
-        let details = vec![("name", self.room.name.as_str().to_owned())];
+    /// Deletes the room, whoever asks, with these particulars in its audit log.
+    pub(super) fn drop_room(&mut self, actor: &Actor, at: Timestamp, details: Vec<(&'static str, String)>) {
         let name = public_name(&self.room);
         self.append(actor, at, Change::DeleteRoom);
         self.commit.rows.extend(name.map(RowChange::FreeName));
