@@ -60,12 +60,15 @@ pub(super) fn share_rooms<K: OrderedKv>(
         ControlFlow::Continue(())
     })?;
     let shares = |other: &UserId| {
-        let mut shared = false;
+        let mut shared = Ok(false);
         rooms_of(other, &mut |room16| {
-            shared = own.contains(&room16);
-            if shared { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if own.contains(&room16) {
+                // Memberships outlast a deleted room for a while.
+                shared = view.room(&room16).map(|room| room.is_some_and(|room| !room.deleted));
+            }
+            if let Ok(false) = shared { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
-        Ok(shared)
+        shared
     };
     others.iter().map(shares).collect()
 }

@@ -539,6 +539,10 @@ pub async fn users_share_a_room_exactly_while_both_belong_to_it<S: Store>(open: 
     assert_eq!(shared("bob").await, [false, true, true, false]);
     assert_eq!(shared("nobody").await, [false, false, false, false]);
     assert!(store.share_rooms(&user("bob"), &[]).await.unwrap().is_empty());
+    // Before anything is swept.
+    done(&store, &garden, &request("carol", 4, Command::DeleteRoom)).await.unwrap();
+    assert_eq!(shared("bob").await, [false, false, false, false], "bob");
+    assert_eq!(shared("carol").await, [false, false, false, false]);
 }
 
 pub async fn heads_come_in_the_order_asked_and_are_zero_for_unknown_rooms<S: Store>(
