@@ -7,6 +7,8 @@
 //! is the full run; without the number it is a short one. `CHAT_STATE_SEED` gives another seed.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "matrix/known.rs"]
+mod known;
 mod state;
 
 use std::sync::Arc;
@@ -49,12 +51,12 @@ impl state::run::Disk for Memory {
 
 #[test]
 fn every_answer_and_every_view_is_that_of_the_model() {
-    state::hold(300, true, Memory::new);
+    state::hold(300, true, &known::commands(), Memory::new);
 }
 
 #[test]
 fn planted_bugs_are_caught() {
-    for sabotage in [Sabotage::ResumeOffByOne, Sabotage::ForgetKeys] {
+    for sabotage in [Sabotage::SwapNeighbours, Sabotage::ResumeOffByOne, Sabotage::ForgetKeys] {
         let caught = state::caught(40, || Memory { sabotage, ..Memory::new() });
         println!(
             "{sabotage:?}: {}",

@@ -34,5 +34,5 @@ impl state::run::Disk for Sled {
 
 #[test]
 fn every_answer_and_every_view_is_that_of_the_model() {
-    state::hold(10, false, || Sled(tempfile::tempdir().unwrap()));
+    state::hold(10, false, &[], || Sled(tempfile::tempdir().unwrap()));
 }

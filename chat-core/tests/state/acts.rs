@@ -1,356 +1,136 @@
 //! What users do, in a form that shrinks well: small numbers that pick from what is there.
 
-use proptest::{prelude::*, sample::select};
-use serde_json::{Value, json};
+use std::fmt;
 
-use super::model::{Model, ROLES, USERS, User, picked};
+use proptest::{prelude::*, sample::select, strategy::Union};
+use serde_json::{Map, Value, json};
+
+use super::{
+    model::{Model, Room},
+    wire::{ROLES, USERS, with},
+};
 
 /// One step of a sequence: who does it, on which of their devices, and what.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Step {
-    pub who: User,
+    pub who: usize,
     pub device: usize,
     pub act: Act,
 }
 
-/// What is done. Rooms, messages and users are picked by number, modulo how many there are; [`NONE`] picks one
-/// that is not there.
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { who, device, act } = self;
+        match act {
+            Act::Do(command) => write!(f, "{who}.{device} {command}"),
+            Act::Burst(commands) => write!(f, "{who}.{device} {}", json!(commands)),
+            Act::CrashAmid { send, yields } => write!(f, "{who}.{device} {send}, crash after {yields}"),
+            act => write!(f, "{who}.{device} {act:?}"),
+        }
+    }
+}
+
+/// What is done. In place of ids commands have numbers, which pick from what is there, modulo how many there are;
+/// [`NONE`] picks what is not there.
 #[derive(Debug, Clone)]
 pub enum Act {
-    Create {
-        name: usize,
-        private: bool,
-    },
-    Group {
-        users: Vec<u8>,
-    },
-    Join {
-        room: u8,
-    },
-    Leave {
-        room: u8,
-    },
-    Send {
-        room: u8,
-        text: usize,
-        key: Option<u8>,
-        reply: Option<u8>,
-        thread: Option<u8>,
-    },
-    Direct {
-        user: u8,
-        text: usize,
-        key: Option<u8>,
-    },
-    Edit {
-        room: u8,
-        message: u8,
-        text: usize,
-    },
-    Delete {
-        room: u8,
-        message: u8,
-    },
-    React {
-        room: u8,
-        message: u8,
-        emoji: usize,
-        adds: bool,
-    },
-    Pin {
-        room: u8,
-        message: u8,
-        pins: bool,
-    },
-    Edits {
-        room: u8,
-        message: u8,
-    },
-    Thread {
-        room: u8,
-        message: u8,
-        limit: usize,
-    },
-    Pins {
-        room: u8,
-    },
-    History {
-        room: u8,
-        place: Place,
-        seq: u64,
-        limit: usize,
-    },
-    Members {
-        room: u8,
-    },
-    GetRoom {
-        room: u8,
-    },
-    Rooms {
-        mine: bool,
-    },
-    MarkRead {
-        room: u8,
-        seq: u64,
-    },
-    SetRole {
-        room: u8,
-        user: u8,
-        role: usize,
-    },
-    Moderate {
-        room: u8,
-        user: u8,
-        measure: Measure,
-    },
-    Block {
-        user: u8,
-        blocks: bool,
-    },
-    Blocks,
-    MarkDelivered {
-        room: u8,
-        seq: u64,
-    },
-    Records {
-        room: u8,
-    },
-    Update {
-        room: u8,
-        change: Change,
-    },
-    DeleteRoom {
-        room: u8,
-    },
-    Invite {
-        room: u8,
-        user: u8,
-    },
-    Answer {
-        invite: u8,
-        accepts: bool,
-    },
-    Invites,
-    CreateLink {
-        room: u8,
-        seconds: i64,
-        most: u64,
-    },
-    RevokeLink {
-        room: u8,
-        link: u8,
-    },
-    JoinByLink {
-        link: u8,
-    },
+    /// A command.
+    Do(Value),
+    /// Messages in one go, none of which waits for the answer to the one before.
+    Burst(Vec<Value>),
     /// The device loses its connection.
     Cut,
     /// The device connects, or comes back to where it stopped.
     Connect,
     /// Time passes.
-    Wait {
-        ms: i64,
-    },
-    /// The engine ends without a farewell, and another one starts on what is stored.
-    Crash {
-        power: bool,
-    },
+    Wait { ms: i64 },
+    /// The engine ends, and another one starts on what is stored.
+    Reopen(End),
     /// The same, while a message is on its way; it is sent again under its key.
-    CrashAmid {
-        room: u8,
-        key: u8,
-        yields: u8,
-    },
+    CrashAmid { send: Value, yields: u8 },
     /// Everybody's view is compared with the model.
     Check,
 }
 
-#[derive(Debug, Clone, Copy)]
-pub enum Place {
-    Latest,
-    Before,
-    After,
-    Around,
-}
-
-/// What is changed of a room.
-#[derive(Debug, Clone)]
-pub enum Change {
-    Name(usize),
-    Private(bool),
-    Archived(bool),
-    Slow(i64),
-    SinceJoin(bool),
-}
-
-#[derive(Debug, Clone, Copy)]
-pub enum Measure {
-    Kick,
-    Ban(Option<i64>),
-    Unban,
-    Mute(Option<i64>),
-    Unmute,
-}
-
-impl Measure {
-    /// The command.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Kick => "kick",
-            Self::Ban(_) => "ban",
-            Self::Unban => "unban",
-            Self::Mute(_) => "mute",
-            Self::Unmute => "unmute",
-        }
-    }
+/// How an engine ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    /// With a farewell.
+    Graceful,
+    /// Without one.
+    Crash,
+    /// The same, and the disk loses what was not synced.
+    PowerCut,
 }
 
 /// Picks what is not there.
-pub const NONE: u8 = 255;
+const NONE: u8 = 255;
 
-pub const NAMES: [&str; 7] = ["Tea", "tea", "Hall", "Den", "Attic", "Gärten", " "];
-pub const TEXTS: [&str; 8] =
-    ["hello", "is there tea?", "@ada look", "@eve and @bea", "@room all of you", "later", "e\u{301}", " "];
+const NAMES: [&str; 7] = ["Tea", "tea", "Hall", "Den", "Attic", "Gärten", " "];
+const TEXTS: [&str; 9] = [
+    "hello",
+    "is there tea?",
+    "@ada look",
+    "@eve and @bea",
+    "@room all of you",
+    "later",
+    "e\u{301}",
+    "please hold",
+    " ",
+];
 
 /// The last one is none.
-pub const EMOJI: [&str; 4] = ["👍", "❤", "🎉", "no"];
+const EMOJI: [&str; 4] = ["👍", "❤", "🎉", "no"];
 
-impl Act {
-    /// The command on the wire; `None` for what is none.
-    pub fn command(&self, model: &Model) -> Option<Value> {
-        let user = |pick: &u8| model.user(*pick).map_or("nobody-here", |user| USERS[user]);
-        let in_room = |kind: &str, pick: &u8, more: Value| {
-            let room = model.room(*pick).map_or("nowhere", |room| &model.rooms[room].id);
-            Some(with(json!({"type": kind, "roomId": room}), more))
+/// A command with ids instead of numbers.
+pub fn resolved(command: &Value, model: &Model) -> Value {
+    let own = picked(&command["roomId"], &model.rooms);
+    let empty = Room::default();
+    let room = own.unwrap_or(&empty);
+    // Ids of messages that are not there are those of another room, if there is one.
+    let message = |pick: &Value| {
+        let foreign = || model.rooms.iter().find(|it| it.shown["id"] != room.shown["id"])?.messages.first();
+        id_of(picked(pick, &room.messages).or_else(foreign), "id")
+    };
+    let all = |list: fn(&Room) -> &Vec<Value>| -> Vec<Value> {
+        model.rooms.iter().flat_map(|room| list(room).iter().cloned()).collect()
+    };
+    let mut resolved = command.clone();
+    for (field, value) in resolved.as_object_mut().into_iter().flatten() {
+        *value = match field.as_str() {
+            "roomId" => own.map_or("nowhere", |room| id(room)).into(),
+            "userId" | "recipientId" => user(value),
+            "userIds" => value.as_array().into_iter().flatten().map(user).collect(),
+            "messageId" | "replyTo" | "threadId" => message(value),
+            "inviteId" => id_of(picked(value, &all(|room| &room.invites)), "inviteId"),
+            "linkId" => id_of(picked(value, &all(|room| &room.links)), "linkId"),
+            "token" => id_of(picked(value, &all(|room| &room.links)), "token"),
+            "heldId" => id_of(picked(value, &room.held), "heldId"),
+            "reportId" => id_of(picked(value, &room.reports), "reportId"),
+            _ => continue,
         };
-        // Ids of messages that are not there are those of another room, if there is one.
-        let message = |room: &u8, pick: &u8| {
-            let (own, all) = (model.room(*room), &model.rooms);
-            let message = own.and_then(|room| Some(&all[room].messages[picked(*pick, &all[room].messages)?]));
-            let other = || all.iter().enumerate().filter(|(room, _)| Some(*room) != own);
-            let foreign = || other().find_map(|(_, room)| room.messages.first());
-            json!({"messageId": message.or_else(foreign).map_or("nothing", |message| &message.id)})
-        };
-        let key = |key: &Option<u8>| key.map_or(json!({}), |key| json!({"clientMessageId": key_text(key)}));
-        let plain = |kind: &str, fields: Value| Some(with(json!({"type": kind}), fields));
-        match self {
-            Self::Create { name, private } => {
-                plain("create_room", json!({"name": NAMES[*name], "private": private}))
-            }
-            Self::Group { users } => {
-                plain("create_group", json!({"userIds": users.iter().map(user).collect::<Vec<_>>()}))
-            }
-            Self::Join { room } => in_room("join_room", room, json!({})),
-            Self::Leave { room } => in_room("leave_room", room, json!({})),
-            Self::Send { room, text, key: own, reply, thread } => {
-                let mut more = with(json!({"content": TEXTS[*text]}), key(own));
-                if let Some(reply) = reply {
-                    more["replyTo"] = message(room, reply)["messageId"].take();
-                }
-                if let Some(thread) = thread {
-                    more["threadId"] = message(room, thread)["messageId"].take();
-                }
-                in_room("send_message", room, more)
-            }
-            Self::Direct { user: to, text, key: own } => {
-                let more = json!({"recipientId": user(to), "content": TEXTS[*text]});
-                plain("send_dm", with(more, key(own)))
-            }
-            Self::Edit { room, message: pick, text } => {
-                in_room("edit_message", room, with(message(room, pick), json!({"content": TEXTS[*text]})))
-            }
-            Self::Delete { room, message: pick } => in_room("delete_message", room, message(room, pick)),
-            Self::React { room, message: pick, emoji, adds } => {
-                let kind = if *adds { "add_reaction" } else { "remove_reaction" };
-                in_room(kind, room, with(message(room, pick), json!({"emoji": EMOJI[*emoji]})))
-            }
-            Self::Pin { room, message: pick, pins } => {
-                in_room(if *pins { "pin_message" } else { "unpin_message" }, room, message(room, pick))
-            }
-            Self::Edits { room, message: pick } => in_room("fetch_edits", room, message(room, pick)),
-            Self::Thread { room, message: pick, limit } => {
-                in_room("fetch_thread", room, with(message(room, pick), json!({"limit": limit})))
-            }
-            Self::Pins { room } => in_room("list_pins", room, json!({})),
-            Self::History { room, place, seq, limit } => {
-                let place = match place {
-                    Place::Latest => json!({}),
-                    Place::Before => json!({"before": seq}),
-                    Place::After => json!({"after": seq}),
-                    Place::Around => json!({"around": seq}),
-                };
-                in_room("fetch_history", room, with(place, json!({"limit": limit})))
-            }
-            Self::Members { room } => in_room("list_members", room, json!({})),
-            Self::GetRoom { room } => in_room("get_room", room, json!({})),
-            Self::Rooms { mine } => {
-                plain("list_rooms", json!({"scope": if *mine { "mine" } else { "public" }}))
-            }
-            Self::MarkRead { room, seq } => in_room("mark_read", room, json!({"seq": seq})),
-            Self::SetRole { room, user: target, role } => {
-                in_room("set_role", room, json!({"userId": user(target), "role": ROLES[*role]}))
-            }
-            Self::Moderate { room, user: target, measure } => {
-                let more = match measure {
-                    Measure::Ban(Some(seconds)) | Measure::Mute(Some(seconds)) => json!({"seconds": seconds}),
-                    _ => json!({}),
-                };
-                let kind = measure.name();
-                in_room(kind, room, with(json!({"userId": user(target)}), more))
-            }
-            Self::Block { user: target, blocks } => {
-                plain(if *blocks { "block_user" } else { "unblock_user" }, json!({"userId": user(target)}))
-            }
-            Self::Blocks => plain("list_blocks", json!({})),
-            Self::MarkDelivered { room, seq } => in_room("mark_delivered", room, json!({"seq": seq})),
-            Self::Records { room } => in_room("fetch_audit", room, json!({})),
-            Self::Update { room, change } => {
-                let change = match change {
-                    Change::Name(name) => json!({"name": NAMES[*name]}),
-                    Change::Private(private) => json!({"private": private}),
-                    Change::Archived(archived) => json!({"archived": archived}),
-                    Change::Slow(seconds) => json!({"slowModeSeconds": seconds}),
-                    Change::SinceJoin(true) => json!({"history": "since_join"}),
-                    Change::SinceJoin(false) => json!({"history": "all"}),
-                };
-                in_room("update_room", room, change)
-            }
-            Self::DeleteRoom { room } => in_room("delete_room", room, json!({})),
-            Self::Invite { room, user: target } => in_room("invite", room, json!({"userId": user(target)})),
-            Self::Answer { invite, accepts } => {
-                let kind = if *accepts { "accept_invite" } else { "decline_invite" };
-                let invite =
-                    picked(*invite, &model.invites).map_or("none", |invite| &model.invites[invite].id);
-                plain(kind, json!({"inviteId": invite}))
-            }
-            Self::Invites => plain("list_invites", json!({})),
-            Self::CreateLink { room, seconds, most } => {
-                in_room("create_invite_link", room, json!({"expiresInSeconds": seconds, "maxUses": most}))
-            }
-            Self::RevokeLink { room, link } => {
-                let link = picked(*link, &model.links).map_or("none", |link| &model.links[link].id);
-                in_room("revoke_invite_link", room, json!({"linkId": link}))
-            }
-            Self::JoinByLink { link } => {
-                let token = picked(*link, &model.links).map_or("none", |link| &model.links[link].token);
-                plain("join_by_link", json!({"token": token}))
-            }
-            Self::Cut | Self::Connect | Self::Wait { .. } | Self::Check => None,
-            Self::Crash { .. } | Self::CrashAmid { .. } => None,
-        }
     }
+    resolved
 }
 
-/// Both objects in one.
-fn with(mut fields: Value, more: Value) -> Value {
-    if let (Some(fields), Value::Object(more)) = (fields.as_object_mut(), more) {
-        fields.extend(more);
-    }
-    fields
+/// The id of a room, also of one that was deleted.
+fn id(room: &Room) -> &str {
+    room.shown["id"].as_str().or(room.shown["gone"].as_str()).unwrap_or_default()
 }
 
-pub fn key_text(key: u8) -> String {
-    format!("key-{key}")
+fn user(pick: &Value) -> Value {
+    picked(pick, &USERS).map_or("nobody-here", |user| user).into()
+}
+
+fn picked<'a, T>(pick: &Value, from: &'a [T]) -> Option<&'a T> {
+    let pick = pick.as_u64().filter(|pick| *pick != u64::from(NONE) && !from.is_empty())?;
+    from.get(usize::try_from(pick).ok()? % from.len())
+}
+
+fn id_of(thing: Option<&Value>, field: &str) -> Value {
+    // What was never told can't be named.
+    let id = thing.map(|thing| &thing[field]).filter(|id| **id != "");
+    id.cloned().unwrap_or("nothing".into())
 }
 
 /// Sequences of `steps` steps. They shrink by losing steps, below that number too.
@@ -359,81 +139,187 @@ pub fn sequences(steps: std::ops::RangeInclusive<usize>) -> impl Strategy<Value 
 }
 
 fn step() -> impl Strategy<Value = Step> {
+    let act = prop_oneof![
+        94 => command().prop_map(Act::Do),
+        1 => burst().prop_map(Act::Burst),
+        2 => Just(Act::Cut),
+        2 => Just(Act::Connect),
+        3 => (1..3_000_i64).prop_map(|ms| Act::Wait { ms }),
+        1 => select(&[End::Graceful, End::Crash, End::PowerCut][..]).prop_map(Act::Reopen),
+        1 => (crashing(), 0..4_u8).prop_map(|(send, yields)| Act::CrashAmid { send, yields }),
+        3 => Just(Act::Check),
+    ];
     // The first user owns the first room.
-    (prop_oneof![1 => Just(0), 3 => 0..USERS.len()], prop_oneof![4 => Just(0_usize), 1 => Just(1)], act())
+    (prop_oneof![1 => Just(0), 3 => 0..USERS.len()], prop_oneof![4 => Just(0_usize), 1 => Just(1)], act)
         .prop_map(|(who, device, act)| Step { who, device, act })
 }
 
-fn act() -> impl Strategy<Value = Act> {
-    let room = || prop_oneof![20 => 0..2_u8, 20 => 0..8_u8, 1 => Just(NONE)];
-    let user = || prop_oneof![30 => 0..5_u8, 1 => Just(NONE)];
-    let text = || prop_oneof![30 => 0..TEXTS.len() - 1, 1 => Just(TEXTS.len() - 1)];
-    let message = || prop_oneof![12 => 0..8_u8, 12 => 0..60_u8, 1 => Just(NONE)];
-    let other = || prop::option::weighted(0.2, prop_oneof![12 => 0..8_u8, 12 => 0..60_u8, 1 => Just(NONE)]);
-    let emoji = || prop_oneof![30 => 0..EMOJI.len() - 1, 1 => Just(EMOJI.len() - 1)];
-    let seq = || 0..40_u64;
-    let place = || select(vec![Place::Latest, Place::Before, Place::After, Place::Around]);
-    let seconds = || prop_oneof![3 => Just(None), 3 => (1..4_i64).prop_map(Some), 1 => Just(Some(0))];
-    let link = || prop_oneof![20 => 0..8_u8, 1 => Just(NONE)];
-    let change = prop_oneof![
-        3 => (0..NAMES.len()).prop_map(Change::Name),
-        2 => any::<bool>().prop_map(Change::Private),
-        2 => prop::bool::weighted(0.3).prop_map(Change::Archived),
-        2 => (0..3_i64).prop_map(Change::Slow),
-        2 => any::<bool>().prop_map(Change::SinceJoin),
+/// A field and what it may be; a null is left out.
+type Field = (&'static str, BoxedStrategy<Value>);
+
+fn field<T: Into<Value> + std::fmt::Debug + 'static>(
+    name: &'static str,
+    values: impl Strategy<Value = T> + 'static,
+) -> Field {
+    (name, values.prop_map(Into::into).boxed())
+}
+
+fn perhaps((name, values): Field, chance: f64) -> Field {
+    (name, prop::option::weighted(chance, values).prop_map(Option::unwrap_or_default).boxed())
+}
+
+fn pick(name: &'static str, usual: u8, most: u8) -> Field {
+    field(name, prop_oneof![20 => 0..usual, 20 => 0..most, 1 => Just(NONE)])
+}
+
+fn object(fields: Vec<Field>) -> BoxedStrategy<Value> {
+    let (names, values): (Vec<_>, Vec<_>) = fields.into_iter().unzip();
+    let object = move |values: Vec<Value>| {
+        let fields = names.iter().zip(values).filter(|(_, value)| !value.is_null());
+        fields.map(|(name, value)| ((*name).to_owned(), value)).collect::<Map<_, _>>().into()
+    };
+    values.prop_map(object).boxed()
+}
+
+fn room() -> Field {
+    pick("roomId", 2, 8)
+}
+
+fn content(from: &'static [&'static str]) -> Field {
+    field("content", select(from))
+}
+
+fn key() -> Field {
+    let key = (0..4_u8).prop_map(|key| format!("key-{key}"));
+    perhaps(field("clientMessageId", key), 0.3)
+}
+
+/// Nothing that is held: that is not decided in the order of sending.
+fn burst() -> impl Strategy<Value = Vec<Value>> {
+    let texts = prop::collection::vec(object(vec![content(&TEXTS[..7]), key()]), 2..6);
+    (object(vec![field("type", Just("send_message")), room()]), texts)
+        .prop_map(|(room, texts)| texts.into_iter().map(|text| with(room.clone(), text)).collect())
+}
+
+fn crashing() -> BoxedStrategy<Value> {
+    let key = (100..104_u8).prop_map(|key| format!("key-{key}"));
+    object(vec![
+        field("type", Just("send_message")),
+        room(),
+        content(&TEXTS[..1]),
+        field("clientMessageId", key),
+    ])
+}
+
+/// Every command, the more often the more there is to it.
+fn command() -> impl Strategy<Value = Value> {
+    let user = || pick("userId", 5, 5);
+    let message = || pick("messageId", 8, 60);
+    let text = || content(&TEXTS);
+    let emoji = || field("emoji", prop_oneof![30 => select(&EMOJI[..3]), 1 => Just(EMOJI[3])]);
+    let name = || field("name", select(&NAMES));
+    let seq = |name| field(name, 0..40_u64);
+    let limit = || field("limit", 1..6_u64);
+    let flag = |name, chance| field(name, prop::bool::weighted(chance));
+    let seconds = || perhaps(field("seconds", prop_oneof![3 => 1..4_u64, 1 => Just(0)]), 0.6);
+    let link = || pick("linkId", 8, 8);
+    let send =
+        || vec![text(), key(), perhaps(pick("replyTo", 8, 60), 0.2), perhaps(pick("threadId", 8, 60), 0.2)];
+    let also = |mut fields: Vec<Field>, more: Field| {
+        fields.push(more);
+        fields
+    };
+    let users =
+        prop::collection::vec(prop_oneof![30 => 0..5_u8, 1 => Just(NONE)], 0..4).prop_map(|all| json!(all));
+    let status = || field("status", select(&["online", "away", "dnd", "invisible"][..]));
+    let table: Vec<(u32, &'static str, Vec<Field>)> = vec![
+        (4, "create_room", vec![name(), flag("private", 0.3)]),
+        (2, "create_group", vec![("userIds", users.clone().boxed()), perhaps(name(), 0.3)]),
+        (14, "join_room", vec![room()]),
+        (4, "leave_room", vec![room()]),
+        (30, "send_message", also(send(), room())),
+        (8, "send_dm", vec![pick("recipientId", 5, 5), text(), key()]),
+        (8, "edit_message", vec![room(), message(), text()]),
+        (6, "delete_message", vec![room(), message()]),
+        (10, "add_reaction", vec![room(), message(), emoji()]),
+        (5, "remove_reaction", vec![room(), message(), emoji()]),
+        (5, "pin_message", vec![room(), message()]),
+        (2, "unpin_message", vec![room(), message()]),
+        (2, "fetch_edits", vec![room(), message()]),
+        (3, "fetch_thread", vec![room(), message(), limit()]),
+        (2, "list_pins", vec![room()]),
+        (
+            3,
+            "fetch_history",
+            vec![
+                room(),
+                limit(),
+                perhaps(seq("before"), 0.3),
+                perhaps(seq("after"), 0.3),
+                perhaps(seq("around"), 0.3),
+            ],
+        ),
+        (2, "list_members", vec![room()]),
+        (2, "get_room", vec![room()]),
+        (2, "list_rooms", vec![field("scope", select(&["mine", "public"][..]))]),
+        (5, "mark_read", vec![room(), seq("seq")]),
+        (1, "mark_delivered", vec![room(), seq("seq")]),
+        (8, "set_role", vec![room(), user(), field("role", select(&ROLES[..]))]),
+        (2, "kick", vec![room(), user()]),
+        (2, "ban", vec![room(), user(), seconds()]),
+        (2, "unban", vec![room(), user()]),
+        (3, "mute", vec![room(), user(), seconds()]),
+        (1, "unmute", vec![room(), user()]),
+        (2, "fetch_audit", vec![room()]),
+        (
+            7,
+            "update_room",
+            vec![
+                room(),
+                perhaps(name(), 0.3),
+                perhaps(field("description", select(&["", "quiet"][..])), 0.1),
+                perhaps(flag("private", 0.5), 0.2),
+                perhaps(flag("archived", 0.3), 0.2),
+                perhaps(field("slowModeSeconds", 0..3_u64), 0.2),
+                perhaps(field("history", select(&["all", "since_join"][..])), 0.2),
+            ],
+        ),
+        (1, "delete_room", vec![room()]),
+        (6, "invite", vec![room(), user()]),
+        (5, "accept_invite", vec![pick("inviteId", 8, 8)]),
+        (1, "decline_invite", vec![pick("inviteId", 8, 8)]),
+        (1, "list_invites", vec![]),
+        (
+            3,
+            "create_invite_link",
+            vec![room(), field("expiresInSeconds", 1..4_u64), field("maxUses", 1..3_u64)],
+        ),
+        (1, "list_invite_links", vec![room()]),
+        (1, "revoke_invite_link", vec![room(), link()]),
+        (4, "join_by_link", vec![pick("token", 8, 8)]),
+        (1, "block_user", vec![user()]),
+        (2, "unblock_user", vec![user()]),
+        (1, "list_blocks", vec![]),
+        (2, "report_message", vec![room(), message()]),
+        (4, "list_reports", vec![room()]),
+        (2, "resolve_report", vec![room(), pick("reportId", 4, 4)]),
+        (1, "list_held", vec![room()]),
+        (3, "release_held", vec![room(), pick("heldId", 4, 4)]),
+        (1, "discard_held", vec![room(), pick("heldId", 4, 4)]),
+        (1, "typing_start", vec![room()]),
+        (1, "typing_stop", vec![room()]),
+        (1, "set_presence", vec![status()]),
+        (1, "get_presence", vec![("userIds", users.boxed())]),
+        (2, "subscribe", vec![room()]),
+        (1, "unsubscribe", vec![room()]),
+        (1, "ping", vec![]),
+        (1, "pong", vec![]),
+        (1, "authenticate", vec![]),
     ];
-    let measure = prop_oneof![
-        3 => Just(Measure::Kick),
-        2 => seconds().prop_map(Measure::Ban),
-        3 => Just(Measure::Unban),
-        2 => seconds().prop_map(Measure::Mute),
-        2 => Just(Measure::Unmute),
-    ];
-    prop_oneof![
-        4 => (0..NAMES.len(), prop::bool::weighted(0.3)).prop_map(|(name, private)| Act::Create { name, private }),
-        14 => room().prop_map(|room| Act::Join { room }),
-        4 => room().prop_map(|room| Act::Leave { room }),
-        30 => (room(), text(), prop::option::weighted(0.3, 0..4_u8), other(), other())
-            .prop_map(|(room, text, key, reply, thread)| Act::Send { room, text, key, reply, thread }),
-        8 => (user(), text(), prop::option::weighted(0.3, 0..4_u8))
-            .prop_map(|(user, text, key)| Act::Direct { user, text, key }),
-        2 => prop::collection::vec(user(), 0..4).prop_map(|users| Act::Group { users }),
-        8 => (room(), message(), text()).prop_map(|(room, message, text)| Act::Edit { room, message, text }),
-        6 => (room(), message()).prop_map(|(room, message)| Act::Delete { room, message }),
-        14 => (room(), message(), emoji(), prop::bool::weighted(0.7))
-            .prop_map(|(room, message, emoji, adds)| Act::React { room, message, emoji, adds }),
-        7 => (room(), message(), prop::bool::weighted(0.7))
-            .prop_map(|(room, message, pins)| Act::Pin { room, message, pins }),
-        2 => (room(), message()).prop_map(|(room, message)| Act::Edits { room, message }),
-        3 => (room(), message(), 1..5_usize)
-            .prop_map(|(room, message, limit)| Act::Thread { room, message, limit }),
-        2 => room().prop_map(|room| Act::Pins { room }),
-        3 => (room(), place(), seq(), 1..6_usize)
-            .prop_map(|(room, place, seq, limit)| Act::History { room, place, seq, limit }),
-        2 => room().prop_map(|room| Act::Members { room }),
-        2 => room().prop_map(|room| Act::GetRoom { room }),
-        2 => any::<bool>().prop_map(|mine| Act::Rooms { mine }),
-        5 => (room(), seq()).prop_map(|(room, seq)| Act::MarkRead { room, seq }),
-        8 => (room(), user(), 0..ROLES.len()).prop_map(|(room, user, role)| Act::SetRole { room, user, role }),
-        6 => (room(), user(), measure).prop_map(|(room, user, measure)| Act::Moderate { room, user, measure }),
-        3 => (user(), prop::bool::weighted(0.4)).prop_map(|(user, blocks)| Act::Block { user, blocks }),
-        1 => Just(Act::Blocks),
-        1 => (room(), seq()).prop_map(|(room, seq)| Act::MarkDelivered { room, seq }),
-        2 => room().prop_map(|room| Act::Records { room }),
-        7 => (room(), change).prop_map(|(room, change)| Act::Update { room, change }),
-        1 => room().prop_map(|room| Act::DeleteRoom { room }),
-        6 => (room(), user()).prop_map(|(room, user)| Act::Invite { room, user }),
-        6 => (link(), prop::bool::weighted(0.8)).prop_map(|(invite, accepts)| Act::Answer { invite, accepts }),
-        1 => Just(Act::Invites),
-        3 => (room(), 1..4_i64, 1..3_u64)
-            .prop_map(|(room, seconds, most)| Act::CreateLink { room, seconds, most }),
-        1 => (room(), link()).prop_map(|(room, link)| Act::RevokeLink { room, link }),
-        4 => link().prop_map(|link| Act::JoinByLink { link }),
-        3 => Just(Act::Cut),
-        3 => Just(Act::Connect),
-        4 => (1..3_000_i64).prop_map(|ms| Act::Wait { ms }),
-        1 => any::<bool>().prop_map(|power| Act::Crash { power }),
-        1 => (room(), 0..4_u8, 0..4_u8).prop_map(|(room, key, yields)| Act::CrashAmid { room, key, yields }),
-        2 => Just(Act::Check),
-    ]
+    Union::new_weighted(
+        table
+            .into_iter()
+            .map(|(weight, kind, fields)| (weight, object(also(fields, field("type", Just(kind))))))
+            .collect(),
+    )
 }

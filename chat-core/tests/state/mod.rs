@@ -3,8 +3,10 @@
 #![allow(unreachable_pub, missing_docs, clippy::unwrap_used, reason = "a test may panic")]
 
 pub mod acts;
+pub mod figures;
 pub mod model;
 pub mod run;
+pub mod shown;
 pub mod view;
 pub mod wire;
 
@@ -15,11 +17,16 @@ use std::{
 
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
-use self::run::{Disk, Figures, run};
+use self::{
+    figures::Figures,
+    run::{Disk, run},
+};
 
 /// Runs as many sequences as `CHAT_STATE_SEQUENCES` says (else `usual`), from the seed `CHAT_STATE_SEED` (else 1), on
 /// two threads. `paused`: time stands still but for steps that wait, for stores without threads.
-pub fn hold<D: Disk>(usual: u32, paused: bool, disk: impl Fn() -> D + Sync) {
+///
+/// Each of `commands` must have been accepted, and refused if it can be.
+pub fn hold<D: Disk>(usual: u32, paused: bool, commands: &[String], disk: impl Fn() -> D + Sync) {
     let sequences = from_environment("CHAT_STATE_SEQUENCES").unwrap_or(usual);
     let seed = u64::from(from_environment("CHAT_STATE_SEED").unwrap_or(1));
     println!("{sequences} sequences from seed {seed}");
@@ -44,6 +51,12 @@ pub fn hold<D: Disk>(usual: u32, paused: bool, disk: impl Fn() -> D + Sync) {
     println!("{total}");
     let failures = failures.into_inner().unwrap();
     assert!(failures.is_empty(), "seed {seed}\n{}", failures.join("\n\n"));
+    println!("nobody was compared: {:?}", total.unseen());
+    assert_eq!(
+        total.missing(commands),
+        Vec::<String>::new(),
+        "not both accepted and refused, in {sequences}"
+    );
 }
 
 /// What gives a planted bug away, within so many sequences.
@@ -89,7 +102,11 @@ fn property<D: Disk>(
     match outcome {
         Ok(()) => Ok(()),
         Err(TestError::Fail(reason, steps)) => {
-            let lines: Vec<_> = steps.iter().flatten().map(|step| format!("    {step:?},")).collect();
+            // What comes after the step that failed says nothing.
+            let reason = reason.to_string();
+            let number = reason.strip_prefix("step ").and_then(|rest| rest.split(',').next()?.parse().ok());
+            let steps = steps.iter().flatten().take(number.map_or(usize::MAX, |number: usize| number + 1));
+            let lines: Vec<_> = steps.map(|step| format!("    {step:?},")).collect();
             Err(format!("{reason}\n[\n{}\n]", lines.join("\n")))
         }
         Err(TestError::Abort(reason)) => Err(format!("given up: {reason}")),

@@ -1,406 +1,391 @@
-//! What should be so: rooms, members and messages in plain maps and lists, by the text of the protocol.
+//! What should be so, by the text of the protocol: rooms with their members and messages.
 //!
-//! It is written to be read: nothing is counted but by counting, nothing is kept twice. How it looks on the wire
-//! stands in `wire.rs`.
+//! It is written to be read: nothing is counted but by counting, nothing is kept twice. Commands come as they stand
+//! on the wire, and things are kept as they look there. How they do, and lists of them, stands in `wire.rs` and
+//! `shown.rs`.
 
-mod messages;
-mod people;
-mod rooms;
-
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeMap, iter};
 
 use serde_json::{Value, json};
 
-use super::acts::{Act, EMOJI, NAMES, NONE, TEXTS};
+use super::wire::{self, ADMIN, Call, MODERATOR, OWNER, USERS, ensure, number, only, put, text, time, with};
 
-/// A user, by their place in [`USERS`].
-pub type User = usize;
-/// Users' ids, which are their names too.
-pub const USERS: [&str; 5] = ["ada", "bea", "cyd", "dot", "eve"];
-/// The lowest rank first.
-pub const ROLES: [&str; 4] = ["member", "moderator", "admin", "owner"];
-const MODERATOR: usize = 1;
-const ADMIN: usize = 2;
-const OWNER: usize = 3;
-
-/// What a command is answered: the fields of its answer, or a code. A string `"?"` stands for one that the server
-/// makes up.
+/// The fields of an answer, or a code.
 pub type Answer = Result<Value, &'static str>;
 
 #[derive(Default)]
 pub struct Model {
-    /// In milliseconds since the epoch.
-    pub now: i64,
     pub rooms: Vec<Room>,
     /// Who has blocked whom, and when.
-    pub blocks: BTreeMap<(User, User), i64>,
-    pub invites: Vec<Invite>,
-    pub links: Vec<Link>,
+    pub blocks: BTreeMap<(String, String), i64>,
 }
 
+#[derive(Clone, Default)]
 pub struct Room {
-    /// `"?"` until the server has told it.
-    pub id: String,
-    pub kind: &'static str,
-    pub name: String,
-    pub created: (User, i64),
+    /// As everybody sees it, but for its head and the number of its members.
+    pub shown: Value,
     pub head: u64,
-    pub archived: bool,
-    pub slow: i64,
-    pub since_join: bool,
-    pub deleted: bool,
-    pub members: BTreeMap<User, Member>,
-    /// Until when.
-    banned: BTreeMap<User, i64>,
-    muted: BTreeMap<User, i64>,
-    pub messages: Vec<Message>,
-    /// Privileged acts, the oldest first.
-    pub records: Vec<Record>,
+    /// By user; `seq` is the entry of their joining.
+    pub members: BTreeMap<String, Value>,
+    /// `ban` or `mute` and whose, until when.
+    pub sanctions: BTreeMap<String, i64>,
+    /// As their authors see them. `marks` are the entries by which they were edited, pinned and deleted, `former`
+    /// their texts before, `reactions` pairs of an emoji and its users, all in the order in which they came.
+    pub messages: Vec<Value>,
+    /// Up to where each has read.
+    pub read: BTreeMap<String, u64>,
+    pub invites: Vec<Value>,
+    pub links: Vec<Value>,
+    /// What waits for a moderator; `draft` is the command that sent it.
+    pub held: Vec<Value>,
+    pub reports: Vec<Value>,
+    /// Privileged acts.
+    pub records: Vec<Value>,
 }
-
-pub struct Record {
-    pub name: &'static str,
-    pub actor: User,
-    pub target: Option<User>,
-    pub at: i64,
-}
-
-pub struct Member {
-    pub role: usize,
-    /// The entry of their joining.
-    pub joined: Stamp,
-    /// The newest seq that they have read.
-    pub read: u64,
-}
-
-pub struct Message {
-    /// `"?"` until the server has told it.
-    pub id: String,
-    pub seq: u64,
-    pub author: User,
-    pub at: i64,
-    pub text: String,
-    pub key: Option<String>,
-    /// Messages, by their places in the room's list.
-    pub reply_to: Option<usize>,
-    pub thread: Option<usize>,
-    /// Members, and whether all of them.
-    pub mentions: (Vec<User>, bool),
-    pub edited: Option<Stamp>,
-    pub deleted: Option<(Stamp, User)>,
-    pub pinned: Option<u64>,
-    /// Texts before, with when they were written and replaced.
-    pub former: Vec<(String, i64, i64)>,
-    /// In the order in which the emoji came; of each, its users in the order in which they came.
-    pub reactions: Vec<(&'static str, Vec<User>)>,
-}
-
-pub struct Invite {
-    pub id: String,
-    pub room: usize,
-    pub user: User,
-    pub by: User,
-    pub at: i64,
-}
-
-pub struct Link {
-    pub id: String,
-    pub token: String,
-    by: User,
-    room: usize,
-    until: i64,
-    most: u64,
-    uses: u64,
-}
-
-/// An entry and its time.
-pub type Stamp = (u64, i64);
 
 impl Model {
-    /// What a command comes to. A privileged one that changes something is put on record.
-    pub fn apply(&mut self, who: User, act: &Act) -> Answer {
-        let privileged = self.privileged(who, act);
-        let before = privileged.map_or(0, |(room, ..)| self.rooms[room].head);
-        let answer = self.decide(who, act)?;
-        if let Some((room, name, target)) = privileged {
-            let (now, room) = (self.now, &mut self.rooms[room]);
-            if room.head > before || name == "revoke_invite_link" {
-                room.records.push(Record { name, actor: who, target, at: now });
-            }
+    /// What a command comes to.
+    pub fn apply(&mut self, call: Call<'_>) -> Answer {
+        ensure(!call.is_malformed(), "bad_request")?;
+        for room in &mut self.rooms {
+            room.sanctions.retain(|_, until| call.now < *until);
         }
+        match call.name {
+            "create_room" | "create_group" => self.open(call).map(|place| self.rooms[place].answer()),
+            "send_dm" if self.place(call).is_none() => {
+                self.open(call).and_then(|place| self.act(place, call))
+            }
+            "block_user" | "unblock_user" => {
+                ensure(call.names_user(), "not_found")?;
+                ensure(call.user() != call.who || call.name == "unblock_user", "bad_request")?;
+                let pair = (call.who.to_owned(), call.user().to_owned());
+                let since = self.blocks.remove(&pair).unwrap_or(call.now);
+                self.blocks.extend((call.name == "block_user").then_some((pair, since)));
+                Ok(json!({}))
+            }
+            "list_rooms" | "list_blocks" | "list_invites" | "get_presence" => Ok(self.view(call)),
+            "authenticate" | "ping" | "pong" | "unsubscribe" | "set_presence" => Ok(json!("*")),
+            _ => self.act(self.permitted(call)?, call),
+        }
+    }
+
+    /// The room of a command, if the user may give it there.
+    fn permitted(&self, call: Call<'_>) -> Result<usize, &'static str> {
+        let place = self.place(call).ok_or("not_found")?;
+        let room = &self.rooms[place];
+        let least = match (call.name, room.kind()) {
+            ("pin_message" | "unpin_message", "direct") | ("invite", "public") => 0,
+            ("set_role", "public" | "private" | "group") if call.user() == call.who => 0,
+            ("kick" | "ban" | "unban" | "mute" | "unmute" | "pin_message" | "unpin_message", _) => MODERATOR,
+            ("list_held" | "release_held" | "discard_held", _) => MODERATOR,
+            ("list_reports" | "resolve_report" | "invite", _) => MODERATOR,
+            ("create_invite_link" | "list_invite_links" | "revoke_invite_link", _) => MODERATOR,
+            ("set_role" | "update_room" | "fetch_audit", _) => ADMIN,
+            ("delete_room", _) => OWNER,
+            _ => 0,
+        };
+        match (room.rank(call.who), call.name) {
+            (_, "accept_invite" | "decline_invite" | "join_by_link") => Ok(place),
+            (Some(rank), _) if rank >= least => Ok(place),
+            (None, _) if room.kind() != "public" => Err("not_found"),
+            (None, "get_room" | "join_room" | "leave_room") => Ok(place),
+            _ => Err("forbidden"),
+        }
+    }
+
+    fn place(&self, call: Call<'_>) -> Option<usize> {
+        self.rooms.iter().position(|room| match call.name {
+            "accept_invite" | "decline_invite" => room.invites.iter().any(|it| call.answers(it)),
+            "join_by_link" => room.links.iter().any(|link| link["token"] == call["token"]),
+            "send_dm" => room.kind() == "direct" && call.is_between(room),
+            _ => room.shown["id"] == call["roomId"],
+        })
+    }
+
+    /// What a permitted command comes to in its room: an entry, if it changes what the log tells of.
+    fn act(&mut self, place: usize, call: Call<'_>) -> Answer {
+        let (before, mut room) = (&self.rooms[place], self.rooms[place].clone());
+        let answer = room.decide(call)?;
+        let changed = room.logged() != before.logged() || call.name == "delete_room";
+        let reaches = changed || room.invites.len() > before.invites.len() || call.name.starts_with("typing");
+        let other = room.members.keys().find(|user| room.kind() == "direct" && *user != call.who);
+        let blocked = self.is_blocked(call.who, other.map_or(call.user(), String::as_str));
+        ensure(!(blocked && reaches && call.is_for_others()), "forbidden")?;
+        ensure(call.name != "update_room" || !self.is_taken(&room.shown, place), "conflict")?;
+        room.head += u64::from(changed);
+        if changed && call.is_about_power() {
+            wire::record(&mut room.records, call.name, call, &call["userId"]);
+        }
+        let answer = match call.name {
+            "join_room" | "accept_invite" | "join_by_link" | "update_room" | "delete_room" => room.answer(),
+            _ if !answer.is_null() => answer,
+            _ if changed || call.is_about_power() => json!({"seq": room.head}),
+            _ => json!({}),
+        };
+        let gone = Room { shown: json!({"gone": room.shown["id"]}), ..Room::default() };
+        self.rooms[place] = if call.name == "delete_room" { gone } else { room };
         Ok(answer)
     }
 
-    /// The room, the name and the target of a privileged act.
-    fn privileged(&self, who: User, act: &Act) -> Option<(usize, &'static str, Option<User>)> {
-        match act {
-            Act::SetRole { room, user, .. } => Some((self.room(*room)?, "set_role", self.user(*user))),
-            Act::Moderate { room, user, measure } => {
-                Some((self.room(*room)?, measure.name(), self.user(*user)))
-            }
-            Act::Update { room, .. } => Some((self.room(*room)?, "update_room", None)),
-            Act::Delete { room, message } => {
-                let room = self.room(*room)?;
-                let message = &self.rooms[room].messages[picked(*message, &self.rooms[room].messages)?];
-                (message.author != who).then_some((room, "delete_message", Some(message.author)))
-            }
-            Act::RevokeLink { room, link } => {
-                let by = self.links[picked(*link, &self.links)?].by;
-                Some((self.room(*room)?, "revoke_invite_link", Some(by)))
-            }
-            _ => None,
+    fn is_blocked(&self, one: &str, other: &str) -> bool {
+        self.blocks.keys().any(|(by, user)| (by == one && user == other) || (by == other && user == one))
+    }
+
+    /// Whether a public room would have another one's name.
+    fn is_taken(&self, shown: &Value, place: usize) -> bool {
+        let name = |shown: &Value| (shown["kind"] == "public").then(|| text(&shown["name"]).to_lowercase());
+        let mut others = self.rooms.iter().enumerate().filter(|(other, _)| *other != place);
+        name(shown).is_some() && others.any(|(_, other)| name(&other.shown) == name(shown))
+    }
+
+    /// Makes a new room and says where.
+    fn open(&mut self, call: Call<'_>) -> Result<usize, &'static str> {
+        let (others, place, shown) = (call.others(), self.rooms.len(), wire::room(call));
+        ensure(call.name == "create_room" || !others.is_empty(), "bad_request")?;
+        ensure(others.iter().all(|user| USERS.contains(user)), "not_found")?;
+        ensure(!others.iter().any(|user| self.is_blocked(call.who, user)), "forbidden")?;
+        ensure(call.name != "send_dm" || !call.is_to_wait(), "forbidden")?;
+        ensure(!self.is_taken(&shown, place), "conflict")?;
+        // Of a direct room the first entry is its first message.
+        let (step, first) = if call.name == "send_dm" { (0, 0) } else { (1, OWNER) };
+        let mut room = Room { shown, head: step, ..Room::default() };
+        for user in iter::once(call.who).chain(others) {
+            room.head += step;
+            room.admit(user, if user == call.who { first } else { 0 }, room.head, call.now);
         }
-    }
-
-    fn decide(&mut self, who: User, act: &Act) -> Answer {
-        match act {
-            Act::Create { name, private } => {
-                self.create(who, NAMES[*name], if *private { "private" } else { "public" })
-            }
-            Act::Group { users } => self.create_group(who, users),
-            Act::Join { room } => self.join(who, *room),
-            Act::Leave { room } => self.leave(who, *room),
-            Act::Send { room, text, key, reply, thread } => {
-                let text = parsed(TEXTS[*text])?;
-                let room = self.joined(who, *room)?;
-                self.send(who, room, text, *key, (*reply, *thread))
-            }
-            Act::Direct { user, text, key } => self.send_direct(who, *user, TEXTS[*text], *key),
-            Act::Edit { room, message, text } => self.edit(who, *room, *message, TEXTS[*text]),
-            Act::Delete { room, message } => self.delete(who, *room, *message),
-            Act::React { room, message, emoji, adds } => {
-                self.react(who, *room, *message, EMOJI[*emoji], *adds)
-            }
-            Act::Pin { room, message, pins } => self.pin(who, *room, *message, *pins),
-            Act::Edits { room, message } => {
-                let room = self.joined(who, *room)?;
-                let room = &self.rooms[room];
-                let message = room.message(who, *message).ok_or("not_found")?;
-                Ok(room.view_edits(&room.messages[message]))
-            }
-            Act::Thread { room, message, limit } => {
-                let room = self.joined(who, *room)?;
-                let room = &self.rooms[room];
-                let message = room.message(who, *message).ok_or("not_found")?;
-                Ok(room.view_thread(who, room.messages[message].thread.unwrap_or(message), *limit))
-            }
-            Act::Pins { room } => self.joined(who, *room).map(|room| self.rooms[room].view_pins(who)),
-            Act::History { room, place, seq, limit } => {
-                let room = self.joined(who, *room)?;
-                Ok(self.rooms[room].history(who, *place, *seq, *limit))
-            }
-            Act::Members { room } => self.joined(who, *room).map(|room| self.rooms[room].view_members()),
-            Act::GetRoom { room } => self.seen(who, *room).map(|room| self.rooms[room].known_to(who)),
-            Act::Rooms { mine } => Ok(json!({"items": self.list(who, *mine), "nextCursor": null})),
-            Act::MarkRead { room, seq } => {
-                let room = self.joined(who, *room)?;
-                let room = &mut self.rooms[room];
-                let member = room.members.get_mut(&who).ok_or("forbidden")?;
-                member.read = member.read.max(*seq).min(room.head);
-                Ok(json!({"unread": room.unread(who).count(), "mentions": room.unread_mentions(who)}))
-            }
-            Act::SetRole { room, user, role } => self.set_role(who, *room, *user, *role),
-            Act::Moderate { room, user, measure } => self.moderate(who, *room, *user, *measure),
-            Act::Block { user, blocks } => self.block(who, *user, *blocks),
-            Act::Blocks => Ok(self.view_blocks(who)),
-            Act::MarkDelivered { room, .. } => self.joined(who, *room).map(|_| json!({})),
-            Act::Records { room } => {
-                let room = &self.rooms[self.joined(who, *room)?];
-                if room.members[&who].role < ADMIN { Err("forbidden") } else { Ok(room.view_records()) }
-            }
-            Act::Update { room, change } => self.update(who, *room, change),
-            Act::DeleteRoom { room } => self.delete_room(who, *room),
-            Act::Invite { room, user } => self.invite(who, *room, *user),
-            Act::Answer { invite, accepts } => self.answer_invite(who, *invite, *accepts),
-            Act::Invites => Ok(self.view_invites(who)),
-            Act::CreateLink { room, seconds, most } => self.create_link(who, *room, *seconds, *most),
-            Act::RevokeLink { room, link } => self.revoke_link(who, *room, *link),
-            Act::JoinByLink { link } => self.join_by_link(who, *link),
-            Act::Cut
-            | Act::Connect
-            | Act::Wait { .. }
-            | Act::Crash { .. }
-            | Act::CrashAmid { .. }
-            | Act::Check => Ok(json!({})),
-        }
-    }
-
-    /// Takes note of what the server has made up.
-    pub fn learn(&mut self, answer: &Value) {
-        let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
-        let room_id = text(if answer["room"].is_null() { &answer["roomId"] } else { &answer["room"]["id"] });
-        for room in self.rooms.iter_mut().filter(|room| room.id == "?") {
-            room.id.clone_from(&room_id);
-        }
-        for room in self.rooms.iter_mut().filter(|room| room.id == room_id) {
-            for message in room.messages.iter_mut().filter(|message| message.id == "?") {
-                message.id = text(&answer["messageId"]);
-            }
-        }
-        for invite in self.invites.iter_mut().filter(|invite| invite.id == "?") {
-            invite.id = text(&answer["inviteId"]);
-        }
-        for link in self.links.iter_mut().filter(|link| link.id == "?") {
-            (link.id, link.token) = (text(&answer["linkId"]), text(&answer["token"]));
-        }
-    }
-
-    pub fn user(&self, pick: u8) -> Option<User> {
-        (pick != NONE).then(|| usize::from(pick) % USERS.len())
-    }
-
-    pub fn room(&self, pick: u8) -> Option<usize> {
-        picked(pick, &self.rooms)
-    }
-
-    /// A room that the user may know of.
-    fn seen(&self, who: User, pick: u8) -> Result<usize, &'static str> {
-        let room = self.room(pick).ok_or("not_found")?;
-        let Room { kind, members, deleted, .. } = &self.rooms[room];
-        if !deleted && (*kind == "public" || members.contains_key(&who)) {
-            Ok(room)
-        } else {
-            Err("not_found")
-        }
-    }
-
-    /// A room that the user belongs to.
-    fn joined(&self, who: User, pick: u8) -> Result<usize, &'static str> {
-        let room = self.seen(who, pick)?;
-        if self.rooms[room].members.contains_key(&who) { Ok(room) } else { Err("forbidden") }
-    }
-
-    fn is_blocked(&self, one: User, other: User) -> bool {
-        self.blocks.contains_key(&(one, other)) || self.blocks.contains_key(&(other, one))
-    }
-
-    /// Whether nothing of this user's gets through in a direct room.
-    fn is_shut_out(&self, who: User, room: usize) -> bool {
-        let room = &self.rooms[room];
-        room.kind == "direct" && room.members.keys().any(|user| self.is_blocked(who, *user))
-    }
-
-    /// The heads of a user's rooms.
-    pub fn heads(&self, who: User) -> BTreeMap<String, u64> {
-        let own = self.rooms.iter().filter(|room| room.members.contains_key(&who));
-        own.map(|room| (room.id.clone(), room.head)).collect()
+        self.rooms.push(room);
+        Ok(place)
     }
 }
 
 impl Room {
-    fn new(creator: User, name: &str, kind: &'static str, now: i64) -> Self {
-        Self {
-            id: "?".to_owned(),
-            kind,
-            name: name.to_owned(),
-            created: (creator, now),
-            head: 0,
-            archived: false,
-            slow: 0,
-            since_join: false,
-            deleted: false,
-            members: BTreeMap::new(),
-            banned: BTreeMap::new(),
-            muted: BTreeMap::new(),
-            messages: Vec::new(),
-            records: Vec::new(),
-        }
+    /// What the log tells of.
+    fn logged(&self) -> impl PartialEq + '_ {
+        (&self.shown, &self.members, &self.sanctions, &self.messages)
     }
 
-    fn may_write(&self, user: User, now: i64) -> Result<(), &'static str> {
-        let muted = self.muted.get(&user).is_some_and(|until| now < *until);
-        if muted || self.archived { Err("forbidden") } else { Ok(()) }
+    fn is_last_owner(&self, user: &str) -> bool {
+        let mut others = self.members.keys().filter(|other| *other != user);
+        self.rank(user) == Some(OWNER) && !others.any(|other| self.rank(other) == Some(OWNER))
     }
 
-    fn is_last_owner(&self, user: User) -> bool {
-        let owners = self.members.iter().filter(|(_, member)| member.role == OWNER);
-        owners.map(|(user, _)| *user).collect::<BTreeSet<_>>() == BTreeSet::from([user])
+    fn may_write(&self, user: &str) -> Result<(), &'static str> {
+        let is_muted = self.sanctions.contains_key(&format!("mute {user}"));
+        ensure(self.shown["archived"] == false && !is_muted, "forbidden")
     }
 
-    /// That somebody of that rank may act on this member.
-    fn lower(&self, own: usize, user: Option<User>) -> Result<(), &'static str> {
-        let member = user.and_then(|user| self.members.get(&user)).ok_or("not_found")?;
-        if member.role < own { Ok(()) } else { Err("forbidden") }
+    fn admit(&mut self, user: &str, rank: usize, seq: u64, now: i64) {
+        self.members.insert(user.to_owned(), wire::member(user, rank, seq, now));
+        self.read.insert(user.to_owned(), seq);
+        self.invites.retain(|it| it["userId"] != user);
     }
 
-    fn admit(&mut self, user: User, role: usize, now: i64) {
-        self.head += 1;
-        self.members.insert(user, Member { role, joined: (self.head, now), read: self.head });
+    /// Whether a member may see a message.
+    pub fn shows(&self, user: &str, message: &Value) -> bool {
+        self.shown["history"] == "all" || number(&message["seq"]) >= number(&self.members[user]["seq"])
     }
 
-    fn remove(&mut self, user: User) {
-        self.head += 1;
-        self.members.remove(&user);
+    /// The place of a message that a member may see, deleted or not.
+    pub fn find(&self, user: &str, id: &Value) -> Result<usize, &'static str> {
+        self.messages.iter().position(|it| it["id"] == *id && self.shows(user, it)).ok_or("not_found")
     }
 
-    /// What comes before is hidden from the member.
-    pub fn visible_from(&self, who: User) -> u64 {
-        if self.since_join { self.members[&who].joined.0 } else { 0 }
-    }
-
-    /// A message that the member may see, deleted or not.
-    pub fn message(&self, who: User, pick: u8) -> Option<usize> {
-        picked(pick, &self.messages).filter(|message| self.messages[*message].seq >= self.visible_from(who))
-    }
-
-    fn living(&self, who: User, pick: u8) -> Result<usize, &'static str> {
-        let message = self.message(who, pick).filter(|message| self.messages[*message].deleted.is_none());
-        message.ok_or("not_found")
+    /// The messages that count as unread.
+    pub fn unread(&self, user: &str) -> impl Iterator<Item = &Value> {
+        let others = self.messages.iter().filter(move |it| it["userId"] != user && it["deletedAt"].is_null());
+        others.filter(move |it| number(&it["seq"]) > self.read[user])
     }
 
     /// The members whom a text names, and whether it speaks to all of them.
-    fn mentions(&self, author: User, text: &str) -> (Vec<User>, bool) {
-        let names = || text.split(' ').filter_map(|word| word.strip_prefix('@'));
-        let named = names().filter_map(|name| USERS.iter().position(|user| *user == name));
-        let for_all = ["direct", "group"].contains(&self.kind) || self.members[&author].role >= MODERATOR;
-        let named = named.filter(|user| self.members.contains_key(user)).collect();
-        (named, for_all && names().any(|name| name == "room"))
+    pub fn mentions(&self, author: &str, content: &Value) -> Value {
+        let (mut named, for_all) = wire::addressed(content);
+        named.retain(|user| self.members.contains_key(*user));
+        let may = ["direct", "group"].contains(&self.kind()) || self.rank(author) >= Some(MODERATOR);
+        json!({"mentions": named, "mentionsRoom": for_all && may})
     }
 
-    pub fn unread_mentions(&self, user: User) -> usize {
-        self.unread(user).filter(|message| message.mentions.1 || message.mentions.0.contains(&user)).count()
-    }
-
-    /// The replies in a thread that stand, the oldest first.
-    pub fn replies(&self, root: usize) -> impl DoubleEndedIterator<Item = &Message> {
-        self.messages.iter().filter(move |message| message.thread == Some(root) && message.deleted.is_none())
-    }
-
-    pub fn unread(&self, user: User) -> impl Iterator<Item = &Message> {
-        let read = self.members[&user].read;
-        let counts = move |message: &&Message| message.author != user && message.deleted.is_none();
-        self.messages.iter().filter(move |message| message.seq > read).filter(counts)
-    }
-}
-
-impl Message {
-    fn new(seq: u64, author: User, at: i64, text: String) -> Self {
-        let (key, reply_to, thread, edited, deleted, pinned) = Default::default();
-        let (id, mentions, former, reactions) = ("?".to_owned(), Default::default(), Vec::new(), Vec::new());
-        Self {
-            id,
-            seq,
-            author,
-            at,
-            text,
-            key,
-            reply_to,
-            thread,
-            mentions,
-            edited,
-            deleted,
-            pinned,
-            former,
-            reactions,
+    /// Changes what a permitted command changes. Null is the usual answer.
+    fn decide(&mut self, call: Call<'_>) -> Answer {
+        let Call { who, name, now, .. } = call;
+        let is_banned = |user: &str| self.sanctions.contains_key(&format!("ban {user}"));
+        match name {
+            "join_room" | "accept_invite" | "join_by_link" if self.members.contains_key(who) => {}
+            "join_room" | "accept_invite" | "join_by_link" => {
+                let banned = is_banned(who);
+                for link in self.links.iter_mut().filter(|link| link["token"] == call["token"]) {
+                    // Times compare as text.
+                    let is_over = link["uses"] == link["maxUses"] || text(&link["expiresAt"]) <= time(now);
+                    ensure(!is_over, "not_found")?;
+                    link["uses"] = json!(number(&link["uses"]) + 1);
+                }
+                ensure(self.shown["archived"] == false && !banned, "forbidden")?;
+                self.admit(who, 0, self.head + 1, now);
+            }
+            "leave_room" => {
+                ensure(self.kind() != "direct", "forbidden")?;
+                ensure(!self.is_last_owner(who) || self.members.len() == 1, "conflict")?;
+                self.members.remove(who);
+                return Ok(json!({}));
+            }
+            "update_room" => {
+                ensure(call["private"].is_null() || self.kind() != "group", "bad_request")?;
+                put(&mut self.shown, call.settings());
+            }
+            "set_role" | "kick" | "ban" | "unban" | "mute" | "unmute" => self.moderate(call)?,
+            "invite" => {
+                ensure(call.names_user(), "not_found")?;
+                let is_it = |it: &Value| it["userId"] == call.user();
+                if !self.members.contains_key(call.user()) && !self.invites.iter().any(is_it) {
+                    ensure(!is_banned(call.user()), "forbidden")?;
+                    self.invites.push(wire::invite(call));
+                }
+                let invite = self.invites.iter().find(|it| is_it(it));
+                return Ok(invite.map_or(json!({}), |it| only(it, &["inviteId"])));
+            }
+            "decline_invite" => self.invites.retain(|it| !call.answers(it)),
+            "create_invite_link" => {
+                self.links.push(wire::link(call));
+                return Ok(only(&wire::link(call), &["linkId", "token", "expiresAt", "maxUses"]));
+            }
+            "revoke_invite_link" => {
+                let link = self.links.remove(call.names(&self.links, "linkId")?);
+                wire::record(&mut self.records, name, call, &link["createdBy"]);
+            }
+            "mark_read" => {
+                let read = self.read.entry(who.to_owned()).or_default();
+                *read = number(&call["seq"]).min(self.head).max(*read);
+                return Ok(self.view_unread(who));
+            }
+            "typing_start" | "typing_stop" => self.may_write(who)?,
+            "send_message" | "send_dm" => return self.send(call, who, call.command),
+            "release_held" | "discard_held" => return self.review(call),
+            "resolve_report" => {
+                let place = call.names(&self.reports, "reportId")?;
+                if self.reports[place]["resolvedBy"].is_null() {
+                    put(&mut self.reports[place], json!({"resolvedBy": who, "resolvedAt": time(now)}));
+                }
+            }
+            _ if call["messageId"].is_string() => return self.treat(call),
+            _ => return Ok(self.read(call)),
         }
+        Ok(Value::Null)
     }
-}
 
-/// A text as it is stored.
-fn parsed(text: &str) -> Result<String, &'static str> {
-    if text.trim().is_empty() { Err("bad_request") } else { Ok(text.replace("e\u{301}", "é")) }
-}
+    fn moderate(&mut self, call: Call<'_>) -> Result<(), &'static str> {
+        let (name, user) = (call.name, call.user());
+        let (own, theirs, rank) = (self.rank(call.who), self.rank(user), wire::rank(&call["role"]));
+        if name == "set_role" && user == call.who {
+            ensure(rank <= own, "forbidden")?;
+            ensure(rank == own || !self.is_last_owner(user), "conflict")?;
+        } else {
+            ensure(user != call.who, "forbidden")?;
+            ensure(call["seconds"] != 0, "bad_request")?;
+            ensure(theirs < own || name == "unban", "forbidden")?;
+            ensure(theirs.is_some() || name.ends_with("ban"), "not_found")?;
+            ensure(rank < own || own == Some(OWNER), "forbidden")?;
+        }
+        ensure(call.names_user(), "not_found")?;
+        let until = call["seconds"].as_i64().map_or(i64::MAX, |seconds| call.now + seconds * 1_000);
+        let sanction = format!("{} {user}", name.trim_start_matches("un"));
+        match name {
+            "set_role" => self.members.entry(user.to_owned()).or_default()["role"] = call["role"].clone(),
+            "ban" | "mute" => drop(self.sanctions.insert(sanction, until)),
+            "unban" | "unmute" => drop(self.sanctions.remove(&sanction)),
+            _ => drop(self.members.remove(user)),
+        }
+        if name == "ban" {
+            self.members.remove(user);
+            self.invites.retain(|it| it["userId"] != user);
+        }
+        Ok(())
+    }
 
-pub fn picked<T>(pick: u8, from: &[T]) -> Option<usize> {
-    (pick != NONE && !from.is_empty()).then(|| usize::from(pick) % from.len())
+    /// What becomes of a message that `author` has written, now or before a moderator let it pass.
+    fn send(&mut self, call: Call<'_>, author: &str, draft: &Value) -> Answer {
+        let key = &draft["clientMessageId"];
+        let is_own = |it: &&Value| it["userId"] == author;
+        let repeats = |it: &&Value| is_own(it) && it["clientMessageId"] == *key && key.is_string();
+        if let Some(first) = self.messages.iter().find(repeats) {
+            return Ok(wire::sent(first, true));
+        }
+        self.may_write(author)?;
+        let pause = self.shown["slowModeSeconds"].as_i64().unwrap_or_default() * 1_000;
+        let hurries = |it: &Value| text(&it["createdAt"]) > time(call.now - pause);
+        let waits = self.rank(author) < Some(MODERATOR) && self.messages.iter().filter(is_own).any(hurries);
+        ensure(!waits, "rate_limited")?;
+        for id in [&draft["replyTo"], &draft["threadId"]].into_iter().filter(|id| id.is_string()) {
+            ensure(self.messages[self.find(author, id)?]["deletedAt"].is_null(), "not_found")?;
+        }
+        let root =
+            self.find(author, &draft["threadId"]).map_or(&Value::Null, |at| wire::root(&self.messages[at]));
+        let is_dead = |it: &Value| it["id"] == *root && !it["deletedAt"].is_null();
+        ensure(!self.messages.iter().any(is_dead), "not_found")?;
+        if call.is_to_wait() {
+            ensure(self.kind() != "direct", "forbidden")?;
+            let first = self.held.iter().find(repeats).cloned();
+            let answer = wire::waiting(call, first.as_ref());
+            self.held.extend(first.is_none().then(|| wire::held(call)));
+            return Ok(answer);
+        }
+        let message = wire::message(self, call, author, draft, root);
+        self.messages.push(message.clone());
+        if call.name != "release_held" {
+            self.read.insert(author.to_owned(), self.head + 1);
+        }
+        Ok(wire::sent(&message, false))
+    }
+
+    fn review(&mut self, call: Call<'_>) -> Answer {
+        let held = self.held.remove(call.names(&self.held, "heldId")?);
+        let (author, mut act, mut answer) = (text(&held["userId"]), "discard_message", json!({}));
+        if call.name == "release_held" {
+            ensure(self.members.contains_key(&author), "forbidden")?;
+            answer = self.send(call, &author, &held["draft"]).map_err(|_| "forbidden")?;
+            // What its author has sent under its key since stands in its place.
+            act = if answer["duplicate"] == true { act } else { "release_message" };
+        }
+        wire::record(&mut self.records, act, call, &held["userId"]);
+        Ok(answer)
+    }
+
+    /// What a command does to a message.
+    fn treat(&mut self, call: Call<'_>) -> Answer {
+        let Call { who, name, .. } = call;
+        if ["edit_message", "add_reaction"].contains(&name) {
+            self.may_write(who)?;
+        }
+        let at = self.find(who, &call["messageId"])?;
+        let (before, own) = (self.messages[at].clone(), self.rank(who));
+        let (is_own, stands) = (before["userId"] == who, before["deletedAt"].is_null());
+        ensure(stands || ["delete_message", "fetch_edits", "fetch_thread"].contains(&name), "not_found")?;
+        match name {
+            "edit_message" => {
+                ensure(is_own, "forbidden")?;
+                if before["content"] != wire::normal(&call["content"]) {
+                    ensure(!call.is_to_wait(), "forbidden")?;
+                    let mentions = self.mentions(who, &call["content"]);
+                    put(&mut self.messages[at], with(mentions, wire::edited(&before, call)));
+                }
+            }
+            "delete_message" => {
+                let outranks = own >= Some(MODERATOR) && self.rank(&text(&before["userId"])) < own;
+                ensure(is_own || outranks, "forbidden")?;
+                if stands {
+                    put(&mut self.messages[at], wire::tombstone(call));
+                }
+                if stands && !is_own {
+                    wire::record(&mut self.records, name, call, &before["userId"]);
+                }
+            }
+            "add_reaction" | "remove_reaction" => wire::toggle(&mut self.messages[at]["reactions"], call),
+            "pin_message" | "unpin_message" => self.messages[at]["pinned"] = json!(name == "pin_message"),
+            "report_message" => wire::report(&mut self.reports, call, &before),
+            _ => return Ok(self.read(call)),
+        }
+        if self.messages[at] == before {
+            return Ok(wire::mark(&before, name));
+        }
+        self.messages[at]["marks"][name] = json!(self.head + 1);
+        Ok(Value::Null)
+    }
 }

@@ -1,10 +1,18 @@
 //! Runs a sequence: engine and model side by side.
 
-use std::{collections::BTreeMap, collections::VecDeque, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use chat_core::{
     auth::Hello,
+    domain::Draft,
     engine::{Engine, Sabotage},
+    hooks::{Hooks, Verdict},
+    id::{RoomId, UserId},
     limits::Limits,
     store::Store,
     testing::{ManualClock, TestClient},
@@ -14,10 +22,12 @@ use chat_core::{
 use serde_json::{Value, json};
 
 use super::{
-    acts::{Act, Step, key_text},
-    model::{Answer, Model, USERS, User},
-    view::{Snapshot, Then, View, text},
-    wire::sorted,
+    acts::{Act, End, Step, resolved},
+    figures::Figures,
+    model::{Answer, Model},
+    shown::sorted,
+    view::{Snapshot, Then, View},
+    wire::{Call, USERS, text},
 };
 
 /// A store that outlives its engine.
@@ -29,16 +39,6 @@ pub trait Disk {
     fn sabotage(&self) -> Sabotage {
         Sabotage::None
     }
-}
-
-/// What was done.
-#[derive(Debug, Default)]
-pub struct Figures {
-    sequences: u64,
-    checks: u64,
-    events: u64,
-    crashes: u64,
-    answers: BTreeMap<(String, String), u64>,
 }
 
 type Failed = String;
@@ -61,11 +61,16 @@ pub async fn run<D: Disk>(disk: D, steps: &[Step], paused: bool) -> Result<Figur
 struct World<D> {
     disk: D,
     paused: bool,
+    now: i64,
     clock: Arc<ManualClock>,
     engine: Engine,
     model: Model,
     /// By user, then by device.
     devices: Vec<[Device; 2]>,
+    /// Rooms and who has ever been in them.
+    members: BTreeSet<(String, &'static str)>,
+    /// What was accepted since the last comparison, and in which room.
+    accepted: BTreeSet<(String, String)>,
     figures: Figures,
 }
 
@@ -73,6 +78,8 @@ struct Device {
     user: &'static str,
     link: Option<Link>,
     view: View,
+    /// Rooms that are not followed, by this device's own wish.
+    unfollowed: BTreeSet<String>,
 }
 
 struct Link {
@@ -89,10 +96,27 @@ impl Clock for SharedClock {
     }
 }
 
+/// Holds messages for review.
+struct Holding;
+
+#[async_trait]
+impl Hooks for Holding {
+    async fn before_send(&self, _room: &RoomId, _author: &UserId, draft: &Draft) -> Verdict {
+        if draft.content.as_str().contains("hold") { Verdict::Hold } else { Verdict::Allow }
+    }
+}
+
 async fn engine(store: Arc<dyn Store>, clock: Arc<ManualClock>, sabotage: Sabotage) -> Engine {
-    let limits = Limits { messages_per_minute: 0, commands_per_second: 0, ..Limits::default() };
+    let limits = Limits {
+        messages_per_minute: 0,
+        commands_per_second: 0,
+        typing_per_second: 0,
+        connections_per_user: 0,
+        ..Limits::default()
+    };
     let day = Duration::from_secs(86_400);
-    let builder = Engine::builder().shared_store(store).authenticator(TestClient::authenticator);
+    let builder =
+        Engine::builder().shared_store(store).authenticator(TestClient::authenticator).hooks(Holding);
     let builder = builder.clock(SharedClock(clock)).heartbeat(day, day).limits(limits);
     builder.sabotage(sabotage).build().await.unwrap()
 }
@@ -101,18 +125,32 @@ impl<D: Disk> World<D> {
     async fn new(mut disk: D, paused: bool) -> Self {
         let clock = Arc::new(ManualClock::at_millis(BEGINNING_MS));
         let engine = engine(disk.open(false).await, clock.clone(), disk.sabotage()).await;
-        let model = Model { now: BEGINNING_MS, ..Model::default() };
-        let device = |user| Device { user, link: None, view: View::new(user) };
-        let devices = USERS.iter().map(|user| [device(user), device(user)]).collect();
-        let mut world = Self { disk, paused, clock, engine, model, devices, figures: Figures::default() };
+        let devices = USERS.iter().map(|user| [Device::new(user), Device::new(user)]).collect();
+        let (model, members, accepted, figures) = Default::default();
+        let mut world = Self {
+            disk,
+            paused,
+            now: BEGINNING_MS,
+            clock,
+            engine,
+            model,
+            devices,
+            members,
+            accepted,
+            figures,
+        };
         for user in 0..USERS.len() {
             // Everybody is known from the beginning.
             world.connect(user, 0).await.unwrap();
         }
         // Something for everybody to begin with.
-        world.command(0, 0, &Act::Create { name: 2, private: false }).await.unwrap();
+        world.command(0, 0, &json!({"type": "create_room", "name": "Hall"})).await.unwrap();
         for user in 1..4 {
-            world.command(user, 0, &Act::Join { room: 0 }).await.unwrap();
+            world.command(user, 0, &json!({"type": "join_room", "roomId": 0})).await.unwrap();
+        }
+        for (user, role) in [(1, "admin"), (2, "moderator")] {
+            let command = json!({"type": "set_role", "roomId": 0, "userId": user, "role": role});
+            world.command(0, 0, &command).await.unwrap();
         }
         world
     }
@@ -120,77 +158,118 @@ impl<D: Disk> World<D> {
     async fn step(&mut self, step: &Step) -> Result<(), Failed> {
         let Step { who, device, act } = step;
         match act {
+            Act::Do(command) => self.command(*who, *device, command).await?,
+            Act::Burst(commands) => self.burst(*who, *device, commands).await?,
             Act::Cut => self.devices[*who][*device].link = None,
             Act::Connect => self.connect(*who, *device).await?,
             Act::Wait { ms } => {
-                self.model.now += ms;
+                self.now += ms;
                 self.clock.advance_millis(*ms);
                 if self.paused {
                     tokio::time::advance(Duration::from_millis(ms.unsigned_abs())).await;
                 }
             }
-            Act::Crash { power } => self.crash(*power).await?,
-            Act::CrashAmid { room, key, yields } => {
-                self.crash_amid(*who, *device, *room, *key, *yields).await?
-            }
+            Act::Reopen(end) => self.reopen(*end).await?,
+            Act::CrashAmid { send, yields } => self.crash_amid(*who, *device, send, *yields).await?,
             Act::Check => self.check().await?,
-            command => self.command(*who, *device, command).await?,
         }
         Ok(())
     }
 
     /// Has engine and model carry out a command.
-    async fn command(&mut self, who: User, device: usize, act: &Act) -> Result<(), Failed> {
-        let Some(command) = act.command(&self.model) else { return Ok(()) };
-        let answer = self.ask(who, device, &command).await?;
-        let expected = self.model.apply(who, act);
-        let code = answer["code"].as_str().unwrap_or("ok").to_owned();
-        *self.figures.answers.entry((text(&command["type"]), code)).or_default() += 1;
-        self.compare_answer(&command, expected, &answer)?;
-        if answer["type"] != "error" {
-            self.model.learn(&answer);
+    async fn command(&mut self, who: usize, device: usize, command: &Value) -> Result<(), Failed> {
+        let mut command = resolved(command, &self.model);
+        self.connect(who, device).await?;
+        let place = &mut self.devices[who][device];
+        let room = text(&command["roomId"]);
+        match command["type"].as_str().unwrap_or_default() {
+            "authenticate" => command["token"] = place.user.into(),
+            // What was missed meanwhile is asked for.
+            "subscribe" if place.unfollowed.contains(&room) => {
+                command["after"] = place.view.rooms.get(&room).map(|state| state.told).into();
+            }
+            "pong" => {
+                place.start(command.clone()).await?;
+                *self.figures.answers.entry(("pong".to_owned(), "ok".to_owned())).or_default() += 1;
+                return Ok(());
+            }
+            _ => {}
+        }
+        let answer = place.ask(command.clone()).await?;
+        match command["type"].as_str().unwrap_or_default() {
+            "unsubscribe" => self.devices[who][device].unfollow(&room, &answer).await?,
+            "subscribe" if answer["type"] == "ack" => {
+                self.devices[who][device].unfollowed.remove(&room);
+            }
+            _ => {}
+        }
+        self.settle(who, &command, &answer)
+    }
+
+    /// Sends messages without waiting for answers; they are stored in this order.
+    async fn burst(&mut self, who: usize, device: usize, commands: &[Value]) -> Result<(), Failed> {
+        self.figures.bursts += 1;
+        self.connect(who, device).await?;
+        let commands: Vec<_> = commands.iter().map(|command| resolved(command, &self.model)).collect();
+        let place = &mut self.devices[who][device];
+        let mut ids = Vec::new();
+        for command in &commands {
+            ids.push(place.start(command.clone()).await?);
+        }
+        let mut answers = Vec::new();
+        for (id, command) in ids.into_iter().zip(&commands) {
+            answers.push(place.answer(id, command).await?);
+        }
+        for (command, answer) in commands.iter().zip(&answers) {
+            self.settle(who, command, answer)?;
         }
         Ok(())
     }
 
-    fn compare_answer(&self, command: &Value, expected: Answer, answer: &Value) -> Result<(), Failed> {
-        let mut got = answer.clone();
-        for field in ["type", "id"] {
-            got.as_object_mut().and_then(|got| got.remove(field));
+    /// Has the model do what was answered, and compares.
+    fn settle(&mut self, who: usize, command: &Value, answer: &Value) -> Result<(), Failed> {
+        let name = text(&command["type"]);
+        let code = answer["code"].as_str().unwrap_or("ok").to_owned();
+        let is_accepted = code == "ok";
+        *self.figures.answers.entry((name.clone(), code)).or_default() += 1;
+        if let Some(room) = command["roomId"].as_str() {
+            let standing = self.standing(room, USERS[who]);
+            let outcomes = self.figures.acted.entry((name.clone(), standing)).or_default();
+            outcomes[usize::from(!is_accepted)] += 1;
         }
-        let failed = match expected {
-            Err(code) if answer["type"] == "error" && answer["code"] == code => None,
-            Err(code) => Some(format!("expected {code}")),
-            Ok(_) if answer["type"] == "error" => Some("expected success".to_owned()),
-            Ok(mut expected) => {
-                if let (Some(expected), Some(got)) =
-                    (expected["items"].as_array_mut(), got["items"].as_array_mut())
-                {
-                    // The order of lists of rooms and members is the store's.
-                    for items in [expected, got] {
-                        // Who is there changes by itself.
-                        for item in items.iter_mut().filter_map(Value::as_object_mut) {
-                            item.retain(|field, _| !["status", "lastSeenAt"].contains(&field.as_str()));
-                        }
-                        *items = sorted(std::mem::take(items));
-                    }
-                }
-                difference("", &expected, &got)
-            }
-        };
-        failed.map_or(Ok(()), |failed| Err(format!("{command} was answered {answer}: {failed}")))
+        let expected = self.model.apply(Call::new(USERS[who], command, answer, self.now));
+        for room in &self.model.rooms {
+            let members = USERS.iter().filter(|user| room.members.contains_key(**user));
+            self.members.extend(members.map(|user| (text(&room.shown["id"]), *user)));
+        }
+        if is_accepted {
+            let rooms = [&command["roomId"], &answer["roomId"], &answer["room"]["id"]];
+            let room = rooms.into_iter().find_map(Value::as_str);
+            self.accepted.extend(room.map(|room| (name, room.to_owned())));
+        }
+        compare_answer(command, expected, answer)
     }
 
-    async fn ask(&mut self, who: User, device: usize, command: &Value) -> Result<Value, Failed> {
-        if self.devices[who][device].link.is_none() {
-            self.connect(who, device).await?;
+    /// How a user stands to a room.
+    fn standing(&self, id: &str, user: &'static str) -> &'static str {
+        let room = self.model.rooms.iter().find(|room| room.shown["id"] == *id);
+        let is_under = |what: &str| {
+            room.is_some_and(|room| {
+                room.sanctions.get(&format!("{what} {user}")).is_some_and(|until| self.now < *until)
+            })
+        };
+        match room.and_then(|room| room.rank(user)) {
+            Some(_) if is_under("mute") => "muted",
+            Some(rank) => ["member", "moderator", "admin", "owner"][rank],
+            None if is_under("ban") => "banned",
+            None if room.is_some_and(|room| room.invites.iter().any(|it| it["userId"] == user)) => "invited",
+            None if self.members.contains(&(id.to_owned(), user)) => "ex-member",
+            None => "stranger",
         }
-        let link = self.devices[who][device].link.as_mut().ok_or("connected")?;
-        link.ask(command.clone()).await
     }
 
     /// Connects a device, going on where it stopped, and loads the rooms that it did not know.
-    async fn connect(&mut self, who: User, device: usize) -> Result<(), Failed> {
+    async fn connect(&mut self, who: usize, device: usize) -> Result<(), Failed> {
         let device = &mut self.devices[who][device];
         if device.link.is_some() {
             return Ok(());
@@ -205,6 +284,7 @@ impl<D: Disk> World<D> {
             return Err(format!("{} was not let in: {answer}", device.user));
         }
         device.link = Some(link);
+        device.unfollowed.clear();
         let listed = device.ask(json!({"type": "list_rooms", "scope": "mine"})).await?;
         for room in listed["items"].as_array().into_iter().flatten() {
             let room = text(&room["id"]);
@@ -215,8 +295,9 @@ impl<D: Disk> World<D> {
         Ok(())
     }
 
-    async fn crash(&mut self, power: bool) -> Result<(), Failed> {
-        self.figures.crashes += 1;
+    /// Ends the engine, opens its store again, and compares.
+    async fn reopen(&mut self, end: End) -> Result<(), Failed> {
+        *self.figures.reopened.entry(end).or_default() += 1;
         let mut connected = Vec::new();
         for (user, devices) in self.devices.iter_mut().enumerate() {
             for (number, device) in devices.iter_mut().enumerate() {
@@ -225,15 +306,19 @@ impl<D: Disk> World<D> {
                 }
             }
         }
-        self.engine.crash();
+        match end {
+            End::Graceful => self.engine.shutdown(PATIENCE).await.map_err(|error| error.to_string())?,
+            End::Crash | End::PowerCut => self.engine.crash(),
+        }
         // What is left of the old engine goes before the store is opened again.
         let nothing = Arc::new(chat_core::store::MemoryStore::new());
         self.engine = engine(nothing, self.clock.clone(), Sabotage::None).await;
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
-        let (store, sabotage) = (self.disk.open(power).await, self.disk.sabotage());
+        let (store, sabotage) = (self.disk.open(end == End::PowerCut).await, self.disk.sabotage());
         self.engine = engine(store, self.clock.clone(), sabotage).await;
+        self.verify().await?;
         for (user, device) in connected {
             self.connect(user, device).await?;
         }
@@ -243,72 +328,102 @@ impl<D: Disk> World<D> {
     /// A message whose fate is not known is sent again under the same key.
     async fn crash_amid(
         &mut self,
-        who: User,
+        who: usize,
         device: usize,
-        room: u8,
-        key: u8,
+        send: &Value,
         yields: u8,
     ) -> Result<(), Failed> {
-        let act = Act::Send { room, text: 0, key: Some(100 + key), reply: None, thread: None };
-        let Some(command) = act.command(&self.model) else { return Ok(()) };
+        self.figures.amid += 1;
+        let command = resolved(send, &self.model);
         self.connect(who, device).await?;
-        if let Some(link) = &mut self.devices[who][device].link {
-            link.start(command.clone()).await?;
-        }
+        self.devices[who][device].start(command.clone()).await?;
         for _ in 0..yields {
             tokio::task::yield_now().await;
         }
-        self.crash(yields.is_multiple_of(2)).await?;
-        let mut answer = self.ask(who, device, &command).await?;
-        let expected = self.model.apply(who, &act);
-        if let Ok(expected) = &expected {
-            // Whether the first one was stored is open.
-            answer["duplicate"] = expected["duplicate"].clone();
+        self.reopen(if yields.is_multiple_of(2) { End::PowerCut } else { End::Crash }).await?;
+        self.connect(who, device).await?;
+        let mut answer = self.devices[who][device].ask(command.clone()).await?;
+        // Whether the first one was stored is open.
+        if answer["type"] == "ack" {
+            let is_known =
+                |room: &super::model::Room| room.messages.iter().any(|it| it["id"] == answer["messageId"]);
+            answer["duplicate"] = self.model.rooms.iter().any(is_known).into();
         }
-        self.compare_answer(&command, expected, &answer)?;
-        if answer["type"] != "error" {
-            self.model.learn(&answer);
-        }
-        debug_assert_eq!(command["clientMessageId"], key_text(100 + key));
-        Ok(())
+        self.settle(who, &command, &answer)?;
+        self.check().await
     }
 
     /// Compares what everybody sees with the model.
     async fn check(&mut self) -> Result<(), Failed> {
         self.figures.checks += 1;
+        for (name, room) in std::mem::take(&mut self.accepted) {
+            for user in USERS {
+                *self.figures.seen.entry((name.clone(), self.standing(&room, user))).or_default() += 1;
+            }
+        }
         for (user, name) in USERS.iter().enumerate() {
-            let expected = self.model.view(user);
+            let (expected, heads) = (self.model.client_view(name), self.model.heads(name));
             for number in 0..2 {
                 let device = &mut self.devices[user][number];
-                self.figures.events += device.settle(&self.model.heads(user)).await?;
+                self.figures.events += device.settle(&heads).await?;
                 if device.link.is_some() {
                     let what = format!("what {name} has on device {number} by snapshot and events");
-                    same(&what, &expected, &device.view.export())?;
+                    same(&what, &device.followed(&expected), &device.followed(&device.view.export()))?;
                 }
             }
-            let mut fresh =
-                Device { user: name, link: Some(Link::dial(&self.engine)), view: View::new(name) };
-            let hello = json!({"type": "authenticate", "token": name, "subscribe": "none"});
-            fresh.ask(hello).await?;
-            let listed = fresh.ask(json!({"type": "list_rooms", "scope": "mine"})).await?;
-            let listed = sorted(listed["items"].as_array().cloned().unwrap_or_default());
-            let what = format!("the list of {name}'s rooms");
-            let list = self.model.list(user, true).into();
-            difference("", &list, &listed.clone().into())
-                .map_or(Ok(()), |it| Err(format!("{what}: {it}")))?;
-            for room in &listed {
-                fresh.load(&text(&room["id"])).await?;
+            let mut fresh = Device { link: Some(Link::dial(&self.engine)), ..Device::new(name) };
+            fresh.ask(json!({"type": "authenticate", "token": name, "subscribe": "none"})).await?;
+            let of_rooms =
+                self.model.rooms.iter().map(|room| json!({"type": "get_room", "roomId": room.shown["id"]}));
+            let lists = [
+                json!({"type": "list_rooms", "scope": "mine"}),
+                json!({"type": "list_rooms", "scope": "public"}),
+                json!({"type": "list_invites"}),
+                json!({"type": "list_blocks"}),
+            ];
+            for command in
+                of_rooms.filter(|command| command["roomId"].is_string()).chain(lists).collect::<Vec<_>>()
+            {
+                let answer = fresh.ask(command.clone()).await?;
+                let expected = self.model.apply(Call::new(name, &command, &answer, self.now));
+                compare_answer(&command, expected, &answer).map_err(|failed| format!("{name}: {failed}"))?;
+            }
+            for room in expected.keys() {
+                fresh.load(room).await?;
             }
             same(&format!("what {name} is given afresh"), &expected, &fresh.view.export())?;
         }
+        self.verify().await
+    }
+
+    /// Has the store recount everything that it keeps count of.
+    async fn verify(&self) -> Result<(), Failed> {
         let wrong = self.engine.store().verify().await.map_err(|error| error.to_string())?;
         if wrong.is_empty() { Ok(()) } else { Err(format!("the store does not verify: {wrong:?}")) }
     }
 }
 
 impl Device {
+    fn new(user: &'static str) -> Self {
+        Self { user, link: None, view: View::new(user), unfollowed: BTreeSet::new() }
+    }
+
     async fn ask(&mut self, command: Value) -> Result<Value, Failed> {
         self.link.as_mut().ok_or("connected")?.ask(command).await
+    }
+
+    async fn start(&mut self, command: Value) -> Result<i64, Failed> {
+        self.link.as_mut().ok_or("connected")?.start(command).await
+    }
+
+    async fn answer(&mut self, id: i64, command: &Value) -> Result<Value, Failed> {
+        self.link.as_mut().ok_or("connected")?.answer(id, command).await
+    }
+
+    /// Only the rooms that the device follows.
+    fn followed<T: Clone>(&self, rooms: &BTreeMap<String, T>) -> BTreeMap<String, T> {
+        let followed = rooms.iter().filter(|(room, _)| !self.unfollowed.contains(*room));
+        followed.map(|(room, state)| (room.clone(), state.clone())).collect()
     }
 
     /// Reads events until every room is told up to its head. Returns how many there were.
@@ -318,18 +433,46 @@ impl Device {
             let link = self.link.as_mut().ok_or("connected")?;
             let event = match link.events.pop_front() {
                 Some(event) => event,
-                None if self.view.heads() == *heads => break,
-                None => link.frame().await.map_err(|failed| {
-                    format!("{} is at {:?} of {heads:?}: {failed}", self.user, self.view.heads())
-                })?,
+                None if self.followed(&self.view.heads()) == self.followed(heads) => break,
+                None => {
+                    let frame = self.link.as_mut().ok_or("connected")?.frame().await;
+                    frame.map_err(|failed| {
+                        format!("{} is at {:?} of {heads:?}: {failed}", self.user, self.view.heads())
+                    })?
+                }
             };
             count += 1;
-            let then = self.view.apply(&event).map_err(|failed| format!("{}: {failed}", self.user))?;
-            if let Then::Load(room) = then {
-                self.load(&room).await?;
-            }
+            self.take_in(&event).await?;
         }
         Ok(count)
+    }
+
+    async fn take_in(&mut self, event: &Value) -> Result<(), Failed> {
+        // Who comes back to a room follows it again.
+        if event["type"] == "user_joined" && event["user"]["id"] == self.user {
+            self.unfollowed.remove(&text(&event["roomId"]));
+        }
+        let then = self.view.apply(event).map_err(|failed| format!("{}: {failed}", self.user))?;
+        match then {
+            Then::Load(room) => self.load(&room).await,
+            Then::Nothing => Ok(()),
+        }
+    }
+
+    /// Ends following a room: up to the entry in the answer everything was told, and nothing comes after it.
+    async fn unfollow(&mut self, room: &str, answer: &Value) -> Result<(), Failed> {
+        while let Some(event) = self.link.as_mut().and_then(|link| link.events.pop_front()) {
+            self.take_in(&event).await?;
+        }
+        let followed = self.view.rooms.get(room).filter(|_| !self.unfollowed.contains(room));
+        let told = followed.map_or(Value::Null, |state| state.told.into());
+        if answer["seq"] != told {
+            return Err(format!("{} was told up to {told}, not as {answer} says", self.user));
+        }
+        if !told.is_null() {
+            self.unfollowed.insert(room.to_owned());
+        }
+        Ok(())
     }
 
     /// Loads a room, unless it is not open any more: then its end is told soon.
@@ -371,9 +514,17 @@ impl Link {
 
     async fn ask(&mut self, command: Value) -> Result<Value, Failed> {
         let id = self.start(command.clone()).await?;
+        self.answer(id, &command).await
+    }
+
+    async fn answer(&mut self, id: i64, command: &Value) -> Result<Value, Failed> {
+        let is_it = |frame: &Value| frame["id"] == id;
+        if let Some(answer) = self.events.iter().position(is_it).and_then(|place| self.events.remove(place)) {
+            return Ok(answer);
+        }
         loop {
             let frame = self.frame().await.map_err(|failed| format!("no answer to {command}: {failed}"))?;
-            if frame["id"] == id {
+            if is_it(&frame) {
                 return Ok(frame);
             }
             self.events.push_back(frame);
@@ -424,29 +575,31 @@ fn difference(path: &str, expected: &Value, got: &Value) -> Option<String> {
     }
 }
 
-impl Figures {
-    pub fn add(&mut self, other: &Self) {
-        self.sequences += other.sequences;
-        self.checks += other.checks;
-        self.events += other.events;
-        self.crashes += other.crashes;
-        for (kind, count) in &other.answers {
-            *self.answers.entry(kind.clone()).or_default() += count;
-        }
+fn compare_answer(command: &Value, expected: Answer, answer: &Value) -> Result<(), Failed> {
+    let mut got = answer.clone();
+    for field in ["type", "id"] {
+        got.as_object_mut().and_then(|got| got.remove(field));
     }
-}
-
-impl fmt::Display for Figures {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { sequences, checks, events, crashes, answers } = self;
-        let commands: u64 = answers.values().sum();
-        writeln!(
-            f,
-            "{sequences} sequences: {commands} commands, {events} events, {crashes} crashes, {checks} comparisons"
-        )?;
-        for ((command, outcome), count) in answers {
-            writeln!(f, "  {command:16} {outcome:14} {count:8}")?;
+    let failed = match expected {
+        Err(code) if answer["type"] == "error" && answer["code"] == code => None,
+        Err(code) => Some(format!("expected {code}")),
+        Ok(_) if answer["type"] == "error" => Some("expected success".to_owned()),
+        Ok(mut expected) => {
+            if let (Some(expected), Some(got)) = (
+                expected.get_mut("items").and_then(Value::as_array_mut),
+                got.get_mut("items").and_then(Value::as_array_mut),
+            ) {
+                // The order of lists of rooms and members is the store's.
+                for items in [expected, got] {
+                    // Who is there changes by itself.
+                    for item in items.iter_mut().filter_map(Value::as_object_mut) {
+                        item.retain(|field, _| !["status", "lastSeenAt"].contains(&field.as_str()));
+                    }
+                    *items = sorted(std::mem::take(items));
+                }
+            }
+            difference("", &expected, &got)
         }
-        Ok(())
-    }
+    };
+    failed.map_or(Ok(()), |failed| Err(format!("{command} was answered {answer}: {failed}")))
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     model::{Model, Room},
-    wire::{Call, number, only, pairs, put, rank, root, text, time, with},
+    wire::{Call, number, only, pairs, rank, root, text, time, with},
 };
 
 impl Model {

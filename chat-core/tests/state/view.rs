@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::wire::unordered;
+use super::{
+    shown::unordered,
+    wire::{number, text},
+};
 
 /// The rooms of one device, by id.
 #[derive(Default)]
@@ -76,6 +79,9 @@ impl View {
                 return Ok(Then::Nothing);
             }
             "resync_required" => return Err(format!("nothing was missed that can't be replayed: {event}")),
+            "user_typing" | "user_stopped_typing" if !self.rooms.contains_key(&text(&event["roomId"])) => {
+                return Err(format!("a signal of a room that is not followed: {event}"));
+            }
             "server_draining" | "error" => return Err(format!("unexpected: {event}")),
             _ if event["seq"].is_null() => return Ok(Then::Nothing),
             _ => (text(&event["roomId"]), &event["seq"]),
@@ -126,7 +132,7 @@ impl View {
         self.rooms.iter().map(|(room, state)| (room.clone(), state.told)).collect()
     }
 
-    /// In the form of [`super::model::Model::view`].
+    /// In the form of [`super::model::Model::client_view`].
     pub fn export(&self) -> BTreeMap<String, Value> {
         self.rooms.iter().map(|(id, state)| (id.clone(), state.export())).collect()
     }
@@ -228,12 +234,4 @@ fn apply_to(message: &mut Value, kind: &str, event: &Value) -> Result<(), String
         _ => return Err(format!("an entry of an unknown kind: {event}")),
     }
     Ok(())
-}
-
-pub fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
-}
-
-pub fn number(value: &Value) -> u64 {
-    value.as_u64().unwrap_or_default()
 }

@@ -1,222 +1,315 @@
-//! How the model looks on the wire.
+//! How commands look on the wire, and what comes of them.
 
-use std::collections::BTreeMap;
+use std::ops::Index;
 
 use chat_core::{time::Timestamp, wire::rfc3339};
 use serde_json::{Map, Value, json};
 
-use super::{
-    acts::Place,
-    model::{Invite, Member, Message, Model, ROLES, Record, Room, USERS, User},
-};
+use super::model::Room;
 
-impl Model {
-    /// A list of rooms, by id: one's own, or the public ones.
-    pub fn list(&self, who: User, mine: bool) -> Vec<Value> {
-        let own = self.rooms.iter().filter(|room| room.members.contains_key(&who));
-        let public = self.rooms.iter().filter(|room| room.kind == "public" && !room.deleted);
-        let list = if mine {
-            own.map(|room| room.own_view(who)).collect()
-        } else {
-            public.map(Room::view).collect()
-        };
-        sorted(list)
+/// Users' ids, which are their names too.
+pub const USERS: [&str; 5] = ["ada", "bea", "cyd", "dot", "eve"];
+/// The lowest rank first.
+pub const ROLES: [&str; 4] = ["member", "moderator", "admin", "owner"];
+pub const MODERATOR: usize = 1;
+pub const ADMIN: usize = 2;
+pub const OWNER: usize = 3;
+
+/// A command, and what the server has `made` of it: of that only ids and tokens are looked at.
+#[derive(Clone, Copy)]
+pub struct Call<'a> {
+    pub who: &'a str,
+    pub name: &'a str,
+    pub command: &'a Value,
+    pub made: &'a Value,
+    pub now: i64,
+}
+
+impl<'a> Call<'a> {
+    pub fn new(who: &'a str, command: &'a Value, made: &'a Value, now: i64) -> Self {
+        Self { who, name: command["type"].as_str().unwrap_or_default(), command, made, now }
     }
 
-    /// Everything that a client knows of its user's rooms, by id.
-    pub fn view(&self, who: User) -> BTreeMap<String, Value> {
-        let own = self.rooms.iter().filter(|room| room.members.contains_key(&who));
-        own.map(|room| (room.id.clone(), room.client_view(who))).collect()
+    /// Whether it is refused whoever sends it.
+    pub fn is_malformed(&self) -> bool {
+        let is_blank = |field| self[field].as_str().is_some_and(|text| text.trim().is_empty());
+        let places = ["before", "after", "around"].iter().filter(|place| self[place].is_u64());
+        is_blank("content") || is_blank("name") || self["emoji"] == "no" || places.count() > 1
     }
 
-    pub fn view_invites(&self, who: User) -> Value {
-        let item = |invite: &Invite| {
-            let room = self.rooms[invite.room].view();
-            let (by, at) = (USERS[invite.by], time(invite.at));
-            json!({"inviteId": invite.id, "room": room, "invitedBy": by, "createdAt": at})
-        };
-        let own = self.invites.iter().filter(|invite| invite.user == who);
-        json!({"items": own.map(item).collect::<Vec<_>>()})
+    /// Whether it is a message that the hook of these tests holds for review.
+    pub fn is_to_wait(&self) -> bool {
+        text(&self["content"]).contains("hold")
     }
 
-    pub fn view_blocks(&self, who: User) -> Value {
-        let own = self.blocks.iter().filter(|((by, _), _)| *by == who);
-        let item = |((_, user), at): (&(User, User), &i64)| json!({"userId": USERS[*user], "username": USERS[*user], "createdAt": time(*at)});
-        json!({"items": own.map(item).collect::<Vec<_>>(), "nextCursor": null})
+    /// Whom it is about.
+    pub fn user(&self) -> &'a str {
+        self.command["userId"].as_str().or(self.command["recipientId"].as_str()).unwrap_or_default()
+    }
+
+    /// Whether there is such a user.
+    pub fn names_user(&self) -> bool {
+        USERS.contains(&self.user())
+    }
+
+    /// Whom it gathers, each once.
+    pub fn others(&self) -> Vec<&'a str> {
+        let mut others = Vec::new();
+        let named =
+            self.command["userIds"].as_array().into_iter().flatten().chain([&self.command["recipientId"]]);
+        for user in named.filter_map(Value::as_str) {
+            if user != self.who && !others.contains(&user) {
+                others.push(user);
+            }
+        }
+        others
+    }
+
+    /// Whether it is something that a block keeps from others.
+    pub fn is_for_others(&self) -> bool {
+        let names = ["send_message", "send_dm", "edit_message", "add_reaction", "invite"];
+        names.contains(&self.name) || self.name.starts_with("typing")
+    }
+
+    /// Whether it is recorded.
+    pub fn is_about_power(&self) -> bool {
+        ["set_role", "kick", "ban", "unban", "mute", "unmute", "update_room"].contains(&self.name)
+    }
+
+    /// The place of what it names in a list.
+    pub fn names(&self, list: &[Value], field: &str) -> Result<usize, &'static str> {
+        list.iter().position(|it| it[field] == self[field]).ok_or("not_found")
+    }
+
+    /// Whether a room is one of its user and those whom it gathers.
+    pub fn is_between(&self, room: &Room) -> bool {
+        let others = self.others();
+        room.rank(self.who).is_some()
+            && !others.is_empty()
+            && others.iter().all(|user| room.rank(user).is_some())
+    }
+
+    /// Whether it answers this invitation.
+    pub fn answers(&self, invite: &Value) -> bool {
+        invite["inviteId"] == self["inviteId"] && invite["userId"] == self.who
+    }
+
+    /// The settings of a room that it changes.
+    pub fn settings(&self) -> Value {
+        let mut settings = self.command.clone();
+        if let Some(private) = self["private"].as_bool() {
+            settings["kind"] = if private { "private" } else { "public" }.into();
+        }
+        if let Some(settings) = settings.as_object_mut() {
+            settings.retain(|field, value| {
+                !["type", "roomId", "private"].contains(&field.as_str()) && !value.is_null()
+            });
+        }
+        settings
     }
 }
 
-impl Room {
-    pub fn view(&self) -> Value {
-        json!({
-            "id": self.id, "kind": self.kind, "name": self.name,
-            "description": "", "createdBy": USERS[self.created.0], "createdAt": time(self.created.1),
-            "memberCount": self.members.len(), "lastSeq": self.head, "slowModeSeconds": self.slow,
-            "history": if self.since_join { "since_join" } else { "all" }, "archived": self.archived,
-        })
-    }
+impl Index<&str> for Call<'_> {
+    type Output = Value;
 
-    fn own_view(&self, user: User) -> Value {
-        let member = &self.members[&user];
-        let mut view = self.view();
-        view["role"] = ROLES[member.role].into();
-        view["unread"] = self.unread(user).count().into();
-        view["mentions"] = self.unread_mentions(user).into();
-        view["lastReadSeq"] = member.read.into();
-        view["lastMessage"] =
-            self.visible(user).last().map_or(Value::Null, |message| self.view_message(message, user));
-        view
+    fn index(&self, field: &str) -> &Value {
+        &self.command[field]
     }
+}
 
-    /// The room as `get_room` gives it.
-    pub fn known_to(&self, user: User) -> Value {
-        json!({"room": if self.members.contains_key(&user) { self.own_view(user) } else { self.view() }})
+// What is new, as it is shown.
+
+pub fn room(call: Call<'_>) -> Value {
+    let (kind, id) = match call.name {
+        "send_dm" => ("direct", &call.made["roomId"]),
+        "create_group" => ("group", &call.made["room"]["id"]),
+        _ if call["private"] == true => ("private", &call.made["room"]["id"]),
+        _ => ("public", &call.made["room"]["id"]),
+    };
+    json!({
+        "id": id, "kind": kind, "name": text(&call["name"]), "description": text(&call["description"]),
+        "createdBy": call.who, "createdAt": time(call.now), "slowModeSeconds": 0, "history": "all",
+        "archived": false,
+    })
+}
+
+pub fn member(user: &str, rank: usize, seq: u64, now: i64) -> Value {
+    json!({"userId": user, "username": user, "role": ROLES[rank], "joinedAt": time(now), "seq": seq})
+}
+
+/// A message of `author`, who wrote the `draft`.
+pub fn message(room: &Room, call: Call<'_>, author: &str, draft: &Value, root: &Value) -> Value {
+    let (seq, id) = (room.head + 1, &call.made["messageId"]);
+    let mut message = json!({
+        "id": id, "roomId": room.shown["id"], "seq": seq, "userId": author, "username": author,
+        "content": normal(&draft["content"]), "messageType": "text", "createdAt": time(call.now),
+        "editedAt": null, "deletedAt": null, "replyTo": draft["replyTo"], "threadId": root, "attachments": [],
+        "reactions": [], "pinned": false, "clientMessageId": draft["clientMessageId"],
+        "marks": {"edit_message": seq}, "former": [],
+    });
+    if room.kind() == "direct" {
+        let recipient = room.members.keys().find(|user| *user != author);
+        put(&mut message, json!({"senderId": author, "senderUsername": author, "recipientId": recipient}));
     }
+    with(message, room.mentions(author, &draft["content"]))
+}
 
-    pub fn view_message(&self, message: &Message, user: User) -> Value {
-        let author = USERS[message.author];
-        let id = |place: usize| self.messages[place].id.as_str();
-        let place = self.messages.iter().position(|other| other.seq == message.seq).unwrap_or_default();
-        let replies = || self.replies(place);
-        let reaction = |(emoji, users): &(&'static str, Vec<User>)| {
-            let users: Vec<_> = users.iter().map(|user| USERS[*user]).collect();
-            json!({"emoji": emoji, "count": users.len(), "userIds": users})
-        };
-        let mut view = json!({
-            "id": message.id, "roomId": self.id, "seq": message.seq, "userId": author, "username": author,
-            "content": message.text, "messageType": "text", "createdAt": time(message.at),
-            "editedAt": message.edited.map(|(_, at)| time(at)),
-            "deletedAt": message.deleted.map(|((_, at), _)| time(at)),
-            "replyTo": message.reply_to.map(id), "threadId": message.thread.map(id),
-            "threadCount": replies().count(), "lastReplyAt": replies().next_back().map(|last| time(last.at)),
-            "attachments": [], "mentions": message.mentions.0.iter().map(|user| USERS[*user]).collect::<Vec<_>>(),
-            "reactions": message.reactions.iter().map(reaction).collect::<Vec<_>>(),
-            "pinned": message.pinned.is_some(),
-        });
-        if message.mentions.1 {
-            view["mentionsRoom"] = true.into();
+/// The id of the message that began the thread of this one.
+pub fn root(message: &Value) -> &Value {
+    if message["threadId"].is_null() { &message["id"] } else { &message["threadId"] }
+}
+
+/// What an edit changes.
+pub fn edited(before: &Value, call: Call<'_>) -> Value {
+    let since = if before["editedAt"].is_null() { &before["createdAt"] } else { &before["editedAt"] };
+    let mut former = before["former"].as_array().cloned().unwrap_or_default();
+    former.push(json!({"content": before["content"], "createdAt": since, "replacedAt": time(call.now)}));
+    json!({"content": normal(&call["content"]), "editedAt": time(call.now), "former": former})
+}
+
+/// What a deletion leaves.
+pub fn tombstone(call: Call<'_>) -> Value {
+    json!({
+        "content": "", "mentions": [], "mentionsRoom": false, "reactions": [], "former": [], "pinned": false,
+        "deletedAt": time(call.now), "deletedBy": call.who,
+    })
+}
+
+/// Gives a list of reactions one more, or one less.
+pub fn toggle(reactions: &mut Value, call: Call<'_>) {
+    let (who, emoji) = (call.who.to_owned(), text(&call["emoji"]));
+    let mut all = pairs(reactions);
+    if !all.iter().any(|(known, _)| *known == emoji) {
+        all.push((emoji.clone(), Vec::new()));
+    }
+    for (_, users) in all.iter_mut().filter(|(known, _)| *known == emoji) {
+        match call.name {
+            "remove_reaction" => users.retain(|user| *user != who),
+            _ if users.contains(&who) => {}
+            _ => users.push(who.clone()),
         }
-        if let Some((_, by)) = message.deleted {
-            view["deletedBy"] = USERS[by].into();
-        }
-        if self.kind == "direct" {
-            let recipient =
-                self.members.keys().find(|user| **user != message.author).copied().unwrap_or_default();
-            view["senderId"] = author.into();
-            view["senderUsername"] = author.into();
-            view["recipientId"] = USERS[recipient].into();
-        }
-        if let Some(key) = message.key.as_ref().filter(|_| message.author == user) {
-            view["clientMessageId"] = key.as_str().into();
-        }
-        view
     }
+    all.retain(|(_, users)| !users.is_empty());
+    *reactions = json!(all);
+}
 
-    pub fn view_members(&self) -> Value {
-        let member = |(user, member): (&User, &Member)| {
-            let (name, role) = (USERS[*user], ROLES[member.role]);
-            json!({"userId": name, "username": name, "role": role, "joinedAt": time(member.joined.1)})
-        };
-        let items: Vec<_> = self.members.iter().map(member).collect();
-        json!({"roomId": self.id, "items": items, "nextCursor": null})
-    }
+/// Emoji with their users.
+pub fn pairs(reactions: &Value) -> Vec<(String, Vec<String>)> {
+    serde_json::from_value(reactions.clone()).unwrap_or_default()
+}
 
-    pub fn history(&self, who: User, place: Place, seq: u64, limit: usize) -> Value {
-        let all: Vec<_> = self.visible(who).map(|message| self.view_message(message, who)).collect();
-        let before = self.visible(who).filter(|message| message.seq < seq).count();
-        let until = self.visible(who).filter(|message| message.seq <= seq).count();
-        let (start, end) = match place {
-            Place::Latest => (all.len().saturating_sub(limit), all.len()),
-            Place::Before => (before.saturating_sub(limit), before),
-            Place::After => (until, (until + limit).min(all.len())),
-            Place::Around => {
-                let start = before.saturating_sub(limit / 2);
-                (start, (start + limit).min(all.len()))
-            }
-        };
-        let (before, after) = (start > 0, end < all.len());
-        json!({"roomId": self.id, "messages": all[start..end], "hasMoreBefore": before, "hasMoreAfter": after})
+/// The answer to what changes nothing in a message: by which entry it became so, where that is told.
+pub fn mark(message: &Value, name: &str) -> Value {
+    match name {
+        "edit_message" | "delete_message" | "pin_message" => json!({"seq": message["marks"][name]}),
+        _ => json!({}),
     }
+}
 
-    /// The newest replies of a thread, after the message that began it.
-    pub fn view_thread(&self, who: User, root: usize, limit: usize) -> Value {
-        let in_thread = |message: &&Message| message.thread == Some(root);
-        let mut replies: Vec<_> = self.visible(who).filter(in_thread).collect();
-        let rest = replies.split_off(replies.len().saturating_sub(limit));
-        let begins = self.visible(who).filter(|message| message.seq == self.messages[root].seq);
-        let messages: Vec<_> = begins.chain(rest).map(|message| self.view_message(message, who)).collect();
-        json!({
-            "roomId": self.id, "messageId": self.messages[root].id, "messages": messages,
-            "hasMoreBefore": !replies.is_empty(), "hasMoreAfter": false,
-        })
-    }
+/// The answer to a send.
+pub fn sent(message: &Value, duplicate: bool) -> Value {
+    json!({
+        "messageId": message["id"], "roomId": message["roomId"], "seq": message["seq"],
+        "createdAt": message["createdAt"], "duplicate": duplicate,
+    })
+}
 
-    fn visible(&self, who: User) -> impl DoubleEndedIterator<Item = &Message> {
-        let from = self.visible_from(who);
-        self.messages.iter().filter(move |message| message.seq >= from)
-    }
+pub fn held(call: Call<'_>) -> Value {
+    json!({
+        "heldId": call.made["heldId"], "userId": call.who, "username": call.who,
+        "content": normal(&call["content"]), "messageType": "text", "attachments": [],
+        "createdAt": time(call.now), "clientMessageId": call["clientMessageId"], "draft": call.command,
+    })
+}
 
-    pub fn view_edits(&self, message: &Message) -> Value {
-        let item = |(text, written, replaced): &(String, i64, i64)| json!({"content": text, "createdAt": time(*written), "replacedAt": time(*replaced)});
-        let items: Vec<_> = message.former.iter().map(item).collect();
-        json!({"roomId": self.id, "messageId": message.id, "items": items, "hasMoreBefore": false})
-    }
+/// The answer to a message that is held, or was already.
+pub fn waiting(call: Call<'_>, first: Option<&Value>) -> Value {
+    let id = &first.unwrap_or(call.made)["heldId"];
+    json!({"held": true, "heldId": id, "roomId": call["roomId"], "duplicate": first.is_some()})
+}
 
-    /// The audit log, the newest record first.
-    pub fn view_records(&self) -> Value {
-        let item = |(at, record): (usize, &Record)| {
-            json!({
-                "number": at + 1, "at": time(record.at), "actorId": USERS[record.actor], "act": record.name,
-                "targetId": record.target.map(|user| USERS[user]), "details": "*", "previous": "?", "hash": "?",
-            })
-        };
-        let items: Vec<_> = self.records.iter().enumerate().rev().map(item).collect();
-        json!({"roomId": self.id, "items": items, "nextCursor": null})
-    }
+pub fn invite(call: Call<'_>) -> Value {
+    let (id, user) = (&call.made["inviteId"], call.user());
+    json!({"inviteId": id, "invitedBy": call.who, "createdAt": time(call.now), "userId": user})
+}
 
-    pub fn view_pins(&self, who: User) -> Value {
-        let pinned = self.visible(who).filter(|message| message.pinned.is_some());
-        let messages: Vec<_> = pinned.map(|message| self.view_message(message, who)).collect();
-        json!({"roomId": self.id, "messages": messages, "hasMoreBefore": false})
-    }
+pub fn link(call: Call<'_>) -> Value {
+    let (until, made) = (call.now + number(&call["expiresInSeconds"]).cast_signed() * 1_000, call.made);
+    json!({
+        "linkId": made["linkId"], "token": made["token"], "createdBy": call.who, "createdAt": time(call.now),
+        "expiresAt": time(until), "maxUses": call["maxUses"], "uses": 0,
+    })
+}
 
-    /// What a client keeps of a room: itself, its messages, and its members' roles.
-    fn client_view(&self, user: User) -> Value {
-        let messages = self.visible(user).map(|message| unordered(self.view_message(message, user)));
-        let roles =
-            self.members.iter().map(|(user, member)| (USERS[*user].to_owned(), ROLES[member.role].into()));
-        let (messages, roles) = (messages.collect::<Vec<_>>(), roles.collect::<Map<_, _>>());
-        json!({"room": self.view(), "messages": messages, "roles": roles})
+/// Notes a report, unless it repeats one.
+pub fn report(reports: &mut Vec<Value>, call: Call<'_>, message: &Value) {
+    let is_it = |it: &Value| it["reportedBy"]["id"] == call.who && it["message"]["id"] == message["id"];
+    if reports.iter().any(is_it) {
+        return;
     }
+    let fields = ["id", "seq", "userId", "username", "content", "messageType", "createdAt", "attachments"];
+    reports.push(json!({
+        "reportId": "", "reportedBy": {"id": call.who, "username": call.who}, "reportedAt": time(call.now),
+        "reason": text(&call["reason"]), "resolvedBy": null, "resolvedAt": null, "message": only(message, &fields),
+    }));
+}
+
+/// Puts a privileged act on record.
+pub fn record(records: &mut Vec<Value>, act: &str, call: Call<'_>, target: &Value) {
+    records.push(json!({
+        "number": records.len() + 1, "at": time(call.now), "actorId": call.who, "act": act, "targetId": target,
+        "details": "*", "previous": "*", "hash": "*",
+    }));
+}
+
+pub fn ensure(holds: bool, otherwise: &'static str) -> Result<(), &'static str> {
+    if holds { Ok(()) } else { Err(otherwise) }
+}
+
+/// The users whom a text names, and whether it speaks to all.
+pub fn addressed(content: &Value) -> (Vec<&'static str>, bool) {
+    let content = text(content);
+    let names = || content.split(' ').filter_map(|word| word.strip_prefix('@'));
+    let named = names().filter_map(|name| USERS.into_iter().find(|user| *user == name)).collect();
+    (named, names().any(|name| name == "room"))
+}
+
+/// The rank of a role.
+pub fn rank(role: &Value) -> Option<usize> {
+    ROLES.iter().position(|it| role == it)
+}
+
+/// A text as it is stored.
+pub fn normal(content: &Value) -> String {
+    text(content).replace("e\u{301}", "é")
 }
 
 pub fn time(at: i64) -> String {
     rfc3339(Timestamp::from_millis(at))
 }
 
-/// Rooms, users and the like, by their ids.
-pub fn sorted(mut items: Vec<Value>) -> Vec<Value> {
-    let id = |item: &Value| {
-        item["id"]
-            .as_str()
-            .or(item["userId"].as_str())
-            .or(item["inviteId"].as_str())
-            .unwrap_or_default()
-            .to_owned()
-    };
-    items.sort_by_key(id);
-    items
+pub fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
 }
 
-/// A message whose reactions stand in an order of their own: who comes late can't know the one in which they came.
-pub fn unordered(mut message: Value) -> Value {
-    if let Some(reactions) = message["reactions"].as_array_mut() {
-        for reaction in reactions.iter_mut() {
-            if let Some(users) = reaction["userIds"].as_array_mut() {
-                users.sort_by_key(Value::to_string);
-            }
-        }
-        reactions.sort_by_key(|reaction| reaction["emoji"].to_string());
+pub fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_default()
+}
+
+/// Both objects in one.
+pub fn with(mut fields: Value, more: Value) -> Value {
+    put(&mut fields, more);
+    fields
+}
+
+/// Puts fields into an object.
+pub fn put(into: &mut Value, more: Value) {
+    if let (Some(fields), Value::Object(more)) = (into.as_object_mut(), more) {
+        fields.extend(more);
     }
-    message
+}
+
+/// Some fields of an object.
+pub fn only(value: &Value, fields: &[&str]) -> Value {
+    fields.iter().map(|field| ((*field).to_owned(), value[*field].clone())).collect::<Map<_, _>>().into()
 }
