@@ -320,6 +320,39 @@ async fn nothing_that_was_under_way_comes_through_afterwards() {
     assert!(sent > 50 && refused > 50, "{sent} came through before, {refused} were refused");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_session_that_opens_as_it_begins_is_refused_or_closed() {
+    let (mut refused, mut closed) = (0, 0);
+    for seed in 0..20 {
+        let (least, most) = (Duration::from_millis(1), Duration::from_millis(30));
+        let slow = SlowStore::new(MemoryStore::new(), seed, least, most);
+        let engine = builder().store(slow).build().await.unwrap();
+        let bob = Identity::new(user("bob"), "bob");
+        engine.caller(bob.clone()).await.unwrap();
+        let open = |number: u64| {
+            let (engine, bob) = (engine.clone(), bob.clone());
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(number * 5)).await;
+                let Ok(mut session) = engine.connect(bob).await else { return false };
+                while session.recv().await.is_some() {}
+                true
+            })
+        };
+        let sessions: Vec<_> = (0..20).map(open).collect();
+        tokio::time::sleep(Duration::from_millis(50 + seed)).await;
+        engine.erase_user(&user("bob")).await.unwrap();
+        for session in sessions {
+            let ended = tokio::time::timeout(Duration::from_secs(60), session).await;
+            let was_open =
+                ended.unwrap_or_else(|_| panic!("a session slipped through, seed {seed}")).unwrap();
+            closed += usize::from(was_open);
+            refused += usize::from(!was_open);
+        }
+        assert!(!engine.has_session(&user("bob")));
+    }
+    assert!(closed > 50 && refused > 50, "{closed} were closed, {refused} refused");
+}
+
 /// A store that fails at one write, in this way; then the power goes, and another engine opens the disk.
 async fn cut_at(nth: u64, fault: WriteFault) -> bool {
     let (kv, store) = memory();
