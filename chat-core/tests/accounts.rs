@@ -13,6 +13,8 @@ use chat_core::{
         AccountError, AccountStore, Accounts, FieldError, Grant, HashingCost, Registration, TokenKeys,
     },
     auth::{AuthError, Secret},
+    domain::ErrorCode,
+    id::UserId,
     store::{Maintenance, kv::MemoryStore},
     time::{Clock, Timestamp},
 };
@@ -181,9 +183,10 @@ async fn a_spent_token_ends_its_login_and_no_other() {
     let other = world.login("ann", "correct horse").await.unwrap();
     let second = world.accounts.refresh(&first.refresh_token).await.unwrap();
     world.pass(20_000);
-    for spent in [&first, &second] {
-        let error = world.accounts.refresh(&spent.refresh_token).await.unwrap_err();
-        assert_eq!(error, AccountError::InvalidToken);
+    let ended = AccountError::LoginEnded { user: first.profile.id.clone(), login: first.family };
+    for (spent, error) in [(&first, ended), (&second, AccountError::InvalidToken)] {
+        assert_eq!(error.code(), ErrorCode::InvalidToken);
+        assert_eq!(world.accounts.refresh(&spent.refresh_token).await.unwrap_err(), error);
     }
     world.accounts.refresh(&other.refresh_token).await.unwrap();
 }
@@ -194,7 +197,8 @@ async fn a_token_is_spent_once_its_successor_is_used_however_soon() {
     let first = world.ann().await;
     let second = world.accounts.refresh(&first.refresh_token).await.unwrap();
     let third = world.accounts.refresh(&second.refresh_token).await.unwrap();
-    assert_eq!(world.accounts.refresh(&first.refresh_token).await.unwrap_err(), AccountError::InvalidToken);
+    let ended = AccountError::LoginEnded { user: first.profile.id.clone(), login: first.family };
+    assert_eq!(world.accounts.refresh(&first.refresh_token).await.unwrap_err(), ended);
     assert_eq!(
         world.accounts.refresh(&third.refresh_token).await.unwrap_err(),
         AccountError::InvalidToken,
@@ -239,4 +243,24 @@ async fn nothing_secret_shows_in_debug_output() {
     for secret in ["correct horse", "argon2id", grant.access_token.expose(), grant.refresh_token.expose()] {
         assert!(!shown.contains(secret), "{shown}");
     }
+}
+
+#[tokio::test]
+async fn a_login_that_was_ended_is_over_for_all_its_tokens_and_no_others() {
+    let world = World::new();
+    let first = world.ann().await;
+    let other = world.login("ann", "correct horse").await.unwrap();
+    let proven = |grant: &Grant| world.accounts.authenticator().check(grant.access_token.expose()).unwrap();
+    let (gone, stays) = (proven(&first), proven(&other));
+    assert_eq!(world.accounts.check_login(&gone).await, Ok(()));
+    let stranger = UserId::parse("stranger").unwrap();
+    world.accounts.logout(&stranger, first.family).await.unwrap();
+    assert_eq!(world.accounts.check_login(&gone).await, Ok(()), "it was not theirs");
+    for _ in 0..2 {
+        world.accounts.logout(&first.profile.id, first.family).await.unwrap();
+        assert_eq!(world.accounts.check_login(&gone).await, Err(AuthError::Invalid));
+    }
+    assert_eq!(world.accounts.refresh(&first.refresh_token).await.unwrap_err(), AccountError::InvalidToken);
+    assert_eq!(world.accounts.check_login(&stays).await, Ok(()));
+    world.accounts.refresh(&other.refresh_token).await.unwrap();
 }

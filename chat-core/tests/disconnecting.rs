@@ -7,9 +7,15 @@ mod common;
 use std::sync::Arc;
 
 use chat_core::{
-    auth::Identity, bus::MemoryBus, close::CloseReason, id::UserId, store::MemoryStore, testing::TestClient,
+    auth::{AuthError, Hello, Identity},
+    bus::MemoryBus,
+    close::CloseReason,
+    id::UserId,
+    store::MemoryStore,
+    testing::TestClient,
 };
 use common::builder;
+use serde_json::json;
 
 #[tokio::test(start_paused = true)]
 async fn all_sessions_of_a_user_end_with_the_reason_and_nobody_elses() {
@@ -26,9 +32,41 @@ async fn all_sessions_of_a_user_end_with_the_reason_and_nobody_elses() {
     assert_eq!(here.closed().await, Some(CloseReason::Banned));
     assert_eq!(there.closed().await, Some(CloseReason::Banned));
     while within.recv().await.is_some() {}
-    assert_eq!(alice.ask(serde_json::json!({"type": "ping"})).await["type"], "pong");
+    assert_eq!(alice.ask(json!({"type": "ping"})).await["type"], "pong");
 
     let mut again = TestClient::connect(&b, "bob").await;
     a.disconnect(&bob, CloseReason::Unauthenticated).await;
     assert_eq!(again.closed().await, Some(CloseReason::Unauthenticated));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_sessions_of_a_login_end_on_every_node_and_those_of_others_go_on() {
+    // `bob/2` is bob by his second login.
+    let authenticate = |hello: Hello| async move {
+        let token = hello.token.ok_or(AuthError::Missing)?;
+        let (name, login) = token.expose().split_once('/').ok_or(AuthError::Invalid)?;
+        let user = UserId::parse(name).map_err(|_| AuthError::Invalid)?;
+        Ok::<_, AuthError>(Identity { login: Some(login.into()), ..Identity::new(user, name) })
+    };
+    let store = Arc::new(MemoryStore::new());
+    let bus = MemoryBus::new();
+    let node = async || {
+        let builder = builder().shared_store(store.clone()).bus(bus.clone());
+        builder.authenticator(authenticate).build().await.unwrap()
+    };
+    let (a, b) = (node().await, node().await);
+    let bob = UserId::parse("bob").unwrap();
+    let mut first = TestClient::connect(&b, "bob/1").await;
+    let mut second = TestClient::connect(&b, "bob/2").await;
+    let mut renewed = TestClient::connect(&a, "bob/1").await;
+    renewed.ask(json!({"type": "authenticate", "token": "bob/2"})).await;
+    let mut left = TestClient::connect(&a, "bob/2").await;
+    left.ask(json!({"type": "authenticate", "token": "bob/1"})).await;
+    let mut other = TestClient::connect(&a, "alice/2").await;
+    a.disconnect_login(&bob, "2").await;
+    assert_eq!(second.closed().await, Some(CloseReason::Unauthenticated));
+    assert_eq!(renewed.closed().await, Some(CloseReason::Unauthenticated));
+    for client in [&mut first, &mut left, &mut other] {
+        assert_eq!(client.ask(json!({"type": "ping"})).await["type"], "pong");
+    }
 }

@@ -82,7 +82,7 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let keys = TokenKeys::new(data.signing_key()?)?;
     let store = Arc::new(open_store(&config, &data).await?);
     let accounts = Accounts::new(store.clone(), keys, HashingCost::default(), Arc::clone(&clock))?;
-    let tokens = Tokens::new(accounts.authenticator(), config.external.as_ref(), &clock);
+    let tokens = Tokens::new(accounts.clone(), config.external.as_ref(), &clock);
     let engine = Engine::builder()
         .shared_store(store.clone())
         .authenticator(tokens.clone())

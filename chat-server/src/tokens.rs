@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chat_core::{
+    accounts::Accounts,
     auth::{AuthError, Authenticator, Hello, Identity, JwtAuthenticator, JwtRules},
     id::UserId,
     time::Clock,
@@ -13,14 +14,17 @@ use crate::config::External;
 
 /// Tries each issuer's rules in turn. Which one a token is held against is never the token's choice: each has a
 /// key of its own, and only one of them fits.
+///
+/// A token of our own is good for as long as its login has not ended; foreign ones can't be asked about.
 #[derive(Debug, Clone)]
 pub(crate) struct Tokens {
+    accounts: Accounts,
     own: Arc<JwtAuthenticator>,
     external: Option<Arc<JwtAuthenticator>>,
 }
 
 impl Tokens {
-    pub(crate) fn new(own: JwtAuthenticator, external: Option<&External>, clock: &Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(accounts: Accounts, external: Option<&External>, clock: &Arc<dyn Clock>) -> Self {
         let external = external.map(|external| {
             let rules = JwtRules {
                 issuer: external.issuer.clone(),
@@ -31,7 +35,7 @@ impl Tokens {
             let secret = external.hs256_secret.expose().as_bytes();
             Arc::new(JwtAuthenticator::hs256(secret, rules, Arc::clone(clock)))
         });
-        Self { own: Arc::new(own), external }
+        Self { own: Arc::new(accounts.authenticator()), accounts, external }
     }
 
     fn check(&self, token: &str) -> Result<Identity, AuthError> {
@@ -50,6 +54,10 @@ impl Tokens {
 #[async_trait]
 impl Authenticator for Tokens {
     async fn authenticate(&self, hello: Hello) -> Result<Identity, AuthError> {
-        self.check(hello.token.ok_or(AuthError::Missing)?.expose())
+        let identity = self.check(hello.token.ok_or(AuthError::Missing)?.expose())?;
+        if !identity.external {
+            self.accounts.check_login(&identity).await?;
+        }
+        Ok(identity)
     }
 }

@@ -11,7 +11,7 @@ use super::{
     password::Passwords,
 };
 use crate::{
-    auth::{JwtAuthenticator, Secret},
+    auth::{AuthError, Identity, JwtAuthenticator, Secret},
     domain::{ErrorCode, Username},
     id::UserId,
     limits::{LOGINS_DELAYED_MAX, PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, ROTATION_RETRIES_MAX},
@@ -86,6 +86,15 @@ pub enum AccountError {
     /// The refresh token is none of ours, spent, or its family has ended.
     #[error("the refresh token is not valid")]
     InvalidToken,
+    /// The refresh token was spent, and its login is ended, since two have it: whoever is connected by that login is
+    /// to be disconnected ([`crate::engine::Engine::disconnect_login`]). To be told as [`AccountError::InvalidToken`].
+    #[error("the refresh token is not valid")]
+    LoginEnded {
+        /// Whose login it was.
+        user: UserId,
+        /// Which.
+        login: FamilyId,
+    },
     /// The refresh token was good once.
     #[error("the refresh token has expired")]
     TokenExpired,
@@ -118,7 +127,7 @@ impl AccountError {
             Self::Invalid(_) => ErrorCode::BadRequest,
             Self::Taken(_) => ErrorCode::Conflict,
             Self::WrongCredentials => ErrorCode::Unauthenticated,
-            Self::InvalidToken => ErrorCode::InvalidToken,
+            Self::InvalidToken | Self::LoginEnded { .. } => ErrorCode::InvalidToken,
             Self::TokenExpired => ErrorCode::TokenExpired,
             Self::Overloaded => ErrorCode::RateLimited,
             Self::Unavailable => ErrorCode::Unavailable,
@@ -247,9 +256,46 @@ impl Accounts {
                     Some(next) => self.grant_again(&next).await,
                     None => {
                         tracing::warn!(user = %family.user, login = %family.id, "a spent refresh token was shown; its login is ended");
-                        Err(AccountError::InvalidToken)
+                        Err(AccountError::LoginEnded { user: family.user, login: family.id })
                     }
                 };
+            }
+        }
+        Err(AccountError::Unavailable)
+    }
+
+    /// Checks that the login which an access token stems from has not ended: the token itself does not tell.
+    ///
+    /// # Errors
+    /// [`AuthError::Invalid`] when it has, [`AuthError::Erased`] when its user was erased, [`AuthError::Unavailable`] when it can't be looked up.
+    pub async fn check_login(&self, identity: &Identity) -> Result<(), AuthError> {
+        let id = identity.login.as_deref().and_then(FamilyId::parse).ok_or(AuthError::Invalid)?;
+        match self.inner.store.family(id).await {
+            Ok(Some(family)) if family.user == identity.user => Ok(()),
+            // The logins of who was erased are gone; they are told why.
+            Ok(_) => match self.profile(&identity.user).await {
+                Ok(profile) if profile.is_erased() => Err(AuthError::Erased),
+                _ => Err(AuthError::Invalid),
+            },
+            Err(error) => {
+                tracing::warn!(%error, "the account store failed");
+                Err(AuthError::Unavailable)
+            }
+        }
+    }
+
+    /// Ends a login: neither its refresh tokens nor, where [`Accounts::check_login`] is asked, its access tokens are
+    /// good from here on. Who is connected by it is to be disconnected
+    /// ([`crate::engine::Engine::disconnect_login`]). What has ended already stays so.
+    ///
+    /// # Errors
+    /// That it can't be done now.
+    pub async fn logout(&self, user: &UserId, login: FamilyId) -> Result<(), AccountError> {
+        for _ in 0..ROTATION_RETRIES_MAX {
+            let family = self.inner.store.family(login).await?;
+            let Some(family) = family.filter(|family| family.user == *user) else { return Ok(()) };
+            if self.inner.store.replace_family(&family, None).await? {
+                return Ok(());
             }
         }
         Err(AccountError::Unavailable)

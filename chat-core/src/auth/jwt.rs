@@ -11,6 +11,8 @@ use crate::{id::UserId, time::Clock};
 
 /// Accepts tokens that one key signed.
 ///
+/// Its claim `sid`, if it has one, is taken for the login that a token stems from.
+///
 /// The binary has to give `jsonwebtoken` exactly one of its crypto backends (feature `aws_lc_rs`, say).
 pub struct JwtAuthenticator {
     key: DecodingKey,
@@ -42,6 +44,7 @@ struct Claims {
     nbf: Option<f64>,
     name: Option<String>,
     typ: Option<String>,
+    sid: Option<String>,
 }
 
 impl JwtAuthenticator {
@@ -92,7 +95,8 @@ impl JwtAuthenticator {
         }
         // Saturating cast: a token "for ever" ends with the last representable instant.
         let expires_at = Some(crate::time::Timestamp::from_millis((claims.exp * 1_000.0) as i64));
-        Ok(Identity { user, username: claims.name, expires_at, external: self.rules.external })
+        let (username, login, external) = (claims.name, claims.sid, self.rules.external);
+        Ok(Identity { user, username, expires_at, login, external })
     }
 }
 
@@ -136,7 +140,7 @@ mod tests {
     }
 
     fn token(algorithm: Algorithm, secret: &[u8], change: impl FnOnce(&mut Value)) -> String {
-        let mut claims = json!({"sub": "alice", "iss": "us", "aud": "chat", "typ": "access", "exp": 1_001, "name": "Alice"});
+        let mut claims = json!({"sub": "alice", "iss": "us", "aud": "chat", "typ": "access", "exp": 1_001, "name": "Alice", "sid": "7"});
         change(&mut claims);
         encode(&Header::new(algorithm), &claims, &EncodingKey::from_secret(secret)).unwrap()
     }
@@ -148,6 +152,7 @@ mod tests {
             user: UserId::parse("alice").unwrap(),
             username: Some("Alice".into()),
             expires_at: Some(Timestamp::from_millis(1_001_000)),
+            login: Some("7".into()),
             external: false,
         };
         assert_eq!(identity, expected);

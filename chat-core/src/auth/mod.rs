@@ -56,6 +56,9 @@ pub struct Identity {
     pub username: Option<String>,
     /// When the proof runs out: the session is closed then, unless it authenticates anew before.
     pub expires_at: Option<Timestamp>,
+    /// The login that the proof stems from, where there is such a thing: all proofs of one login can be revoked
+    /// together, see [`crate::engine::Engine::disconnect_login`].
+    pub login: Option<String>,
     /// Whether somebody else's issuer vouches for them. Such an identity may not name an own account.
     pub external: bool,
 }
@@ -64,7 +67,7 @@ impl Identity {
     /// A user with a name, for ever: for embedders that have checked everything themselves.
     #[must_use]
     pub fn new(user: UserId, username: impl Into<String>) -> Self {
-        Self { user, username: Some(username.into()), expires_at: None, external: false }
+        Self { user, username: Some(username.into()), expires_at: None, login: None, external: false }
     }
 }
 

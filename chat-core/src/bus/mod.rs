@@ -74,6 +74,8 @@ pub enum Hint {
         from: NodeId,
         /// Whose.
         user: UserId,
+        /// Those of one login; of all when `None`.
+        login: Option<String>,
         /// Why.
         reason: CloseReason,
     },

@@ -55,7 +55,11 @@ async fn follow(shared: &Shared, hint: Hint) -> Result<(), StoreError> {
         Hint::Signal { from, .. } if from == shared.node => Ok(()),
         Hint::Presence { from, .. } if from == shared.node => Ok(()),
         Hint::Disconnect { from, .. } if from == shared.node => Ok(()),
-        Hint::Disconnect { user, reason, .. } => {
+        Hint::Disconnect { user, login: Some(login), reason, .. } => {
+            shared.users.close_login(&user, &login, reason);
+            Ok(())
+        }
+        Hint::Disconnect { user, login: None, reason, .. } => {
             shared.users.close(&user, reason);
             erasure::follow_erasure(shared, &user, reason).await
         }

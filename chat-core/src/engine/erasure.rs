@@ -135,7 +135,7 @@ async fn shut_out(shared: &Shared, user: &UserId) {
     forget(shared, user);
     if shared.bus.has_other_nodes() {
         let (from, user) = (shared.node.clone(), user.clone());
-        shared.bus.publish(Hint::Disconnect { from, user, reason: CloseReason::Banned }).await;
+        shared.bus.publish(Hint::Disconnect { from, user, login: None, reason: CloseReason::Banned }).await;
     }
 }
 

@@ -207,7 +207,19 @@ impl Engine {
         self.shared.users.close(user, reason);
         if self.shared.bus.has_other_nodes() {
             let (from, user) = (self.shared.node.clone(), user.clone());
-            self.shared.bus.publish(Hint::Disconnect { from, user, reason }).await;
+            self.shared.bus.publish(Hint::Disconnect { from, user, login: None, reason }).await;
+        }
+    }
+
+    /// Ends the sessions of one login of a user ([`Identity::login`]) with [`CloseReason::Unauthenticated`], since it
+    /// was revoked; the user's other logins go on. As well as [`Engine::disconnect`] does it, and under the same
+    /// condition.
+    pub async fn disconnect_login(&self, user: &UserId, login: &str) {
+        let reason = CloseReason::Unauthenticated;
+        self.shared.users.close_login(user, login, reason);
+        if self.shared.bus.has_other_nodes() {
+            let (from, user, login) = (self.shared.node.clone(), user.clone(), Some(login.to_owned()));
+            self.shared.bus.publish(Hint::Disconnect { from, user, login, reason }).await;
         }
     }
 

@@ -186,7 +186,13 @@ mod tests {
 
     fn tried(user: &str, name: Option<&str>) -> Vec<String> {
         let user = UserId::parse(user).unwrap();
-        let identity = Identity { user, username: name.map(str::to_owned), expires_at: None, external: true };
+        let identity = Identity {
+            user,
+            username: name.map(str::to_owned),
+            expires_at: None,
+            login: None,
+            external: true,
+        };
         candidates(&identity).map(|name| name.as_str().to_owned()).collect()
     }
 

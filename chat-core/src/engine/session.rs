@@ -125,7 +125,7 @@ impl Session {
         }
         // Registered before rooms are listed: a joining in between is told, one before is listed.
         let id = shared.ids.session(shared.now());
-        if !shared.users.add(caller.user(), &id, &outbox, shared.limits.connections_per_user) {
+        if !shared.users.add(caller.identity(), &id, &outbox, shared.limits.connections_per_user) {
             return Err(AuthError::RateLimited.into());
         }
         let mut session = Self {

@@ -1,4 +1,4 @@
-//! `/api/auth`: registration, login, renewal.
+//! `/api/auth`: registration, login, renewal, logout.
 
 use axum::{
     Json, Router,
@@ -7,7 +7,7 @@ use axum::{
     routing::post,
 };
 use chat_core::{
-    accounts::{Grant, Registration},
+    accounts::{AccountError, FamilyId, Grant, Registration},
     auth::{Identity, Secret},
     domain::{ErrorCode, RoomSpec},
     engine::{Caller, Engine, Error},
@@ -17,13 +17,14 @@ use chat_core::{
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use super::{App, client::ClientAddress, fields::BodyFields, problem::Problem};
+use super::{App, caller::Proven, client::ClientAddress, fields::BodyFields, problem::Problem};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/register", post(register))
         .route("/login", post(login))
         .route("/refresh", post(refresh))
+        .route("/logout", post(logout))
 }
 
 async fn register(
@@ -78,8 +79,22 @@ async fn refresh(
             Problem::invalid(vec![super::problem::Invalid { field: "refreshToken".into(), message }])
         })?,
     };
-    let grant = app.accounts().refresh(&token).await?;
-    Ok(granted(&grant, in_cookie))
+    let grant = app.accounts().refresh(&token).await;
+    if let Err(AccountError::LoginEnded { user, login }) = &grant {
+        app.engine().disconnect_login(user, &login.to_string()).await;
+    }
+    Ok(granted(&grant?, in_cookie))
+}
+
+/// Ends the login that the access token stems from: its tokens, its cookie, its connections.
+async fn logout(State(app): State<App>, Proven(identity): Proven) -> Result<Response, Problem> {
+    let login = identity.login.as_deref().filter(|_| !identity.external).and_then(FamilyId::parse);
+    let Some(login) = login else {
+        return Err(Problem::new(ErrorCode::Forbidden, "this login is ended where it was begun"));
+    };
+    app.accounts().logout(&identity.user, login).await?;
+    app.engine().disconnect_login(&identity.user, &login.to_string()).await;
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, NO_COOKIE)]).into_response())
 }
 
 /// A body that may be left out.
@@ -102,6 +117,7 @@ async fn join_default_rooms(app: &App, grant: &Grant) {
         user: grant.profile.id.clone(),
         username: Some(grant.profile.username.as_str().to_owned()),
         expires_at: Some(grant.expires_at),
+        login: Some(grant.family.to_string()),
         external: false,
     };
     let caller = match app.engine().caller(identity).await {
@@ -182,6 +198,9 @@ fn granted(grant: &Grant, cookie: bool) -> Response {
 }
 
 const COOKIE: &str = "chat_refresh";
+
+/// Takes the cookie back.
+const NO_COOKIE: &str = "chat_refresh=; Path=/api/auth; Max-Age=0; HttpOnly; SameSite=Strict";
 
 /// Out of reach for scripts and for other sites. `Secure` is not set, since the server itself speaks plain HTTP;
 /// a proxy that ends TLS may add it.

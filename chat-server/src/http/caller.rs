@@ -2,12 +2,26 @@
 
 use axum::extract::FromRequestParts;
 use chat_core::{
-    auth::{AuthError, Authenticator, Hello, Secret},
+    auth::{AuthError, Authenticator, Hello, Identity, Secret},
     engine::Caller,
 };
 use http::{HeaderMap, header, request::Parts};
 
 use super::{App, client::ClientAddress, problem::Problem};
+
+/// What the token of a request proves. Whatever takes this answers 401 to everybody else.
+#[derive(Debug)]
+pub(crate) struct Proven(pub(crate) Identity);
+
+impl FromRequestParts<App> for Proven {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let ClientAddress(address) = ClientAddress::from_request_parts(parts, app).await?;
+        let hello = Hello { token: Some(bearer(&parts.headers)?), address: Some(address) };
+        Ok(Self(app.tokens().authenticate(hello).await?))
+    }
+}
 
 /// The user behind a request. Whatever takes this answers 401 to everybody else.
 #[derive(Debug)]
@@ -17,10 +31,7 @@ impl FromRequestParts<App> for Authenticated {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let ClientAddress(address) = ClientAddress::from_request_parts(parts, app).await?;
-        let token = bearer(&parts.headers)?;
-        let hello = Hello { token: Some(token), address: Some(address) };
-        let identity = app.tokens().authenticate(hello).await?;
+        let Proven(identity) = Proven::from_request_parts(parts, app).await?;
         Ok(Self(app.engine().caller(identity).await?))
     }
 }

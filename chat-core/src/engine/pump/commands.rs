@@ -213,6 +213,7 @@ impl<C: Connection> Pump<C> {
         let Phase::Live(session) = &self.phase else { return };
         match identity {
             Ok(identity) if identity.user == *session.caller().user() => {
+                self.shared.users.renew(&identity, session.id());
                 self.expires_at = identity.expires_at;
                 let welcome = self.welcome(session);
                 self.push(&welcome.frame(id));
@@ -256,9 +257,15 @@ async fn enter(
 ) -> Done {
     let Authenticate { resume, epoch, subscribe, heartbeat, .. } = fields;
     let session = async {
-        let identity = shared.authenticator.authenticate(hello).await?;
+        let closings = shared.users.closings();
+        let identity = shared.authenticator.authenticate(hello.clone()).await?;
         let caller = Caller::enter(shared.clone(), identity).await?;
-        Session::open(caller, outbox, subscribe, resume, epoch).await
+        let session = Session::open(caller, outbox, subscribe, resume, epoch).await?;
+        if shared.users.closings() != closings {
+            // What was revoked since it was looked at is seen now.
+            shared.authenticator.authenticate(hello).await?;
+        }
+        Ok(session)
     };
     Done::Entered(Box::new(Entered { id, heartbeat, session: session.await }))
 }
