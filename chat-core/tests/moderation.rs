@@ -11,7 +11,9 @@ use std::sync::{
 
 use chat_core::{
     bus::MemoryBus,
+    domain::{ErrorCode, RoomSpec},
     engine::Engine,
+    id::{RoomId, UserId},
     store::{Maintenance, MemoryStore},
     testing::TestClient,
     time::{Clock, Timestamp},
@@ -311,4 +313,42 @@ async fn a_kick_on_one_node_ends_the_membership_on_the_other() {
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
     bob.expect_silence().await;
     assert_eq!(bob.refused(json!({"type": "join_room", "roomId": room})).await, "forbidden");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_operator_makes_anybody_owner_whatever_they_were_before() {
+    let engine = engine().await;
+    let lobby = RoomId::parse("lobby").unwrap();
+    engine.ensure_room(lobby.clone(), RoomSpec::public("lobby").unwrap()).await.unwrap();
+    let user = |name: &str| UserId::parse(name).unwrap();
+    let mut alice = TestClient::connect(&engine, "alice").await;
+    let mut bob = TestClient::connect(&engine, "bob").await;
+    bob.join("lobby").await;
+    bob.expect("user_joined").await;
+    for _ in 0..2 {
+        engine.appoint_owner(&lobby, &user("alice")).await.unwrap();
+    }
+    engine.appoint_owner(&lobby, &user("bob")).await.unwrap();
+    assert_eq!(bob.expect("user_joined").await["user"], json!({"id": "alice", "username": "alice"}));
+    let update = bob.expect("member_updated").await;
+    assert_eq!(
+        (&update["userId"], &update["role"], &update["seq"]),
+        (&json!("bob"), &json!("owner"), &json!(4))
+    );
+    bob.expect_silence().await;
+    let members = alice.ask(json!({"type": "list_members", "roomId": "lobby"})).await;
+    assert!(members["items"].as_array().unwrap().iter().all(|member| member["role"] == "owner"), "{members}");
+
+    let nowhere = RoomId::parse("nowhere").unwrap();
+    let direct = alice.ack(json!({"type": "send_dm", "recipientId": "bob", "content": "hi"})).await;
+    let direct = RoomId::parse(direct["roomId"].as_str().unwrap()).unwrap();
+    for (room, name, code) in [
+        (&lobby, "stranger", ErrorCode::NotFound),
+        (&nowhere, "bob", ErrorCode::NotFound),
+        (&direct, "bob", ErrorCode::Forbidden),
+    ] {
+        let refused = engine.appoint_owner(room, &user(name)).await.unwrap_err();
+        assert_eq!(refused.code(), code, "{name}");
+    }
+    assert_eq!(engine.store().verify().await.unwrap(), Vec::<String>::new());
 }

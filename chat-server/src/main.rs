@@ -95,6 +95,7 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
             tracing::warn!(%room, %error, "a default room could not be set up");
         }
     }
+    appoint_owners(&config, &accounts, &engine).await;
     let listener = TcpListener::bind(config.listen)
         .await
         .map_err(|error| format!("can't listen on {}: {error}", config.listen))?;
@@ -131,6 +132,32 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     front.abort();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Makes owners of the default rooms those whom the operator named. Only accounts that are there already: a name that
+/// nobody has yet would be anybody's to take.
+async fn appoint_owners(config: &Config, accounts: &Accounts, engine: &Engine) {
+    for name in &config.room_owners {
+        let user = match accounts.user_named(name).await {
+            Ok(Some(user)) => user,
+            Ok(None) => {
+                tracing::warn!(
+                    name = name.as_str(),
+                    "room_owners names no account: register it and start again"
+                );
+                continue;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "an owner could not be looked up");
+                continue;
+            }
+        };
+        for room in &config.default_rooms {
+            if let Err(error) = engine.appoint_owner(room, &user).await {
+                tracing::warn!(%room, %error, "an owner could not be appointed");
+            }
+        }
+    }
 }
 
 async fn open_store(config: &Config, data: &DataDir) -> Result<SledStore, Box<dyn std::error::Error>> {

@@ -5,7 +5,8 @@ mod support;
 
 use std::process::Command;
 
-use support::{BASE, Home, Server, binary};
+use serde_json::json;
+use support::{BASE, Home, Server, binary, ws::Ws};
 
 /// Runs a server that can't start: its exit code and its last words.
 fn failed(mut command: Command) -> (i32, String) {
@@ -122,7 +123,7 @@ fn an_address_in_use_is_said_and_ends_with_exit_code_1() {
 fn a_default_room_whose_name_somebody_has_taken_does_not_keep_the_server_from_starting() {
     let server = Server::start();
     let ann = server.register("ann");
-    let body = serde_json::json!({ "name": "help" });
+    let body = json!({ "name": "help" });
     assert_eq!(server.post("/api/rooms", &body).bearer(&ann.token).send().status, 201);
     let server = server.kill_and_restart_with(&format!("default_rooms = [\"lobby\", \"help\"]\n{BASE}"));
     assert!(server.log().contains("a default room could not be set up"));
@@ -150,4 +151,47 @@ fn help_and_version_are_answered() {
         assert!(String::from_utf8(output.stdout).unwrap().contains(expected));
     }
     assert_eq!(binary().arg("--lisen").output().unwrap().status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn the_accounts_that_the_operator_names_own_the_default_rooms() {
+    let server = Server::start();
+    let (ann, bob) = (server.register("ann"), server.register("bob"));
+    let config = format!("room_owners = [\"Ann\", \"nobody_yet\"]\n{BASE}");
+    let server = server.kill_and_restart_with(&config);
+    assert!(server.log().contains("names no account"));
+    let mut anns = Ws::login(&server, &ann.token).await;
+    let sending = server.post("/api/rooms/lobby/messages", &json!({ "content": "rubbish" }));
+    let message = sending.bearer(&bob.token).send().json()["messageId"].clone();
+    let delete = json!({ "type": "delete_message", "id": 1, "roomId": "lobby", "messageId": message });
+    assert_eq!(anns.ask(delete).await["type"], "ack");
+    let kick = json!({ "type": "kick", "id": 2, "roomId": "lobby", "userId": bob.id });
+    assert_eq!(anns.ask(kick).await["type"], "ack");
+    let squatter = server.register("nobody_yet");
+    let members = server.get("/api/rooms/lobby/members").bearer(&ann.token).send().json();
+    let role = |user: &str| {
+        let members = members["items"].as_array().unwrap();
+        members.iter().find(|member| member["userId"] == user).unwrap()["role"].clone()
+    };
+    assert_eq!((role(&ann.id), role(&squatter.id)), (json!("owner"), json!("member")));
+
+    // Named again, they stay what they are; they come back after leaving.
+    assert_eq!(anns.ask(json!({ "type": "leave_room", "id": 3, "roomId": "lobby" })).await["type"], "error");
+    let role_of =
+        json!({ "type": "set_role", "id": 4, "roomId": "lobby", "userId": squatter.id, "role": "owner" });
+    assert_eq!(anns.ask(role_of).await["type"], "ack");
+    assert_eq!(anns.ask(json!({ "type": "leave_room", "id": 5, "roomId": "lobby" })).await["type"], "ack");
+    let server = server.kill_and_restart_with(&format!("room_owners = [\"ann\"]\n{BASE}"));
+    let members = server.get("/api/rooms/lobby/members").bearer(&ann.token).send().json();
+    let roles: Vec<_> =
+        members["items"].as_array().unwrap().iter().map(|member| member["role"].clone()).collect();
+    assert_eq!(roles, ["owner", "owner"]);
+}
+
+#[test]
+fn names_that_nobody_can_have_are_refused_as_owners() {
+    let home = Home::new("room_owners = [\"a b\"]\n");
+    let (code, words) = failed(with_file(&home));
+    assert_eq!(code, 2);
+    assert!(words.contains("`room_owners`") && words.contains("usernames"), "{words}");
 }

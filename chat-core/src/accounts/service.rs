@@ -264,6 +264,16 @@ impl Accounts {
         Err(AccountError::Unavailable)
     }
 
+    /// Whose account has this username.
+    ///
+    /// # Errors
+    /// That it can't be looked up now.
+    pub async fn user_named(&self, name: &Username) -> Result<Option<UserId>, AccountError> {
+        let store = &self.inner.store;
+        let Some(user) = store.user_named(name).await? else { return Ok(None) };
+        Ok(store.account(&user).await?.map(|account| account.user))
+    }
+
     /// Checks that the login which an access token stems from has not ended: the token itself does not tell.
     ///
     /// # Errors

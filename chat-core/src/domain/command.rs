@@ -86,6 +86,8 @@ pub enum Command {
     },
     /// Do something to somebody.
     Moderate(Moderation),
+    /// Make a user owner, a member or not: for the operator alone.
+    Appoint(UserId),
     /// Send a message to one user, in the direct room with them; the first one makes that room.
     SendDirect(UserId, Draft),
     /// Create a room for a few people, who all become members at once; the actor becomes its owner.
@@ -345,7 +347,7 @@ impl Needs {
             Command::AcceptInvite(_) | Command::DeclineInvite(_) => self.invites.push(user.clone()),
             Command::RevokeLink(link) | Command::JoinByLink(link) => self.links.push(*link),
             Command::CreateLink(..) => {}
-            Command::Moderate(Moderation { user, .. }) => {
+            Command::Moderate(Moderation { user, .. }) | Command::Appoint(user) => {
                 self.add_member(user);
                 self.profiles.push(user.clone());
             }

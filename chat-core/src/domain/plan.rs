@@ -60,6 +60,7 @@ impl<'a> Plan<'a> {
             Command::Pin { target } => self.pin(actor, *at, *target),
             Command::Unpin { target } => self.unpin(actor, *at, *target),
             Command::Moderate(moderation) => self.moderate(actor, *at, moderation),
+            Command::Appoint(user) => self.appoint(actor, *at, user),
             Command::SendDirect(to, draft) => self.send_direct(actor, *at, to, draft),
             Command::CreateGroup(spec) => self.create_group(actor, *at, spec),
             Command::Release(release) => self.release(actor, *at, release),

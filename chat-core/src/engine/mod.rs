@@ -173,6 +173,15 @@ impl Engine {
         }
     }
 
+    /// Makes a user owner of a room, for the operator: whatever they were there before, a member or not. Who is owner
+    /// already stays so. The room's audit log has it.
+    ///
+    /// # Errors
+    /// `not_found` for a room or a user that is not there, `forbidden` for a direct room.
+    pub async fn appoint_owner(&self, room: &RoomId, user: &UserId) -> Result<(), Error> {
+        Caller::operator(self.shared.clone()).appoint(room, user).await
+    }
+
     /// Everything that is a user's, as lines of JSON: see [`Export`].
     ///
     /// # Errors

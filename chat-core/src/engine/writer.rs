@@ -258,6 +258,7 @@ fn refuse_erased(user: &UserId, room: &Room, batch: &[Pending], refused: &mut [O
             Command::Send(_) => room.other(&request.actor.user).and_then(is_to),
             Command::SendDirect(to, _) | Command::Invite(to, _) => is_to(to),
             Command::Moderate(moderation) => is_to(&moderation.user),
+            Command::Appoint(user) => is_to(user),
             Command::CreateGroup(spec) => spec.others().iter().find_map(is_to),
             Command::Release(release) => (release.held.author == *user).then_some(Rejection::NO_HELD),
             _ => None,

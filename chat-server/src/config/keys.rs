@@ -5,6 +5,7 @@ pub(super) const KEYS: &[&str] = &[
     "listen",
     "data_dir",
     "default_rooms",
+    "room_owners",
     "log",
     "allowed_origins",
     "trusted_proxies",

@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, ffi::OsString, net::SocketAddr, path::PathBuf, 
 
 use chat_core::{
     auth::Secret,
-    domain::{Rate, RoomName},
+    domain::{Rate, RoomName, Username},
     id::RoomId,
     limits::Limits,
     store::Durability,
@@ -37,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     /// Rooms that exist from the start and that new own accounts join.
     pub(crate) default_rooms: Vec<RoomId>,
+    /// Usernames of the accounts that own those rooms.
+    pub(crate) room_owners: Vec<Username>,
     /// How much is logged.
     pub(crate) log: tracing::Level,
     /// What an ack promises.
@@ -145,6 +147,7 @@ impl Config {
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
             data_dir: values.text("data_dir")?.unwrap_or("./chat-data").into(),
             default_rooms: default_rooms(values)?,
+            room_owners: room_owners(values)?,
             log: values
                 .parsed("log", "one of error, warn, info, debug, trace")?
                 .unwrap_or(tracing::Level::INFO),
@@ -199,6 +202,12 @@ fn default_rooms(values: &Values) -> Result<Vec<RoomId>, ConfigError> {
     keys.sort_unstable();
     keys.dedup();
     if keys.len() == rooms.len() { Ok(rooms) } else { Err(values.error("default_rooms", "different rooms")) }
+}
+
+fn room_owners(values: &Values) -> Result<Vec<Username>, ConfigError> {
+    let names = values.list("room_owners")?.unwrap_or_default();
+    let parsed: Result<_, _> = names.iter().map(|name| Username::parse(name)).collect();
+    parsed.map_err(|_| values.error("room_owners", "usernames: 3 to 50 characters out of A-Z a-z 0-9 _"))
 }
 
 fn durability(values: &Values) -> Result<Durability, ConfigError> {

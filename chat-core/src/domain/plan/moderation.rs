@@ -59,6 +59,30 @@ impl Plan<'_> {
         Ok(Outcome::Changed(self.room.head))
     }
 
+    /// Makes a user owner, as the operator of the server may, who stands above all ranks and sanctions.
+    pub(super) fn appoint(
+        &mut self,
+        actor: &Actor,
+        at: Timestamp,
+        user: &UserId,
+    ) -> Result<Outcome, Rejection> {
+        if !self.room.exists() {
+            return Err(Rejection::NO_ROOM);
+        }
+        if actor.user != UserId::nobody() || self.room.kind == RoomKind::Direct {
+            return Err(Rejection::NOT_PERMITTED);
+        }
+        match self.rows.member(user).map(|member| member.role) {
+            Some(Role::Owner) => return Ok(Outcome::Unchanged(None)),
+            Some(_) => self.put_role(actor, at, user, Role::Owner),
+            None if self.rows.profiles.contains(user) => self.admit_by(actor, user, at, Role::Owner),
+            None => return Err(NO_USER),
+        }
+        let role = vec![("role", Role::Owner.as_str().to_owned())];
+        self.audit(actor, at, AuditAct::SetRole, Some(user.clone()), role);
+        Ok(Outcome::Changed(self.room.head))
+    }
+
     /// That the actor may write: in an archived room nobody, while muted not they. For everything that adds to what
     /// others read: sending, editing, reacting.
     pub(in crate::domain) fn may_write(&self, actor: &Actor, at: Timestamp) -> Result<(), Rejection> {

@@ -10,6 +10,12 @@ use crate::{
 };
 
 impl Caller {
+    /// Makes a user owner of a room, as the operator.
+    pub(in crate::engine) async fn appoint(&self, room: &RoomId, user: &UserId) -> Result<(), Error> {
+        let cell = self.shared().open(room).await?;
+        self.ask(&cell, Command::Appoint(user.clone())).await.map(drop)
+    }
+
     /// Does something to somebody in a room: another role, removing, banning, muting, and their opposites. It is in
     /// force when this returns: who was removed is told nothing that came later, on any of their connections, and
     /// what they had queued is refused.
