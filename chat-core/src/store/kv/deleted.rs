@@ -23,7 +23,7 @@ use crate::{
 /// Every table whose keys begin with a room, but for what stays. Messages go before what belongs to them, so that
 /// those that are left can be read. Memberships have their own step, since they take
 /// rows under the user along.
-const TABLES: [u8; 13] = [
+const TABLES: [u8; 14] = [
     table::SANCTION,
     table::MESSAGE,
     table::THREAD,
@@ -37,6 +37,7 @@ const TABLES: [u8; 13] = [
     table::EVENT,
     table::PIN,
     table::UNSWEPT,
+    table::ATTACHMENT,
 ];
 
 /// Rows that one membership takes along, at most.

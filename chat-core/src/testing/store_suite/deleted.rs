@@ -5,7 +5,10 @@ use super::{
     all_at_once, at, done, draft, log, planned, public_room, request, room_id, send, user, verifies,
 };
 use crate::{
-    domain::{Change, Command, Moderation, Needs, RoomChange, RoomName, RoomSpec},
+    domain::{
+        Attachment, Attachments, Change, Command, Draft, MessageType, Moderation, Needs, RoomChange,
+        RoomName, RoomSpec,
+    },
     id::{RoomId, Seq},
     limits::DELETED_ROOM_GRACE_MS,
     store::{CommitError, PageRequest, Store},
@@ -94,6 +97,17 @@ pub async fn a_deleted_room_goes_in_bounded_steps_and_its_end_stays<S: Store>(op
         let author = if number < 240 { author.as_str() } else { "alice" };
         done(&store, &room, &request(author, 2, draft(&text, Some(&format!("{number}"))))).await.unwrap();
     }
+    let file = Attachment {
+        file_id: "f".to_owned(),
+        name: "n".to_owned(),
+        mime: "a/b".to_owned(),
+        size: 1,
+        url: "/u".to_owned(),
+        width: None,
+        height: None,
+    };
+    let draft = Draft::text("file").unwrap().with(MessageType::File, Attachments::from_stored(vec![file]));
+    done(&store, &room, &request("alice", 2, Command::Send(draft))).await.unwrap();
     let mute = Command::Moderate(Moderation::mute(user("user-1"), None));
     done(&store, &room, &request("alice", 3, mute)).await.unwrap();
     send(&store, &other, "alice", "stays").await;
