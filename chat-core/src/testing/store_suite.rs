@@ -161,6 +161,7 @@ macro_rules! store_conformance {
             of_releases_and_discards_racing_one_succeeds
             a_released_message_is_its_authors_and_known_by_its_key
             a_released_message_counts_for_everybody_but_its_author
+            a_released_message_that_was_cut_counts_for_nobody
             a_room_holds_no_more_messages_than_it_may
             a_report_keeps_the_message_as_it_was_once_per_reporter
             of_too_many_reports_the_oldest_resolved_one_makes_room

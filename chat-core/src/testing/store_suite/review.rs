@@ -10,7 +10,8 @@ use super::{
 use crate::{
     domain::{
         Attachment, Attachments, AuditAct, AuditNote, Command, Content, Draft, Guard, HeldMessage,
-        MessageType, Outcome, Release, Report, ReportReason, Resolution, Snapshot, TextRules, Username,
+        MessageType, Outcome, Release, Report, ReportReason, Resolution, RoomChange, Snapshot, TextRules,
+        Username,
     },
     id::{HeldId, ReportId, RoomId, Seq},
     limits::{
@@ -300,6 +301,36 @@ pub async fn what_waits_in_a_room_that_was_deleted_goes_with_it<S: Store>(open: 
     }
     assert_eq!((all_held(&store, &gone).await, all_reports(&store, &gone).await), (vec![], vec![]));
     assert_eq!((all_held(&store, &kept).await.len(), all_reports(&store, &kept).await.len()), (45, 45));
+    verifies(&store).await;
+}
+
+pub async fn a_released_message_that_was_cut_counts_for_nobody<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    let room = public_room(&store, "lobby", "alice").await;
+    for who in ["author", "bob"] {
+        done(&store, &room, &request(who, 1, Command::Join)).await.unwrap();
+    }
+    let unread = async || {
+        let mut unread = Vec::new();
+        for who in ["author", "bob"] {
+            unread.push(store.overview_of(&user(who), &room).await.unwrap().unwrap().reading.unread);
+        }
+        unread
+    };
+    for number in 0..4 {
+        let one = held(&room, number, "author", "text", None);
+        assert_eq!(store.hold(one.clone()).await, Ok(Keeping::Kept));
+        done(&store, &room, &request("alice", 5, release(&one))).await.unwrap();
+        send(&store, &room, "alice", "unread").await;
+    }
+    assert_eq!(unread().await, [4, 8]);
+    let change = RoomChange { retention_messages: Some(Some(3)), ..RoomChange::default() };
+    done(&store, &room, &request("alice", 6, Command::Update(change))).await.unwrap();
+    let cut = store.due_cut(&room, at(6)).await.unwrap().unwrap();
+    done(&store, &room, &request("alice", 6, Command::Trim(cut))).await.unwrap();
+    assert_eq!(unread().await, [2, 3]);
+    while store.sweep(at(6)).await.unwrap() {}
+    assert_eq!(unread().await, [2, 3]);
     verifies(&store).await;
 }
 
