@@ -22,7 +22,9 @@ use crate::{
     time::Timestamp,
 };
 
-pub(super) use differences::{differences, is_erased};
+pub(super) use differences::differences;
+#[cfg(feature = "accounts")]
+pub(super) use differences::is_erased;
 
 /// A change of what is known of an erasure, or a part of it.
 #[derive(Debug)]
