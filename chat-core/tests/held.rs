@@ -238,3 +238,18 @@ async fn a_release_reads_nothing_in_the_place_of_the_author() {
     assert_eq!(left_to_read(&mut bob, &room).await, json!([0, 0, 10]));
     assert_eq!(engine.store().verify().await.unwrap(), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn a_direct_message_that_was_sent_is_answered_again_though_its_text_would_be_held_by_now() {
+    let engine = careful().await;
+    let mut alice = TestClient::connect(&engine, "alice").await;
+    let _bob = TestClient::connect(&engine, "bob").await;
+    let direct = |text: &str| json!({"type": "send_dm", "recipientId": "bob", "content": text, "clientMessageId": "k"});
+    assert_eq!(alice.refused(direct("maybe")).await, "forbidden", "before there is a room");
+    let first = alice.ack(direct("certainly")).await;
+    let again = alice.ack(direct("maybe")).await;
+    assert_eq!((&again["messageId"], &again["duplicate"]), (&first["messageId"], &json!(true)));
+    let other =
+        json!({"type": "send_dm", "recipientId": "bob", "content": "maybe", "clientMessageId": "other"});
+    assert_eq!(alice.refused(other).await, "forbidden");
+}

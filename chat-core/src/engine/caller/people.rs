@@ -1,16 +1,11 @@
 //! Direct messages, groups and blocks.
 
-use std::sync::Arc;
-
 use tokio::sync::oneshot;
 
-use super::{Caller, NOT_ACCEPTED, room_at, sent};
+use super::{Caller, NOT_ACCEPTED, Prepared, room_at, sent};
 use crate::{
     domain::{Command, Draft, GroupSpec, Rejection, Room, RoomName, Sent, Username},
-    engine::{
-        cell::{Cell, Reply},
-        error::Error,
-    },
+    engine::{cell::Reply, error::Error},
     id::{RoomId, UserId},
     limits::PAGE_ITEMS_MAX,
     store::{Block, Page, PageRequest, PeopleError},
@@ -100,12 +95,19 @@ impl Caller {
     /// [`Caller::submit`].
     pub(crate) async fn submit_direct(&self, to: &UserId, draft: Draft, reply: Reply) {
         match self.prepare_direct(to, draft).await {
-            Ok((cell, draft)) => self.queue(&cell, Command::SendDirect(to.clone(), draft), reply),
+            Ok(Prepared { cell, draft, held: false }) => {
+                self.queue(&cell, Command::SendDirect(to.clone(), draft), reply)
+            }
+            // Only a repeat is answered: as the first was.
+            Ok(Prepared { cell, draft, held: true }) => reply.tell(match self.hold(&cell, draft).await {
+                Err(Error::Rejected(Rejection::NotFound(_))) => Err(NOT_ACCEPTED.into()),
+                outcome => outcome,
+            }),
             Err(error) => reply.tell(Err(error)),
         }
     }
 
-    async fn prepare_direct(&self, to: &UserId, draft: Draft) -> Result<(Arc<Cell>, Draft), Error> {
+    async fn prepare_direct(&self, to: &UserId, draft: Draft) -> Result<Prepared, Error> {
         let shared = self.shared();
         if to == self.user() {
             return Err(Rejection::BadRequest("a direct message goes to somebody else").into());
@@ -115,14 +117,11 @@ impl Caller {
         }
         let room = RoomId::direct(self.user(), to);
         let (draft, held) = self.look_over(&room, draft).await?;
-        if held {
-            return Err(NOT_ACCEPTED.into());
-        }
         let cell = match shared.open(&room).await {
             Ok(cell) => cell,
             Err(Error::Rejected(Rejection::NotFound(_))) => shared.rooms.open(Room::unborn(room)),
             Err(error) => return Err(error),
         };
-        Ok((cell, draft))
+        Ok(Prepared { cell, draft, held })
     }
 }
