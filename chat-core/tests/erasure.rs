@@ -231,6 +231,32 @@ async fn a_direct_room_stays_with_tombstones_and_nobody_can_be_written_to_there(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_repeat_is_answered_as_the_first_was_beside_messages_to_somebody_who_was_erased() {
+    let (engine, _store) = engine_and_store().await;
+    let mut alice = TestClient::connect(&engine, "alice").await;
+    let _bob = TestClient::connect(&engine, "bob").await;
+    let dm = json!({"type": "send_dm", "recipientId": "bob", "content": "text", "clientMessageId": "k"});
+    let first = alice.ack(dm).await;
+    engine.erase_user(&user("bob")).await.unwrap();
+    let again = |key: &str| {
+        let (kind, room) = ("send_message", &first["roomId"]);
+        json!({"type": kind, "roomId": room, "content": "text", "clientMessageId": key})
+    };
+    // All of them on their way at once, so that they are stored together or not at all.
+    let mut sent = Vec::new();
+    for key in ["new", "k", "newer"] {
+        sent.push(alice.start(again(key)).await);
+    }
+    let mut answers = Vec::new();
+    for id in sent {
+        answers.push(alice.answer(id).await);
+    }
+    let codes: Vec<_> = answers.iter().map(|answer| answer["code"].as_str()).collect();
+    assert_eq!(codes, [Some("not_found"), None, Some("not_found")], "{answers:?}");
+    assert_eq!((&answers[1]["messageId"], &answers[1]["duplicate"]), (&first["messageId"], &json!(true)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn erasing_twice_is_the_same_and_nobody_is_erased_who_is_not_there() {
     let (engine, store) = engine_and_store().await;
     let mut bob = TestClient::connect(&engine, "bob").await;

@@ -126,7 +126,7 @@ async fn write(shared: &Arc<Shared>, cell: &Arc<Cell>, mut batch: Vec<Pending>) 
                 }
             }
             Err(CommitError::Guard(Guard::NotErased(user))) => {
-                refuse_erased(&user, &room, &batch, &mut refused);
+                refuse_erased(&user, &room, &batch, &outcomes, &mut refused);
             }
             Err(CommitError::Guard(guard)) => refuse_guarded(&guard, &batch, &outcomes, &mut refused),
             Err(CommitError::Store(error)) => {
@@ -189,7 +189,7 @@ fn refuse_guarded(
     for ((pending, outcome), refusal) in batch.iter().zip(outcomes).zip(refused) {
         let request = &pending.request;
         // The answer to a repeat depends on nothing that could break.
-        if matches!(outcome, Ok(Outcome::Sent(Sent { duplicate: true, .. }))) {
+        if is_repeat(outcome) {
             continue;
         }
         match (guard, &request.command) {
@@ -245,9 +245,19 @@ fn refuse_guarded(
 }
 
 /// Refuses what a user who is erased has still under way, and what is about them; their own going goes on.
-fn refuse_erased(user: &UserId, room: &Room, batch: &[Pending], refused: &mut [Option<Rejection>]) {
-    for (Pending { request, .. }, refusal) in batch.iter().zip(refused) {
+fn refuse_erased(
+    user: &UserId,
+    room: &Room,
+    batch: &[Pending],
+    outcomes: &[Result<Outcome, Rejection>],
+    refused: &mut [Option<Rejection>],
+) {
+    for ((Pending { request, .. }, outcome), refusal) in batch.iter().zip(outcomes).zip(refused) {
         let own = request.actor.user == *user;
+        // A repeat saves nothing.
+        if !own && is_repeat(outcome) {
+            continue;
+        }
         let is_to = |to: &UserId| (to == user).then_some(Rejection::NO_USER);
         let about = match &request.command {
             Command::Erase(Erasing::Membership { successor: Some(successor) }) => {
@@ -265,6 +275,10 @@ fn refuse_erased(user: &UserId, room: &Room, batch: &[Pending], refused: &mut [O
         };
         *refusal = refusal.or(about);
     }
+}
+
+fn is_repeat(outcome: &Result<Outcome, Rejection>) -> bool {
+    matches!(outcome, Ok(Outcome::Sent(Sent { duplicate: true, .. })))
 }
 
 fn names(batch: &[Pending]) -> HashMap<UserId, Username> {
