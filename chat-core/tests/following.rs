@@ -5,6 +5,10 @@ mod common;
 use std::{sync::Arc, time::Duration};
 
 use chat_core::{
+    auth::Identity,
+    domain::Draft,
+    engine::Event,
+    id::UserId,
     store::MemoryStore,
     testing::{SlowStore, TestClient},
 };
@@ -41,4 +45,22 @@ async fn a_room_followed_anew_from_further_back_has_no_gap() {
     }
     assert_eq!(alice.expect("caught_up").await["seq"], 5);
     alice.expect_silence().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_a_room_that_they_have_just_come_into_is_told_it_from_there_on() {
+    let engine = builder().build().await.unwrap();
+    let [alice, bob] = ["alice", "bob"].map(|name| Identity::new(UserId::parse(name).unwrap(), name));
+    let to = bob.user.clone();
+    let mut bob = engine.connect(bob).await.unwrap();
+    let alice = engine.connect(alice).await.unwrap();
+    let (room, sent) = alice.caller().send_dm(&to, Draft::text("hello").unwrap()).await.unwrap();
+    // Before the session has looked at what its user has joined.
+    assert_eq!(bob.subscribe(&room, None).await.unwrap(), sent.seq.previous());
+    let told = loop {
+        if let Event::Entry(posted) = bob.recv().await.unwrap() {
+            break posted.entry().seq;
+        }
+    };
+    assert_eq!(told, sent.seq);
 }

@@ -189,7 +189,7 @@ impl Session {
     /// `forbidden` or `not_found` to who may not read the room.
     pub async fn subscribe(&mut self, room: &RoomId, after: Option<Seq>) -> Result<Seq, Error> {
         let prepared = Prepared::new(self.caller.shared().clone(), self.caller.user().clone(), room.clone());
-        Ok(self.follow(prepared.check().await?, after))
+        Ok(self.follow_asked(prepared.check().await?, after))
     }
 
     /// Stops following a room; membership stays. Returns up to where the room was told, if it was followed.
@@ -404,6 +404,13 @@ impl Session {
         let after = if same_epoch { Seq::new(after) } else { Seq::MAX };
         self.follow(followed, Some(after));
         Ok(())
+    }
+
+    /// As [`Session::follow`], for a room that its user asks for. What they have joined meanwhile is followed from
+    /// there on, not from here.
+    pub(crate) fn follow_asked(&mut self, followed: Followed, after: Option<Seq>) -> Seq {
+        self.follow_joined();
+        self.follow(followed, after)
     }
 
     /// Starts following a room that was checked, and replays what came after `after`.

@@ -170,7 +170,7 @@ impl<C: Connection> Pump<C> {
             Done::Follow(id, followed, after) => {
                 let Phase::Live(session) = &mut self.phase else { return };
                 let outcome =
-                    followed.map(|followed| Answer::Seq { seq: session.follow(followed, after).get() });
+                    followed.map(|followed| Answer::Seq { seq: session.follow_asked(followed, after).get() });
                 self.answer(id.as_ref(), outcome);
             }
             Done::Entered(entered) => self.enter(*entered),
