@@ -1,7 +1,7 @@
 //! Random sequences of commands on a store in memory, against a model.
 //!
 //! ```sh
-//! CHAT_STATE_SEQUENCES=10000 cargo nextest run -p chat-core --all-features --test state_machine --no-capture
+//! CHAT_STATE_SEQUENCES=10000 cargo nextest run --release -p chat-core --all-features --test state_machine --no-capture
 //! ```
 //!
 //! is the full run; without the number it is a short one. `CHAT_STATE_SEED` gives another seed.
@@ -51,7 +51,7 @@ impl state::run::Disk for Memory {
 
 #[test]
 fn every_answer_and_every_view_is_that_of_the_model() {
-    state::hold(300, true, &known::commands(), Memory::new);
+    state::hold(120, true, &known::commands(), Memory::new);
 }
 
 #[test]

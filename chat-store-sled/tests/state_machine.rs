@@ -1,7 +1,7 @@
 //! Random sequences of commands on sled, against the model of chat-core's tests.
 //!
 //! ```sh
-//! CHAT_STATE_SEQUENCES=500 cargo nextest run -p chat-store-sled --test state_machine --no-capture
+//! CHAT_STATE_SEQUENCES=500 cargo nextest run --release -p chat-store-sled --test state_machine --no-capture
 //! ```
 //!
 //! is the full run; without the number it is a short one. `CHAT_STATE_SEED` gives another seed.

@@ -267,6 +267,12 @@ impl Engine {
         }
     }
 
+    /// Does at once what is done every 30 seconds: cuts rooms, deletes what is out of date.
+    #[cfg(feature = "testing")]
+    pub async fn keep_up(&self) {
+        upkeep::round(&self.shared, None).await;
+    }
+
     /// Ends as a crash would: nothing is drained, nothing is closed.
     #[cfg(feature = "testing")]
     pub fn crash(&self) {

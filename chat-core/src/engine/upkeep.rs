@@ -24,16 +24,22 @@ pub(crate) async fn run(shared: Weak<Shared>) {
     loop {
         tokio::time::sleep(EVERY).await;
         let Some(shared) = shared.upgrade() else { return };
-        shared.rooms.sweep();
-        shared.message_rates.sweep(shared.now());
-        shared.typists.sweep(shared.now());
-        retained = cut_rooms(&shared, retained).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "can't find out what rooms let go");
-            None
-        });
-        sweep_store(&shared).await;
-        erasure::resume(&shared).await;
+        retained = round(&shared, retained).await;
     }
+}
+
+/// Does it all once, cutting rooms from the cursor `retained` on. Where to go on with them next time.
+pub(crate) async fn round(shared: &Arc<Shared>, retained: Option<String>) -> Option<String> {
+    shared.rooms.sweep();
+    shared.message_rates.sweep(shared.now());
+    shared.typists.sweep(shared.now());
+    let retained = cut_rooms(shared, retained).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "can't find out what rooms let go");
+        None
+    });
+    sweep_store(shared).await;
+    erasure::resume(shared).await;
+    retained
 }
 
 /// Cuts the logs of rooms that have a retention, a bounded number of them from `cursor` on. Where to go on next time.

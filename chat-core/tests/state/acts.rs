@@ -48,6 +48,10 @@ pub enum Act {
     Reopen(End),
     /// The same, while a message is on its way; it is sent again under its key.
     CrashAmid { send: Value, yields: u8 },
+    /// Hours pass, and the server does what it does now and then.
+    KeepUp { hours: i64 },
+    /// The user is erased.
+    Erase,
     /// Everybody's view is compared with the model.
     Check,
 }
@@ -82,8 +86,8 @@ const TEXTS: [&str; 9] = [
 /// The last one is none.
 const EMOJI: [&str; 4] = ["👍", "❤", "🎉", "no"];
 
-/// A command with ids instead of numbers.
-pub fn resolved(command: &Value, model: &Model) -> Value {
+/// A user's command with ids instead of numbers.
+pub fn resolved(who: &str, command: &Value, model: &Model) -> Value {
     let own = picked(&command["roomId"], &model.rooms);
     let empty = Room::default();
     let room = own.unwrap_or(&empty);
@@ -95,6 +99,10 @@ pub fn resolved(command: &Value, model: &Model) -> Value {
     let all = |list: fn(&Room) -> &Vec<Value>| -> Vec<Value> {
         model.rooms.iter().flat_map(|room| list(room).iter().cloned()).collect()
     };
+    // Mostly what may be good for something: invitations of the user, links into the room.
+    let invites = all(|room| &room.invites);
+    let (own_invites, links): (Vec<_>, _) =
+        (invites.iter().filter(|it| it["userId"] == *who).cloned().collect(), all(|room| &room.links));
     let mut resolved = command.clone();
     for (field, value) in resolved.as_object_mut().into_iter().flatten() {
         *value = match field.as_str() {
@@ -102,9 +110,10 @@ pub fn resolved(command: &Value, model: &Model) -> Value {
             "userId" | "recipientId" => user(value),
             "userIds" => value.as_array().into_iter().flatten().map(user).collect(),
             "messageId" | "replyTo" | "threadId" => message(value),
-            "inviteId" => id_of(picked(value, &all(|room| &room.invites)), "inviteId"),
-            "linkId" => id_of(picked(value, &all(|room| &room.links)), "linkId"),
-            "token" => id_of(picked(value, &all(|room| &room.links)), "token"),
+            "retentionDays" | "retentionMessages" if *value == 0 => Value::Null,
+            "inviteId" => id_of(picked(value, &own_invites).or_else(|| picked(value, &invites)), "inviteId"),
+            "linkId" => id_of(picked(value, &room.links).or_else(|| picked(value, &links)), "linkId"),
+            "token" => id_of(picked(value, &links), "token"),
             "heldId" => id_of(picked(value, &room.held), "heldId"),
             "reportId" => id_of(picked(value, &room.reports), "reportId"),
             _ => continue,
@@ -147,8 +156,10 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (1..3_000_i64).prop_map(|ms| Act::Wait { ms }),
         1 => select(&[End::Graceful, End::Crash, End::PowerCut][..]).prop_map(Act::Reopen),
         1 => (crashing(), 0..4_u8).prop_map(|(send, yields)| Act::CrashAmid { send, yields }),
+        1 => prop_oneof![2 => Just(0), 1 => Just(25)].prop_map(|hours| Act::KeepUp { hours }),
         3 => Just(Act::Check),
     ];
+    let act = prop_oneof![400 => act, 1 => Just(Act::Erase)];
     // The first user owns the first room.
     (prop_oneof![1 => Just(0), 3 => 0..USERS.len()], prop_oneof![4 => Just(0_usize), 1 => Just(1)], act)
         .prop_map(|(who, device, act)| Step { who, device, act })
@@ -281,13 +292,15 @@ fn command() -> impl Strategy<Value = Value> {
                 perhaps(flag("private", 0.5), 0.2),
                 perhaps(flag("archived", 0.3), 0.2),
                 perhaps(field("slowModeSeconds", 0..3_u64), 0.2),
+                perhaps(field("retentionMessages", 0..5_u64), 0.15),
+                perhaps(field("retentionDays", 0..2_u64), 0.1),
                 perhaps(field("history", select(&["all", "since_join"][..])), 0.2),
             ],
         ),
         (1, "delete_room", vec![room()]),
-        (6, "invite", vec![room(), user()]),
+        (9, "invite", vec![room(), user()]),
         (5, "accept_invite", vec![pick("inviteId", 8, 8)]),
-        (1, "decline_invite", vec![pick("inviteId", 8, 8)]),
+        (3, "decline_invite", vec![pick("inviteId", 8, 8)]),
         (1, "list_invites", vec![]),
         (
             3,

@@ -18,6 +18,10 @@ pub struct Figures {
     pub checks: u64,
     pub events: u64,
     pub bursts: u64,
+    /// Rounds of upkeep, and the cuts of logs in them.
+    pub kept_up: u64,
+    pub cuts: u64,
+    pub erased: u64,
     /// Engines that ended and stores that were opened again, by how they ended.
     pub reopened: BTreeMap<End, u64>,
     /// Of these, those that ended while a message was on its way.
@@ -49,6 +53,9 @@ impl Figures {
         self.checks += other.checks;
         self.events += other.events;
         self.bursts += other.bursts;
+        self.kept_up += other.kept_up;
+        self.cuts += other.cuts;
+        self.erased += other.erased;
         self.amid += other.amid;
         for (end, count) in &other.reopened {
             *self.reopened.entry(*end).or_default() += count;
@@ -99,10 +106,10 @@ impl fmt::Display for Figures {
         let commands: BTreeSet<_> = self.answers.keys().map(|(command, _)| command.as_str()).collect();
         let all = commands.iter().map(|command| self.outcomes(command));
         let (accepted, refused) = all.fold((0, 0), |(a, r), (accepted, refused)| (a + accepted, r + refused));
-        let Self { sequences, checks, events, bursts, amid, .. } = self;
+        let Self { sequences, checks, events, bursts, amid, kept_up, cuts, erased, .. } = self;
         writeln!(
             f,
-            "{sequences} sequences: {} commands, {accepted} accepted and {refused} refused; {bursts} bursts; {events} events",
+            "{sequences} sequences: {} commands, {accepted} accepted and {refused} refused; {bursts} bursts, {events} events, {kept_up} rounds of upkeep with {cuts} cuts, {erased} users erased",
             accepted + refused
         )?;
         writeln!(

@@ -3,6 +3,8 @@
 #![allow(unreachable_pub, missing_docs, clippy::unwrap_used, reason = "a test may panic")]
 
 pub mod acts;
+pub mod compare;
+pub mod device;
 pub mod figures;
 pub mod model;
 pub mod run;

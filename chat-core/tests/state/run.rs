@@ -1,14 +1,9 @@
 //! Runs a sequence: engine and model side by side.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chat_core::{
-    auth::Hello,
     domain::Draft,
     engine::{Engine, Sabotage},
     hooks::{Hooks, Verdict},
@@ -17,17 +12,16 @@ use chat_core::{
     store::Store,
     testing::{ManualClock, TestClient},
     time::{Clock, Timestamp},
-    transport::{FromPeer, MemoryPeer, ToPeer, memory_link},
 };
 use serde_json::{Value, json};
 
 use super::{
     acts::{Act, End, Step, resolved},
+    compare::{compare_answer, same},
+    device::{Device, Failed, Link, PATIENCE},
     figures::Figures,
-    model::{Answer, Model},
-    shown::sorted,
-    view::{Snapshot, Then, View},
-    wire::{Call, USERS, text},
+    model::Model,
+    wire::{Answer, Call, HOUR, USERS, text},
 };
 
 /// A store that outlives its engine.
@@ -41,11 +35,9 @@ pub trait Disk {
     }
 }
 
-type Failed = String;
-
 const BEGINNING_MS: i64 = 1_800_000_000_000;
-/// How long a frame may take: over that it never comes.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// After this the engine would do by itself what it does now and then.
+const UPKEEP: Duration = Duration::from_secs(29);
 
 /// Runs one sequence to its end.
 pub async fn run<D: Disk>(disk: D, steps: &[Step], paused: bool) -> Result<Figures, Failed> {
@@ -71,21 +63,12 @@ struct World<D> {
     members: BTreeSet<(String, &'static str)>,
     /// What was accepted since the last comparison, and in which room.
     accepted: BTreeSet<(String, String)>,
+    erased: BTreeSet<&'static str>,
+    /// How far the runtime's time was moved since the engine began.
+    moved: Duration,
+    /// How far the clock of the day was moved by hours.
+    hours: i64,
     figures: Figures,
-}
-
-struct Device {
-    user: &'static str,
-    link: Option<Link>,
-    view: View,
-    /// Rooms that are not followed, by this device's own wish.
-    unfollowed: BTreeSet<String>,
-}
-
-struct Link {
-    peer: MemoryPeer,
-    next_id: i64,
-    events: VecDeque<Value>,
 }
 
 struct SharedClock(Arc<ManualClock>);
@@ -126,7 +109,7 @@ impl<D: Disk> World<D> {
         let clock = Arc::new(ManualClock::at_millis(BEGINNING_MS));
         let engine = engine(disk.open(false).await, clock.clone(), disk.sabotage()).await;
         let devices = USERS.iter().map(|user| [Device::new(user), Device::new(user)]).collect();
-        let (model, members, accepted, figures) = Default::default();
+        let (model, members, accepted, erased, figures) = Default::default();
         let mut world = Self {
             disk,
             paused,
@@ -137,6 +120,9 @@ impl<D: Disk> World<D> {
             devices,
             members,
             accepted,
+            erased,
+            moved: Duration::ZERO,
+            hours: 0,
             figures,
         };
         for user in 0..USERS.len() {
@@ -157,6 +143,9 @@ impl<D: Disk> World<D> {
 
     async fn step(&mut self, step: &Step) -> Result<(), Failed> {
         let Step { who, device, act } = step;
+        if self.erased.contains(USERS[*who]) {
+            return Ok(());
+        }
         match act {
             Act::Do(command) => self.command(*who, *device, command).await?,
             Act::Burst(commands) => self.burst(*who, *device, commands).await?,
@@ -165,20 +154,67 @@ impl<D: Disk> World<D> {
             Act::Wait { ms } => {
                 self.now += ms;
                 self.clock.advance_millis(*ms);
-                if self.paused {
-                    tokio::time::advance(Duration::from_millis(ms.unsigned_abs())).await;
+                let time = Duration::from_millis(ms.unsigned_abs());
+                // What the server does now and then it shall do when it is told to.
+                if self.paused && self.moved + time < UPKEEP {
+                    self.moved += time;
+                    tokio::time::advance(time).await;
                 }
             }
             Act::Reopen(end) => self.reopen(*end).await?,
             Act::CrashAmid { send, yields } => self.crash_amid(*who, *device, send, *yields).await?,
+            Act::KeepUp { hours } => self.keep_up(*hours).await?,
+            Act::Erase => self.erase(*who).await?,
             Act::Check => self.check().await?,
         }
         Ok(())
     }
 
+    async fn keep_up(&mut self, hours: i64) -> Result<(), Failed> {
+        // Keys of what was sent are forgotten after a week.
+        if self.hours + hours < 24 * 7 {
+            self.hours += hours;
+            self.now += hours * HOUR;
+            self.clock.advance_millis(hours * HOUR);
+        }
+        self.engine.keep_up().await;
+        let before: u64 = self.model.rooms.iter().map(|room| room.head).sum();
+        self.model.keep_up(self.now);
+        self.figures.kept_up += 1;
+        self.figures.cuts += self.model.rooms.iter().map(|room| room.head).sum::<u64>() - before;
+        self.check().await
+    }
+
+    /// Erases a user, who is let in nowhere from then on.
+    async fn erase(&mut self, who: usize) -> Result<(), Failed> {
+        let user = USERS[who];
+        if self.erased.len() > 1 {
+            return Ok(());
+        }
+        self.figures.erased += 1;
+        let id = UserId::parse(user).map_err(|error| error.to_string())?;
+        self.engine.erase_user(&id).await.map_err(|error| error.to_string())?;
+        self.erased.insert(user);
+        self.devices[who].iter_mut().for_each(|device| device.link = None);
+        let (name, nothing) = ("erase_user", &Value::Null);
+        let call =
+            Call { who: user, name, command: nothing, made: nothing, now: self.now, erased: &self.erased };
+        self.model.erase(call);
+        let answer = Link::dial(&self.engine).ask(json!({"type": "authenticate", "token": user})).await?;
+        if answer["type"] != "auth_error" || answer["code"] != "forbidden" {
+            return Err(format!("{user} is let in: {answer}"));
+        }
+        self.check().await
+    }
+
+    fn apply(&mut self, who: &str, command: &Value, made: &Value) -> Answer {
+        let name = command["type"].as_str().unwrap_or_default();
+        self.model.apply(Call { who, name, command, made, now: self.now, erased: &self.erased })
+    }
+
     /// Has engine and model carry out a command.
     async fn command(&mut self, who: usize, device: usize, command: &Value) -> Result<(), Failed> {
-        let mut command = resolved(command, &self.model);
+        let mut command = resolved(USERS[who], command, &self.model);
         self.connect(who, device).await?;
         let place = &mut self.devices[who][device];
         let room = text(&command["roomId"]);
@@ -210,7 +246,8 @@ impl<D: Disk> World<D> {
     async fn burst(&mut self, who: usize, device: usize, commands: &[Value]) -> Result<(), Failed> {
         self.figures.bursts += 1;
         self.connect(who, device).await?;
-        let commands: Vec<_> = commands.iter().map(|command| resolved(command, &self.model)).collect();
+        let commands: Vec<_> =
+            commands.iter().map(|command| resolved(USERS[who], command, &self.model)).collect();
         let place = &mut self.devices[who][device];
         let mut ids = Vec::new();
         for command in &commands {
@@ -237,7 +274,7 @@ impl<D: Disk> World<D> {
             let outcomes = self.figures.acted.entry((name.clone(), standing)).or_default();
             outcomes[usize::from(!is_accepted)] += 1;
         }
-        let expected = self.model.apply(Call::new(USERS[who], command, answer, self.now));
+        let expected = self.apply(USERS[who], command, answer);
         for room in &self.model.rooms {
             let members = USERS.iter().filter(|user| room.members.contains_key(**user));
             self.members.extend(members.map(|user| (text(&room.shown["id"]), *user)));
@@ -318,6 +355,7 @@ impl<D: Disk> World<D> {
         }
         let (store, sabotage) = (self.disk.open(end == End::PowerCut).await, self.disk.sabotage());
         self.engine = engine(store, self.clock.clone(), sabotage).await;
+        self.moved = Duration::ZERO;
         self.verify().await?;
         for (user, device) in connected {
             self.connect(user, device).await?;
@@ -334,7 +372,7 @@ impl<D: Disk> World<D> {
         yields: u8,
     ) -> Result<(), Failed> {
         self.figures.amid += 1;
-        let command = resolved(send, &self.model);
+        let command = resolved(USERS[who], send, &self.model);
         self.connect(who, device).await?;
         self.devices[who][device].start(command.clone()).await?;
         for _ in 0..yields {
@@ -362,6 +400,9 @@ impl<D: Disk> World<D> {
             }
         }
         for (user, name) in USERS.iter().enumerate() {
+            if self.erased.contains(name) {
+                continue;
+            }
             let (expected, heads) = (self.model.client_view(name), self.model.heads(name));
             for number in 0..2 {
                 let device = &mut self.devices[user][number];
@@ -385,7 +426,20 @@ impl<D: Disk> World<D> {
                 of_rooms.filter(|command| command["roomId"].is_string()).chain(lists).collect::<Vec<_>>()
             {
                 let answer = fresh.ask(command.clone()).await?;
-                let expected = self.model.apply(Call::new(name, &command, &answer, self.now));
+                let expected = match command["roomId"].as_str() {
+                    Some(_) => {
+                        let (made, now, erased) = (&answer, self.now, &self.erased);
+                        self.model.look(Call {
+                            who: name,
+                            name: "get_room",
+                            command: &command,
+                            made,
+                            now,
+                            erased,
+                        })
+                    }
+                    None => self.apply(name, &command, &answer),
+                };
                 compare_answer(&command, expected, &answer).map_err(|failed| format!("{name}: {failed}"))?;
             }
             for room in expected.keys() {
@@ -401,205 +455,4 @@ impl<D: Disk> World<D> {
         let wrong = self.engine.store().verify().await.map_err(|error| error.to_string())?;
         if wrong.is_empty() { Ok(()) } else { Err(format!("the store does not verify: {wrong:?}")) }
     }
-}
-
-impl Device {
-    fn new(user: &'static str) -> Self {
-        Self { user, link: None, view: View::new(user), unfollowed: BTreeSet::new() }
-    }
-
-    async fn ask(&mut self, command: Value) -> Result<Value, Failed> {
-        self.link.as_mut().ok_or("connected")?.ask(command).await
-    }
-
-    async fn start(&mut self, command: Value) -> Result<i64, Failed> {
-        self.link.as_mut().ok_or("connected")?.start(command).await
-    }
-
-    async fn answer(&mut self, id: i64, command: &Value) -> Result<Value, Failed> {
-        self.link.as_mut().ok_or("connected")?.answer(id, command).await
-    }
-
-    /// Only the rooms that the device follows.
-    fn followed<T: Clone>(&self, rooms: &BTreeMap<String, T>) -> BTreeMap<String, T> {
-        let followed = rooms.iter().filter(|(room, _)| !self.unfollowed.contains(*room));
-        followed.map(|(room, state)| (room.clone(), state.clone())).collect()
-    }
-
-    /// Reads events until every room is told up to its head. Returns how many there were.
-    async fn settle(&mut self, heads: &BTreeMap<String, u64>) -> Result<u64, Failed> {
-        let mut count = 0;
-        while self.link.is_some() {
-            let link = self.link.as_mut().ok_or("connected")?;
-            let event = match link.events.pop_front() {
-                Some(event) => event,
-                None if self.followed(&self.view.heads()) == self.followed(heads) => break,
-                None => {
-                    let frame = self.link.as_mut().ok_or("connected")?.frame().await;
-                    frame.map_err(|failed| {
-                        format!("{} is at {:?} of {heads:?}: {failed}", self.user, self.view.heads())
-                    })?
-                }
-            };
-            count += 1;
-            self.take_in(&event).await?;
-        }
-        Ok(count)
-    }
-
-    async fn take_in(&mut self, event: &Value) -> Result<(), Failed> {
-        // Who comes back to a room follows it again.
-        if event["type"] == "user_joined" && event["user"]["id"] == self.user {
-            self.unfollowed.remove(&text(&event["roomId"]));
-        }
-        let then = self.view.apply(event).map_err(|failed| format!("{}: {failed}", self.user))?;
-        match then {
-            Then::Load(room) => self.load(&room).await,
-            Then::Nothing => Ok(()),
-        }
-    }
-
-    /// Ends following a room: up to the entry in the answer everything was told, and nothing comes after it.
-    async fn unfollow(&mut self, room: &str, answer: &Value) -> Result<(), Failed> {
-        while let Some(event) = self.link.as_mut().and_then(|link| link.events.pop_front()) {
-            self.take_in(&event).await?;
-        }
-        let followed = self.view.rooms.get(room).filter(|_| !self.unfollowed.contains(room));
-        let told = followed.map_or(Value::Null, |state| state.told.into());
-        if answer["seq"] != told {
-            return Err(format!("{} was told up to {told}, not as {answer} says", self.user));
-        }
-        if !told.is_null() {
-            self.unfollowed.insert(room.to_owned());
-        }
-        Ok(())
-    }
-
-    /// Loads a room, unless it is not open any more: then its end is told soon.
-    async fn load(&mut self, room: &str) -> Result<(), Failed> {
-        let got = self.ask(json!({"type": "get_room", "roomId": room})).await?;
-        let history = self.ask(json!({"type": "fetch_history", "roomId": room, "limit": 200})).await?;
-        let members = self.ask(json!({"type": "list_members", "roomId": room})).await?;
-        if history["type"] == "error" {
-            self.view.give_up(room);
-            return Ok(());
-        }
-        let all = |value: &Value| value.as_array().cloned().unwrap_or_default();
-        self.view.load(Snapshot {
-            room: got["room"].clone(),
-            messages: all(&history["messages"]),
-            members: all(&members["items"]),
-        });
-        Ok(())
-    }
-}
-
-impl Link {
-    fn dial(engine: &Engine) -> Self {
-        let (connection, peer) = memory_link(4);
-        tokio::spawn(engine.attach(connection, Hello::default()));
-        Self { peer, next_id: 1, events: VecDeque::new() }
-    }
-
-    async fn start(&mut self, mut command: Value) -> Result<i64, Failed> {
-        let id = self.next_id;
-        self.next_id += 1;
-        command["id"] = id.into();
-        self.peer
-            .send(FromPeer::Text(command.to_string().into_bytes()))
-            .await
-            .map_err(|_| "the link is gone")?;
-        Ok(id)
-    }
-
-    async fn ask(&mut self, command: Value) -> Result<Value, Failed> {
-        let id = self.start(command.clone()).await?;
-        self.answer(id, &command).await
-    }
-
-    async fn answer(&mut self, id: i64, command: &Value) -> Result<Value, Failed> {
-        let is_it = |frame: &Value| frame["id"] == id;
-        if let Some(answer) = self.events.iter().position(is_it).and_then(|place| self.events.remove(place)) {
-            return Ok(answer);
-        }
-        loop {
-            let frame = self.frame().await.map_err(|failed| format!("no answer to {command}: {failed}"))?;
-            if is_it(&frame) {
-                return Ok(frame);
-            }
-            self.events.push_back(frame);
-        }
-    }
-
-    async fn frame(&mut self) -> Result<Value, Failed> {
-        loop {
-            match tokio::time::timeout(PATIENCE, self.peer.next()).await {
-                Err(_) => return Err("nothing comes".to_owned()),
-                Ok(Some(ToPeer::Text(json))) => {
-                    return serde_json::from_slice(&json).map_err(|error| error.to_string());
-                }
-                Ok(Some(ToPeer::Ping)) => {
-                    self.peer.send(FromPeer::Pong).await.map_err(|_| "the link is gone")?
-                }
-                Ok(other) => return Err(format!("closed: {other:?}")),
-            }
-        }
-    }
-}
-
-fn same(what: &str, expected: &BTreeMap<String, Value>, got: &BTreeMap<String, Value>) -> Result<(), Failed> {
-    let (expected, got) = (json!(expected), json!(got));
-    difference("", &expected, &got).map_or(Ok(()), |it| Err(format!("{what}: {it}")))
-}
-
-/// Where two values differ first. `"?"` is equal to any string, `"*"` to anything.
-fn difference(path: &str, expected: &Value, got: &Value) -> Option<String> {
-    match (expected, got) {
-        (Value::String(any), Value::String(_)) if any == "?" => None,
-        (Value::String(any), _) if any == "*" => None,
-        (Value::Object(a), Value::Object(b)) => {
-            let keys = a.keys().chain(b.keys().filter(|key| !a.contains_key(*key)));
-
-            keys.filter_map(|key| match (a.get(key), b.get(key)) {
-                (Some(a), Some(b)) => difference(&format!("{path}.{key}"), a, b),
-                (a, b) => Some(format!("{path}.{key}: expected {a:?}, got {b:?}")),
-            })
-            .next()
-        }
-        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
-            let pairs = a.iter().zip(b).enumerate();
-            pairs.filter_map(|(at, (a, b))| difference(&format!("{path}[{at}]"), a, b)).next()
-        }
-        _ if expected == got => None,
-        _ => Some(format!("{path}: expected {expected}, got {got}")),
-    }
-}
-
-fn compare_answer(command: &Value, expected: Answer, answer: &Value) -> Result<(), Failed> {
-    let mut got = answer.clone();
-    for field in ["type", "id"] {
-        got.as_object_mut().and_then(|got| got.remove(field));
-    }
-    let failed = match expected {
-        Err(code) if answer["type"] == "error" && answer["code"] == code => None,
-        Err(code) => Some(format!("expected {code}")),
-        Ok(_) if answer["type"] == "error" => Some("expected success".to_owned()),
-        Ok(mut expected) => {
-            if let (Some(expected), Some(got)) = (
-                expected.get_mut("items").and_then(Value::as_array_mut),
-                got.get_mut("items").and_then(Value::as_array_mut),
-            ) {
-                // The order of lists of rooms and members is the store's.
-                for items in [expected, got] {
-                    // Who is there changes by itself.
-                    for item in items.iter_mut().filter_map(Value::as_object_mut) {
-                        item.retain(|field, _| !["status", "lastSeenAt"].contains(&field.as_str()));
-                    }
-                    *items = sorted(std::mem::take(items));
-                }
-            }
-            difference("", &expected, &got)
-        }
-    };
-    failed.map_or(Ok(()), |failed| Err(format!("{command} was answered {answer}: {failed}")))
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     model::{Model, Room},
-    wire::{Call, number, only, pairs, rank, root, text, time, with},
+    wire::{Answer, Call, ERASED, number, only, pairs, rank, root, text, time, with},
 };
 
 impl Model {
@@ -18,7 +18,10 @@ impl Model {
             }
             "list_blocks" => {
                 let own = self.blocks.iter().filter(|((by, _), _)| by == call.who);
-                let item = |((_, user), at): (&(String, String), &i64)| json!({"userId": user, "username": user, "createdAt": time(*at)});
+                let item = |((_, user), at): (&(String, String), &i64)| {
+                    let name = if call.knows(user) { user } else { ERASED };
+                    json!({"userId": user, "username": name, "createdAt": time(*at)})
+                };
                 json!({"items": own.map(item).collect::<Vec<_>>(), "nextCursor": null})
             }
             "list_invites" => {
@@ -57,6 +60,12 @@ impl Model {
         own.map(|room| (text(&room.shown["id"]), room.client_view(who))).collect()
     }
 
+    /// The answer to a command that changes nothing in its room.
+    pub fn look(&mut self, call: Call<'_>) -> Answer {
+        let place = self.permitted(call)?;
+        Ok(self.rooms[place].read(call))
+    }
+
     /// The heads of a user's rooms.
     pub fn heads(&self, who: &str) -> BTreeMap<String, u64> {
         let own = self.rooms.iter().filter(|room| room.rank(who).is_some());
@@ -65,6 +74,11 @@ impl Model {
 }
 
 impl Room {
+    /// What is left when it is deleted.
+    pub fn gone(&self) -> Self {
+        Self { shown: json!({"gone": self.shown["id"]}), ..Self::default() }
+    }
+
     pub fn kind(&self) -> &str {
         self.shown["kind"].as_str().unwrap_or_default()
     }
@@ -78,6 +92,23 @@ impl Room {
         self.messages.iter().filter(move |message| self.shows(user, message))
     }
 
+    /// Whether a member may see a message.
+    pub fn shows(&self, user: &str, message: &Value) -> bool {
+        let all = self.shown["history"] == "all";
+        self.keeps(message) && (all || number(&message["seq"]) >= number(&self.members[user]["seq"]))
+    }
+
+    /// Whether a message was not let go of.
+    pub fn keeps(&self, message: &Value) -> bool {
+        number(&message["seq"]) >= number(&self.shown["firstSeq"])
+    }
+
+    /// The messages that count as unread.
+    pub fn unread(&self, user: &str) -> impl Iterator<Item = &Value> {
+        let others = self.messages.iter().filter(move |it| it["userId"] != user && it["deletedAt"].is_null());
+        others.filter(move |it| self.keeps(it) && number(&it["seq"]) > self.read[user])
+    }
+
     /// The answer that gives the room.
     pub fn answer(&self) -> Value {
         json!({"room": self.view()})
@@ -85,7 +116,12 @@ impl Room {
 
     /// The room as everybody sees it.
     pub fn view(&self) -> Value {
-        with(self.shown.clone(), json!({"memberCount": self.members.len(), "lastSeq": self.head}))
+        let counts = json!({"memberCount": self.members.len(), "lastSeq": self.head});
+        let mut view = with(self.shown.clone(), counts);
+        if let Some(view) = view.as_object_mut() {
+            view.retain(|field, value| !field.starts_with("retention") || !value.is_null());
+        }
+        view
     }
 
     fn own_view(&self, user: &str) -> Value {
@@ -232,6 +268,11 @@ pub fn sorted(mut items: Vec<Value>) -> Vec<Value> {
 
 /// A message whose reactions stand in an order of their own: who comes late can't know the one in which they came.
 pub fn unordered(mut message: Value) -> Value {
+    // Nor what the author of what is gone was called, once they are erased.
+    if !message["deletedAt"].is_null() {
+        message["username"] = "".into();
+        message.as_object_mut().and_then(|message| message.remove("senderUsername"));
+    }
     if let Some(reactions) = message["reactions"].as_array_mut() {
         for reaction in reactions.iter_mut() {
             if let Some(users) = reaction["userIds"].as_array_mut() {

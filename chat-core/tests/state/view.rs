@@ -78,7 +78,13 @@ impl View {
                 self.rooms.remove(&text(&event["roomId"]));
                 return Ok(Then::Nothing);
             }
-            "resync_required" => return Err(format!("nothing was missed that can't be replayed: {event}")),
+            // What it would be told next was cut.
+            "resync_required" => {
+                let room = text(&event["roomId"]);
+                let state = self.rooms.get_mut(&room).ok_or("a resync of a room that is not followed")?;
+                state.told = number(&event["seq"]);
+                return Ok(Then::Load(room));
+            }
             "user_typing" | "user_stopped_typing" if !self.rooms.contains_key(&text(&event["roomId"])) => {
                 return Err(format!("a signal of a room that is not followed: {event}"));
             }
@@ -159,14 +165,18 @@ impl RoomState {
                     self.roles.insert(text(&event["userId"]), event["role"].clone());
                 }
             }
-            "room_updated" => self.room = event["room"].clone(),
+            "room_updated" => {
+                self.room = event["room"].clone();
+                let first = number(&self.room["firstSeq"]);
+                self.messages.retain(|seq, _| *seq >= first);
+            }
             _ => {
                 self.note_thread(&event["thread"]);
                 let id = &event["messageId"];
                 match self.messages.values_mut().find(|message| message["id"] == *id) {
                     Some(message) => apply_to(message, kind, event)?,
-                    // It was sent before one joined.
-                    None if self.room["history"] == "since_join" => {}
+                    // It was sent before one joined, or it was cut.
+                    None if self.room["history"] == "since_join" || !self.room["firstSeq"].is_null() => {}
                     None => return Err(format!("of a message that is not there: {event}")),
                 }
             }

@@ -1,6 +1,6 @@
 //! How commands look on the wire, and what comes of them.
 
-use std::ops::Index;
+use std::{collections::BTreeSet, ops::Index};
 
 use chat_core::{time::Timestamp, wire::rfc3339};
 use serde_json::{Map, Value, json};
@@ -14,6 +14,13 @@ pub const ROLES: [&str; 4] = ["member", "moderator", "admin", "owner"];
 pub const MODERATOR: usize = 1;
 pub const ADMIN: usize = 2;
 pub const OWNER: usize = 3;
+/// What those are called who were erased.
+pub const ERASED: &str = "erased-user";
+/// In milliseconds.
+pub const HOUR: i64 = 3_600_000;
+
+/// The fields of an answer, or a code.
+pub type Answer = Result<Value, &'static str>;
 
 /// A command, and what the server has `made` of it: of that only ids and tokens are looked at.
 #[derive(Clone, Copy)]
@@ -23,11 +30,14 @@ pub struct Call<'a> {
     pub command: &'a Value,
     pub made: &'a Value,
     pub now: i64,
+    /// Who was erased.
+    pub erased: &'a BTreeSet<&'static str>,
 }
 
 impl<'a> Call<'a> {
-    pub fn new(who: &'a str, command: &'a Value, made: &'a Value, now: i64) -> Self {
-        Self { who, name: command["type"].as_str().unwrap_or_default(), command, made, now }
+    /// Whether there is such a user.
+    pub fn knows(&self, user: &str) -> bool {
+        USERS.contains(&user) && !self.erased.contains(user)
     }
 
     /// Whether it is refused whoever sends it.
@@ -49,7 +59,7 @@ impl<'a> Call<'a> {
 
     /// Whether there is such a user.
     pub fn names_user(&self) -> bool {
-        USERS.contains(&self.user())
+        self.knows(self.user())
     }
 
     /// Whom it gathers, each once.
@@ -74,6 +84,20 @@ impl<'a> Call<'a> {
     /// Whether it is recorded.
     pub fn is_about_power(&self) -> bool {
         ["set_role", "kick", "ban", "unban", "mute", "unmute", "update_room"].contains(&self.name)
+    }
+
+    /// As what it is recorded, if it changed a room so.
+    pub fn acts(&self, before: &Value, after: &Value) -> Vec<&'a str> {
+        let differ = |fields: &[&str]| fields.iter().any(|field| before[*field] != after[*field]);
+        let mut acts = Vec::new();
+        let others = ["kind", "name", "description", "archived", "slowModeSeconds", "history"];
+        if self.is_about_power() && (self.name != "update_room" || differ(&others)) {
+            acts.push(self.name);
+        }
+        if differ(&["retentionDays", "retentionMessages"]) {
+            acts.push("set_retention");
+        }
+        acts
     }
 
     /// The place of what it names in a list.
@@ -101,9 +125,7 @@ impl<'a> Call<'a> {
             settings["kind"] = if private { "private" } else { "public" }.into();
         }
         if let Some(settings) = settings.as_object_mut() {
-            settings.retain(|field, value| {
-                !["type", "roomId", "private"].contains(&field.as_str()) && !value.is_null()
-            });
+            settings.retain(|field, _| !["type", "roomId", "private"].contains(&field.as_str()));
         }
         settings
     }
@@ -129,7 +151,7 @@ pub fn room(call: Call<'_>) -> Value {
     json!({
         "id": id, "kind": kind, "name": text(&call["name"]), "description": text(&call["description"]),
         "createdBy": call.who, "createdAt": time(call.now), "slowModeSeconds": 0, "history": "all",
-        "archived": false,
+        "archived": false, "retentionDays": null, "retentionMessages": null,
     })
 }
 
@@ -175,6 +197,15 @@ pub fn tombstone(call: Call<'_>) -> Value {
     })
 }
 
+/// Gives a message the name of somebody who was erased.
+pub fn rename(message: &mut Value) {
+    for field in ["username", "senderUsername"] {
+        if message[field].is_string() {
+            message[field] = ERASED.into();
+        }
+    }
+}
+
 /// Gives a list of reactions one more, or one less.
 pub fn toggle(reactions: &mut Value, call: Call<'_>) {
     let (who, emoji) = (call.who.to_owned(), text(&call["emoji"]));
@@ -191,6 +222,16 @@ pub fn toggle(reactions: &mut Value, call: Call<'_>) {
     }
     all.retain(|(_, users)| !users.is_empty());
     *reactions = json!(all);
+}
+
+/// Takes a user's reactions away. Returns how many they were.
+pub fn withdraw(reactions: &mut Value, who: &str) -> u64 {
+    let mut all = pairs(reactions);
+    let given = all.iter_mut().filter(|(_, users)| users.iter().any(|user| user == who));
+    let count = given.map(|(_, users)| users.retain(|user| user != who)).count();
+    all.retain(|(_, users)| !users.is_empty());
+    *reactions = json!(all);
+    count as u64
 }
 
 /// Emoji with their users.
@@ -214,7 +255,7 @@ pub fn sent(message: &Value, duplicate: bool) -> Value {
     })
 }
 
-pub fn held(call: Call<'_>) -> Value {
+fn held(call: Call<'_>) -> Value {
     json!({
         "heldId": call.made["heldId"], "userId": call.who, "username": call.who,
         "content": normal(&call["content"]), "messageType": "text", "attachments": [],
@@ -222,15 +263,24 @@ pub fn held(call: Call<'_>) -> Value {
     })
 }
 
-/// The answer to a message that is held, or was already.
-pub fn waiting(call: Call<'_>, first: Option<&Value>) -> Value {
+/// Holds a message for review, unless it was already. Returns the answer.
+pub fn hold(all: &mut Vec<Value>, call: Call<'_>, first: Option<&Value>) -> Value {
     let id = &first.unwrap_or(call.made)["heldId"];
+    if first.is_none() {
+        all.push(held(call));
+    }
     json!({"held": true, "heldId": id, "roomId": call["roomId"], "duplicate": first.is_some()})
 }
 
 pub fn invite(call: Call<'_>) -> Value {
     let (id, user) = (&call.made["inviteId"], call.user());
     json!({"inviteId": id, "invitedBy": call.who, "createdAt": time(call.now), "userId": user})
+}
+
+/// The answer to an invitation: what it is called, if there is one.
+pub fn invited(invites: &[Value], user: &str) -> Value {
+    let invite = invites.iter().find(|it| it["userId"] == *user);
+    invite.map_or(json!({}), |it| only(it, &["inviteId"]))
 }
 
 pub fn link(call: Call<'_>) -> Value {
@@ -252,6 +302,33 @@ pub fn report(reports: &mut Vec<Value>, call: Call<'_>, message: &Value) {
         "reportId": "", "reportedBy": {"id": call.who, "username": call.who}, "reportedAt": time(call.now),
         "reason": text(&call["reason"]), "resolvedBy": null, "resolvedAt": null, "message": only(message, &fields),
     }));
+}
+
+/// Resolves a report, unless somebody has.
+pub fn resolve(reports: &mut [Value], call: Call<'_>) -> Result<(), &'static str> {
+    let report = &mut reports[call.names(reports, "reportId")?];
+    if report["resolvedBy"].is_null() {
+        put(report, json!({"resolvedBy": call.who, "resolvedAt": time(call.now)}));
+    }
+    Ok(())
+}
+
+/// Whether something that is listed is somebody's, or about them.
+pub fn is_of(listed: &Value, user: &str) -> bool {
+    let fields = ["userId", "invitedBy", "createdBy"];
+    let (by, of) = (&listed["reportedBy"]["id"], &listed["message"]["userId"]);
+    fields.iter().map(|field| &listed[*field]).chain([by, of]).any(|it| *it == *user)
+}
+
+/// The answer to a command in a room; null stands for the usual one.
+pub fn answer(call: Call<'_>, room: &Room, changed: bool, answer: Value) -> Value {
+    match call.name {
+        "join_room" | "accept_invite" | "join_by_link" | "update_room" | "delete_room" => room.answer(),
+        "leave_room" => json!({}),
+        _ if !answer.is_null() => answer,
+        _ if changed || call.is_about_power() => json!({"seq": room.head}),
+        _ => json!({}),
+    }
 }
 
 /// Puts a privileged act on record.
@@ -284,12 +361,18 @@ pub fn normal(content: &Value) -> String {
     text(content).replace("e\u{301}", "é")
 }
 
+/// A time. Times compare as their texts do.
 pub fn time(at: i64) -> String {
     rfc3339(Timestamp::from_millis(at))
 }
 
 pub fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
+}
+
+/// The place of something in its room's log.
+pub fn seq(entry: &Value) -> u64 {
+    number(&entry["seq"])
 }
 
 pub fn number(value: &Value) -> u64 {
