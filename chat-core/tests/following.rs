@@ -64,3 +64,18 @@ async fn who_asks_for_a_room_that_they_have_just_come_into_is_told_it_from_there
     };
     assert_eq!(told, sent.seq);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_turns_from_a_room_that_they_have_just_come_into_is_told_nothing_of_it() {
+    let engine = builder().build().await.unwrap();
+    let [alice, bob] = ["alice", "bob"].map(|name| Identity::new(UserId::parse(name).unwrap(), name));
+    let to = bob.user.clone();
+    let mut bob = engine.connect(bob).await.unwrap();
+    let alice = engine.connect(alice).await.unwrap();
+    let (room, sent) = alice.caller().send_dm(&to, Draft::text("hello").unwrap()).await.unwrap();
+    assert_eq!(bob.unsubscribe(&room), Some(sent.seq.previous()));
+    alice.caller().send(&room, Draft::text("are you there?").unwrap()).await.unwrap();
+    while let Ok(event) = tokio::time::timeout(Duration::from_secs(1), bob.recv()).await {
+        assert!(!matches!(event, Some(Event::Entry(_)) | None), "{event:?}");
+    }
+}

@@ -194,6 +194,8 @@ impl Session {
 
     /// Stops following a room; membership stays. Returns up to where the room was told, if it was followed.
     pub fn unsubscribe(&mut self, room: &RoomId) -> Option<Seq> {
+        // What its user has joined meanwhile would be followed later else.
+        self.follow_joined();
         let slot = self.slot_of(room)?;
         let told = self.subscriptions[slot as usize].as_ref().map(Subscription::cursor);
         self.close_slot(slot);
