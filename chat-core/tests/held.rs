@@ -14,13 +14,17 @@ use chat_core::{
 use common::builder;
 use serde_json::{Value, json};
 
-/// Holds what has "maybe" in it.
+/// Holds what has "maybe" in it, and refuses what has "never".
 struct Careful;
 
 #[async_trait::async_trait]
 impl Hooks for Careful {
     async fn before_send(&self, _: &RoomId, _: &UserId, draft: &Draft) -> Verdict {
-        if draft.content.as_str().contains("maybe") { Verdict::Hold } else { Verdict::Allow }
+        match draft.content.as_str() {
+            text if text.contains("maybe") => Verdict::Hold,
+            text if text.contains("never") => Verdict::Refuse("never say never"),
+            _ => Verdict::Allow,
+        }
     }
 }
 
@@ -252,4 +256,34 @@ async fn a_direct_message_that_was_sent_is_answered_again_though_its_text_would_
     let other =
         json!({"type": "send_dm", "recipientId": "bob", "content": "maybe", "clientMessageId": "other"});
     assert_eq!(alice.refused(other).await, "forbidden");
+}
+
+#[tokio::test]
+async fn a_message_that_was_sent_is_answered_again_though_its_text_would_be_refused_by_now() {
+    let engine = careful().await;
+    let mut alice = TestClient::connect(&engine, "alice").await;
+    let _bob = TestClient::connect(&engine, "bob").await;
+    let room = alice.create_room("Lobby").await;
+    let direct = |text: &str| json!({"type": "send_dm", "recipientId": "bob", "content": text, "clientMessageId": "k"});
+    for send in [&direct as &dyn Fn(&str) -> Value, &|text: &str| message(&room, text, "k")] {
+        let refused = alice.ask(send("never")).await;
+        assert_eq!((&refused["code"], &refused["message"]), (&json!("forbidden"), &json!("never say never")));
+        let first = alice.ack(send("certainly")).await;
+        let again = alice.ack(send("never")).await;
+        assert_eq!((&again["messageId"], &again["duplicate"]), (&first["messageId"], &json!(true)));
+    }
+}
+
+#[tokio::test]
+async fn a_held_message_is_released_though_its_author_has_to_wait_in_slow_mode() {
+    let engine = careful().await;
+    let mut alice = TestClient::connect(&engine, "alice").await;
+    let room = alice.create_room("Lobby").await;
+    let mut bob = TestClient::connect(&engine, "bob").await;
+    bob.join(&room).await;
+    let held = bob.ack(message(&room, "maybe", "k")).await;
+    alice.ack(json!({"type": "update_room", "roomId": room, "slowModeSeconds": 600})).await;
+    bob.ack(message(&room, "certainly", "l")).await;
+    assert_eq!(bob.refused(message(&room, "again", "m")).await, "rate_limited");
+    alice.ack(release(&room, held["heldId"].as_str().unwrap())).await;
 }

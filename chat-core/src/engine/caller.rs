@@ -266,39 +266,42 @@ impl Caller {
     /// calling, as long as each call is awaited before the next.
     pub(crate) async fn submit(&self, room: &RoomId, draft: Draft, reply: Reply) {
         match self.prepare(room, draft).await {
-            Ok(Prepared { cell, draft, held: false }) => self.queue(&cell, Command::Send(draft), reply),
-            Ok(Prepared { cell, draft, held: true }) => reply.tell(self.hold(&cell, draft).await),
+            Ok(Prepared { cell, draft, verdict: Judged::Passes }) => {
+                self.queue(&cell, Command::Send(draft), reply)
+            }
+            Ok(Prepared { cell, draft, verdict: Judged::Stays(why) }) => {
+                reply.tell(self.keep_back(&cell, draft, why).await)
+            }
             Err(error) => reply.tell(Err(error)),
         }
     }
 
     async fn prepare(&self, room: &RoomId, draft: Draft) -> Result<Prepared, Error> {
-        let (draft, held) = self.look_over(room, draft).await?;
-        Ok(Prepared { cell: self.shared().open(room).await?, draft, held })
+        let (draft, verdict) = self.look_over(room, draft).await?;
+        Ok(Prepared { cell: self.shared().open(room).await?, draft, verdict })
     }
 
-    /// Holds a message against the rate of its author, and shows it to the hooks. Tells besides whether a moderator
-    /// is to see it first.
-    async fn look_over(&self, room: &RoomId, mut draft: Draft) -> Result<(Draft, bool), Error> {
+    /// Holds a message against the rate of its author, and shows it to the hooks.
+    async fn look_over(&self, room: &RoomId, mut draft: Draft) -> Result<(Draft, Judged), Error> {
         let shared = self.shared();
         shared
             .message_rates
             .admit(self.user(), shared.now())
             .map_err(|retry_after_ms| Rejection::RateLimited { retry_after_ms })?;
-        let mut held = false;
+        let mut verdict = Judged::Passes;
         if shared.hooks.active() {
             match within(shared.hooks.before_send(room, self.user(), &draft)).await {
                 Some(Verdict::Allow) => {}
                 Some(Verdict::Rewrite(content)) => draft.content = content,
-                Some(Verdict::Refuse(reason)) => return Err(Rejection::Forbidden(reason).into()),
-                Some(Verdict::Hold) => held = true,
+                Some(Verdict::Refuse(reason)) => verdict = Judged::Stays(KeptBack::Refused(reason)),
+                Some(Verdict::Hold) => verdict = Judged::Stays(KeptBack::Held),
                 None => {
                     tracing::warn!("before_send broke off or missed its deadline");
                     return Err(Error::Unavailable);
                 }
             }
         }
-        Ok((draft, held))
+        Ok((draft, verdict))
     }
 
     async fn ask(&self, cell: &Arc<Cell>, command: Command) -> Result<Outcome, Error> {
@@ -315,12 +318,38 @@ impl Caller {
     }
 }
 
-/// A message that has passed everything before planning.
+/// A message before planning, and what the hooks say of it.
 struct Prepared {
     cell: Arc<Cell>,
     draft: Draft,
-    /// Whether a moderator is to see it first.
-    held: bool,
+    verdict: Judged,
+}
+
+/// What becomes of a message.
+enum Judged {
+    /// It is sent.
+    Passes,
+    /// It is not, unless it was sent before: then it is answered as it was.
+    Stays(KeptBack),
+}
+
+/// Why a message is not sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum KeptBack {
+    /// A moderator is to see it first.
+    Held,
+    /// It is refused for this reason.
+    Refused(&'static str),
+}
+
+impl KeptBack {
+    /// What the author is told where nobody reviews.
+    const fn refusal(self) -> Rejection {
+        match self {
+            Self::Held => NOT_ACCEPTED,
+            Self::Refused(reason) => Rejection::Forbidden(reason),
+        }
+    }
 }
 
 /// The room with the head that came of a request: entries that others have added since are still to be told.

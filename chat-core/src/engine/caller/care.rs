@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Caller, NOT_ACCEPTED, sent};
+use super::{Caller, KeptBack, NOT_ACCEPTED, sent};
 use crate::{
     domain::{
         Action, AuditAct, AuditNote, Command, Content, Draft, Entry, HeldMessage, Needs, Outcome, Plan,
@@ -192,8 +192,14 @@ impl Caller {
         })
     }
 
-    /// Holds a message for review, if it could be sent now.
-    pub(super) async fn hold(&self, cell: &Arc<Cell>, draft: Draft) -> Result<Outcome, Error> {
+    /// Answers a message that is not to be sent: a repeat as the first was; what could be sent now is held for review
+    /// or refused, as the hooks say.
+    pub(super) async fn keep_back(
+        &self,
+        cell: &Arc<Cell>,
+        draft: Draft,
+        why: KeptBack,
+    ) -> Result<Outcome, Error> {
         let shared = self.shared();
         let at = shared.now();
         let request = Request { actor: shared.actor(self.user()), at, command: Command::Send(draft.clone()) };
@@ -204,8 +210,8 @@ impl Caller {
         if let outcome @ Outcome::Sent(Sent { duplicate: true, .. }) = plan.decide(&request)? {
             return Ok(outcome);
         }
-        if room.kind == RoomKind::Direct {
-            return Err(NOT_ACCEPTED.into());
+        if why != KeptBack::Held || room.kind == RoomKind::Direct {
+            return Err(why.refusal().into());
         }
         let id = shared.ids.held(at);
         let held = HeldMessage { id: id.clone(), room: room.id, author: self.user().clone(), at, draft };

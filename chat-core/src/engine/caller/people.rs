@@ -2,7 +2,7 @@
 
 use tokio::sync::oneshot;
 
-use super::{Caller, NOT_ACCEPTED, Prepared, room_at, sent};
+use super::{Caller, Judged, Prepared, room_at, sent};
 use crate::{
     domain::{Command, Draft, GroupSpec, Rejection, Room, RoomName, Sent, Username},
     engine::{cell::Reply, error::Error},
@@ -95,14 +95,16 @@ impl Caller {
     /// [`Caller::submit`].
     pub(crate) async fn submit_direct(&self, to: &UserId, draft: Draft, reply: Reply) {
         match self.prepare_direct(to, draft).await {
-            Ok(Prepared { cell, draft, held: false }) => {
+            Ok(Prepared { cell, draft, verdict: Judged::Passes }) => {
                 self.queue(&cell, Command::SendDirect(to.clone(), draft), reply)
             }
             // Only a repeat is answered: as the first was.
-            Ok(Prepared { cell, draft, held: true }) => reply.tell(match self.hold(&cell, draft).await {
-                Err(Error::Rejected(Rejection::NotFound(_))) => Err(NOT_ACCEPTED.into()),
-                outcome => outcome,
-            }),
+            Ok(Prepared { cell, draft, verdict: Judged::Stays(why) }) => {
+                reply.tell(match self.keep_back(&cell, draft, why).await {
+                    Err(Error::Rejected(Rejection::NotFound(_))) => Err(why.refusal().into()),
+                    outcome => outcome,
+                });
+            }
             Err(error) => reply.tell(Err(error)),
         }
     }
@@ -116,12 +118,12 @@ impl Caller {
             return Err(Rejection::NO_USER.into());
         }
         let room = RoomId::direct(self.user(), to);
-        let (draft, held) = self.look_over(&room, draft).await?;
+        let (draft, verdict) = self.look_over(&room, draft).await?;
         let cell = match shared.open(&room).await {
             Ok(cell) => cell,
             Err(Error::Rejected(Rejection::NotFound(_))) => shared.rooms.open(Room::unborn(room)),
             Err(error) => return Err(error),
         };
-        Ok(Prepared { cell, draft, held })
+        Ok(Prepared { cell, draft, verdict })
     }
 }
