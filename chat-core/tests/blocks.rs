@@ -8,7 +8,7 @@ use std::sync::Arc;
 use chat_core::{
     bus::MemoryBus,
     limits::BLOCKS_PER_USER_MAX,
-    store::{Maintenance, MemoryStore, Store},
+    store::{Maintenance, Store},
     testing::TestClient,
 };
 use common::{builder, engine, engine_and_store};
@@ -154,7 +154,7 @@ async fn messages_that_race_with_a_block_are_refused_or_came_before_it() {
 
 #[tokio::test(start_paused = true)]
 async fn blocks_hold_on_every_node() {
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let store: Arc<dyn Store> = Arc::new(common::watched());
     let bus = MemoryBus::new();
     let a = builder().shared_store(store.clone()).bus(bus.clone()).build().await.unwrap();
     let b = builder().shared_store(store.clone()).bus(bus.clone()).build().await.unwrap();

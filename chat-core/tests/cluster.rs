@@ -1,13 +1,15 @@
 //! Two nodes on one store: what happens on one reaches the clients of the other, whatever the bus does.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod common;
+
 use std::{sync::Arc, time::Duration};
 
 use chat_core::{
     bus::MemoryBus,
     engine::Engine,
     id::{RoomId, Seq},
-    store::{MemoryStore, Store},
+    store::Store,
     testing::{Loss, LossyBus, TestClient},
 };
 use serde_json::json;
@@ -22,7 +24,7 @@ struct Cluster {
 
 /// Two engines on one store, and a bus so bad between them.
 async fn cluster(loss: Loss) -> Cluster {
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let store: Arc<dyn Store> = Arc::new(common::watched());
     let bus = LossyBus::new(MemoryBus::new(), 1, loss);
     let engine = async || {
         let builder = Engine::builder().shared_store(store.clone()).bus(bus.clone());

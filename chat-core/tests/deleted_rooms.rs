@@ -13,7 +13,7 @@ use chat_core::{
     engine::Engine,
     id::{RoomId, Seq, UserId},
     limits::DELETED_ROOM_GRACE_MS,
-    store::{AuditStore, LogStore, Maintenance, MemoryStore, PageRequest, RoomStore},
+    store::{AuditStore, LogStore, Maintenance, PageRequest, RoomStore},
     testing::TestClient,
     time::{Clock, SystemClock},
 };
@@ -24,7 +24,7 @@ fn delete(room: &str) -> Value {
     json!({"type": "delete_room", "roomId": room})
 }
 
-async fn sweep(store: &MemoryStore, later_ms: i64) -> usize {
+async fn sweep(store: &common::WatchedStore, later_ms: i64) -> usize {
     let mut steps = 1;
     while store.sweep(SystemClock.now().plus_millis(later_ms)).await.unwrap() {
         steps += 1;
@@ -156,7 +156,7 @@ async fn a_slow_reader_comes_to_its_end_before_and_after_its_rows_are_gone() {
 
 #[tokio::test(start_paused = true)]
 async fn a_room_deleted_on_one_node_ends_on_the_other() {
-    let store = Arc::new(MemoryStore::new());
+    let store = Arc::new(common::watched());
     let bus = MemoryBus::new();
     let node = async || builder().shared_store(store.clone()).bus(bus.clone()).build().await.unwrap();
     let (a, b) = (node().await, node().await);

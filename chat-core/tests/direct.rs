@@ -11,7 +11,7 @@ use chat_core::{
     engine::Engine,
     id::UserId,
     limits::Limits,
-    store::{Maintenance, MemoryStore, Store},
+    store::{Maintenance, Store},
     testing::{Loss, LossyBus, TestClient},
 };
 use common::{builder, engine, engine_and_store, no_rates};
@@ -241,7 +241,7 @@ async fn a_caller_in_process_sends_direct_messages() {
 
 /// Two engines on one store, and a bus so bad between them.
 async fn cluster(loss: Loss) -> (Engine, Engine, Arc<dyn Store>) {
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let store: Arc<dyn Store> = Arc::new(common::watched());
     let bus = LossyBus::new(MemoryBus::new(), 1, loss);
     let engine = async || builder().shared_store(store.clone()).bus(bus.clone()).build().await.unwrap();
     (engine().await, engine().await, store.clone())

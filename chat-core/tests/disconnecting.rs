@@ -11,7 +11,6 @@ use chat_core::{
     bus::MemoryBus,
     close::CloseReason,
     id::UserId,
-    store::MemoryStore,
     testing::TestClient,
 };
 use common::builder;
@@ -19,7 +18,7 @@ use serde_json::json;
 
 #[tokio::test(start_paused = true)]
 async fn all_sessions_of_a_user_end_with_the_reason_and_nobody_elses() {
-    let store = Arc::new(MemoryStore::new());
+    let store = Arc::new(common::watched());
     let bus = MemoryBus::new();
     let node = async || builder().shared_store(store.clone()).bus(bus.clone()).build().await.unwrap();
     let (a, b) = (node().await, node().await);
@@ -48,7 +47,7 @@ async fn the_sessions_of_a_login_end_on_every_node_and_those_of_others_go_on() {
         let user = UserId::parse(name).map_err(|_| AuthError::Invalid)?;
         Ok::<_, AuthError>(Identity { login: Some(login.into()), ..Identity::new(user, name) })
     };
-    let store = Arc::new(MemoryStore::new());
+    let store = Arc::new(common::watched());
     let bus = MemoryBus::new();
     let node = async || {
         let builder = builder().shared_store(store.clone()).bus(bus.clone());

@@ -121,7 +121,7 @@ async fn others_hear_of_it_as_it_happens_and_see_the_same_afterwards() {
 #[tokio::test(start_paused = true)]
 async fn whoever_is_erased_is_shut_out_everywhere_whatever_the_bus_does() {
     for loss in [Loss::NONE, Loss::TOTAL] {
-        let store = Arc::new(MemoryStore::new());
+        let store = Arc::new(common::watched());
         let bus = LossyBus::new(MemoryBus::new(), 1, loss);
         let node = async || builder().shared_store(store.clone()).bus(bus.clone()).build().await.unwrap();
         let (a, b) = (node().await, node().await);
@@ -351,7 +351,7 @@ async fn a_session_that_opens_as_it_begins_is_refused_or_closed() {
     let (mut refused, mut closed) = (0, 0);
     for seed in 0..20 {
         let (least, most) = (Duration::from_millis(1), Duration::from_millis(30));
-        let slow = SlowStore::new(MemoryStore::new(), seed, least, most);
+        let slow = SlowStore::new(common::watched(), seed, least, most);
         let engine = builder().store(slow).build().await.unwrap();
         let bob = Identity::new(user("bob"), "bob");
         engine.caller(bob.clone()).await.unwrap();
@@ -431,7 +431,7 @@ async fn an_erasure_that_breaks_off_anywhere_is_brought_to_its_end() {
 
 #[tokio::test(start_paused = true)]
 async fn a_large_erasure_goes_on_in_rounds_and_several_nodes_do_no_harm() {
-    let store = Arc::new(MemoryStore::new());
+    let store = Arc::new(common::watched());
     let engine = builder().shared_store(store.clone()).build().await.unwrap();
     let mut bob = TestClient::connect(&engine, "bob").await;
     let mut alice = TestClient::connect(&engine, "alice").await;

@@ -9,7 +9,6 @@ use chat_core::{
     domain::Draft,
     engine::Event,
     id::UserId,
-    store::MemoryStore,
     testing::{SlowStore, TestClient},
 };
 use common::builder;
@@ -18,7 +17,7 @@ use serde_json::json;
 #[tokio::test(start_paused = true)]
 async fn a_room_followed_anew_from_further_back_has_no_gap() {
     let ten = Duration::from_millis(10);
-    let store = Arc::new(SlowStore::new(MemoryStore::new(), 1, ten, ten));
+    let store = Arc::new(SlowStore::new(common::watched(), 1, ten, ten));
     let before = builder().shared_store(store.clone()).build().await.unwrap();
     let mut alice = TestClient::connect(&before, "alice").await;
     let room = alice.create_room("Lobby").await;

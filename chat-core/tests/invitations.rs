@@ -11,7 +11,7 @@ use chat_core::{
     engine::Engine,
     id::UserId,
     limits::{INVITES_PER_ROOM_MAX, INVITES_PER_USER_MAX, Limits},
-    store::{Maintenance, MemoryStore, Store},
+    store::{Maintenance, Store},
     testing::TestClient,
 };
 use common::{builder, engine, engine_and_store, no_rates};
@@ -264,7 +264,7 @@ async fn of_two_who_answer_one_invitation_at_once_one_is_right() {
 
 #[tokio::test(start_paused = true)]
 async fn an_invitation_crosses_nodes_and_stays_one() {
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let store: Arc<dyn Store> = Arc::new(common::watched());
     let bus = MemoryBus::new();
     let engine = async || builder().shared_store(store.clone()).bus(bus.clone()).build().await.unwrap();
     let (a, b) = (engine().await, engine().await);

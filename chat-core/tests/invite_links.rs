@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use chat_core::{
     bus::MemoryBus,
     limits::LINKS_PER_ROOM_MAX,
-    store::{Maintenance, MemoryStore, Store},
+    store::{Maintenance, Store},
     testing::{ManualClock, TestClient},
 };
 use common::{builder, engine, engine_and_store};
@@ -128,7 +128,7 @@ async fn of_many_who_come_by_one_link_at_once_exactly_as_many_come_in_as_may() {
 
 #[tokio::test(start_paused = true)]
 async fn the_count_of_uses_is_exact_over_nodes() {
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let store: Arc<dyn Store> = Arc::new(common::watched());
     let bus = MemoryBus::new();
     let engine = async || builder().shared_store(store.clone()).bus(bus.clone()).build().await.unwrap();
     let nodes = [engine().await, engine().await];

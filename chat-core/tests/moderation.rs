@@ -14,7 +14,7 @@ use chat_core::{
     domain::{ErrorCode, RoomSpec},
     engine::Engine,
     id::{RoomId, UserId},
-    store::{Maintenance, MemoryStore},
+    store::Maintenance,
     testing::TestClient,
     time::{Clock, Timestamp},
 };
@@ -293,7 +293,7 @@ async fn to_a_stranger_a_private_room_answers_as_one_that_does_not_exist() {
 
 #[tokio::test(start_paused = true)]
 async fn a_kick_on_one_node_ends_the_membership_on_the_other() {
-    let store = Arc::new(MemoryStore::new());
+    let store = Arc::new(common::watched());
     let bus = MemoryBus::new();
     let node = async || builder().shared_store(store.clone()).bus(bus.clone()).build().await.unwrap();
     let (a, b) = (node().await, node().await);

@@ -14,7 +14,7 @@ use chat_core::{
     id::{RoomId, UserId},
     limits::{PRESENCE_ROOM_MEMBERS_MAX, PRESENCES_ASKED_MAX},
     store::{
-        MemoryStore, Store, UserStore,
+        Store, UserStore,
         kv::{KvStore, MemKv},
     },
     testing::{Loss, LossyBus, TestClient},
@@ -195,7 +195,7 @@ async fn invisible_is_offline_to_others_and_invisible_to_oneself() {
 
 #[tokio::test(start_paused = true)]
 async fn what_was_set_outlasts_sessions_and_restarts() {
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let store: Arc<dyn Store> = Arc::new(common::watched());
     let node = async || builder().shared_store(store.clone()).build().await.unwrap();
     let before = node().await;
     room_of(&before, &["alice", "bob", "carol"]).await;
@@ -222,7 +222,7 @@ async fn what_was_set_outlasts_sessions_and_restarts() {
 
 #[tokio::test(start_paused = true)]
 async fn when_somebody_was_last_there_is_saved_after_the_grace() {
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let store: Arc<dyn Store> = Arc::new(common::watched());
     let engine = builder().shared_store(store.clone()).build().await.unwrap();
     room_of(&engine, &["alice", "bob"]).await;
     let users = [UserId::parse("bob").unwrap()];
@@ -376,7 +376,7 @@ async fn a_session_in_process_says_and_asks_how_people_are() {
 
 /// Two nodes, and the bus between them.
 async fn nodes() -> (Engine, Engine, LossyBus<MemoryBus>) {
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let store: Arc<dyn Store> = Arc::new(common::watched());
     let bus = LossyBus::new(MemoryBus::new(), 1, Loss::NONE);
     let node = async || {
         builder().limits(no_rates()).shared_store(store.clone()).bus(bus.clone()).build().await.unwrap()

@@ -17,7 +17,7 @@ use chat_core::{
     domain::{Change, Entry},
     engine::Engine,
     id::{RoomId, Seq},
-    store::{LogStore, Maintenance, MemoryStore, RoomStore},
+    store::{LogStore, Maintenance, RoomStore},
     testing::{Loss, LossyBus, TestClient},
     time::{Clock, Timestamp},
 };
@@ -63,7 +63,7 @@ async fn room_of(client: &mut TestClient, room: &str) -> Value {
     client.ask(json!({"type": "get_room", "roomId": room})).await["room"].clone()
 }
 
-async fn verify(store: &MemoryStore) {
+async fn verify(store: &common::WatchedStore) {
     assert_eq!(store.verify().await.unwrap(), Vec::<String>::new());
 }
 
@@ -120,7 +120,7 @@ async fn by_count_the_newest_messages_stay_and_everybody_is_told() {
 #[tokio::test(start_paused = true)]
 async fn by_age_messages_go_at_the_full_hour_after_their_days() {
     let clock = Hand::default();
-    let store = Arc::new(MemoryStore::new());
+    let store = Arc::new(common::watched());
     let engine = builder().shared_store(store.clone()).clock(clock.clone()).build().await.unwrap();
     let mut alice = TestClient::connect(&engine, "alice").await;
     let room = alice.create_room("Lobby").await;
@@ -411,8 +411,8 @@ async fn a_slow_reader_of_a_room_that_was_cut_and_deleted_comes_to_its_end() {
 }
 
 /// Two engines on one store, with that much lost between them.
-async fn two_nodes(loss: Loss) -> (Engine, Engine, Arc<MemoryStore>) {
-    let store = Arc::new(MemoryStore::new());
+async fn two_nodes(loss: Loss) -> (Engine, Engine, Arc<common::WatchedStore>) {
+    let store = Arc::new(common::watched());
     let bus = LossyBus::new(MemoryBus::new(), 1, loss);
     let node = async || builder().shared_store(store.clone()).bus(bus.clone()).build().await.unwrap();
     (node().await, node().await, store)

@@ -11,7 +11,7 @@ use std::sync::{
 
 use chat_core::{
     bus::MemoryBus,
-    store::{Maintenance, MemoryStore},
+    store::Maintenance,
     testing::TestClient,
     time::{Clock, Timestamp},
 };
@@ -154,7 +154,7 @@ async fn an_archived_room_is_read_and_not_written() {
 #[tokio::test(start_paused = true)]
 async fn slow_mode_keeps_each_member_to_its_pace_exactly_and_moderators_not() {
     let clock = Hand::default();
-    let store = Arc::new(MemoryStore::new());
+    let store = Arc::new(common::watched());
     let bus = MemoryBus::new();
     let node = async || {
         let builder = builder().shared_store(store.clone()).bus(bus.clone()).clock(clock.clone());

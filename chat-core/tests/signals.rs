@@ -11,7 +11,7 @@ use chat_core::{
     domain::Username,
     engine::Engine,
     id::{NodeId, RoomId, Seq, UserId},
-    store::{MemoryStore, Store},
+    store::Store,
     testing::{Loss, LossyBus, TestClient},
     wire::Notice,
 };
@@ -123,7 +123,7 @@ async fn nothing_of_a_private_room_reaches_who_is_not_in_it() {
 
 /// Two nodes, and the bus between them.
 async fn nodes(loss: Loss) -> (Engine, Engine, LossyBus<MemoryBus>) {
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let store: Arc<dyn Store> = Arc::new(common::watched());
     let bus = LossyBus::new(MemoryBus::new(), 1, loss);
     let node = async || builder().shared_store(store.clone()).bus(bus.clone()).build().await.unwrap();
     (node().await, node().await, bus)

@@ -12,7 +12,7 @@ use chat_core::{
     engine::{Engine, Event},
     id::{RoomId, UserId},
     limits::Limits,
-    store::{MemoryStore, Store},
+    store::Store,
     testing::{ManualClock, TestClient},
     wire::Notice,
 };
@@ -211,7 +211,7 @@ async fn one_start_a_second_and_room_is_let_through() {
 
 #[tokio::test(start_paused = true)]
 async fn typing_crosses_nodes_and_ends_there_with_a_message_from_another() {
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let store: Arc<dyn Store> = Arc::new(common::watched());
     let bus = MemoryBus::new();
     let node = async || builder().shared_store(store.clone()).bus(bus.clone()).build().await.unwrap();
     let (here, there) = (node().await, node().await);

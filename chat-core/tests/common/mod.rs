@@ -1,15 +1,19 @@
-//! Engines for tests.
+//! Engines for tests, over stores that are recounted at the end.
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
 use chat_core::{
     engine::{Engine, EngineBuilder},
     limits::Limits,
-    store::MemoryStore,
+    store::{
+        Maintenance, MemoryStore,
+        kv::{Direction, KvBatch, KvError, KvStore, MemKv, OrderedKv},
+    },
     testing::TestClient,
 };
+use futures::FutureExt;
 
 /// Limits that are out of the way.
 pub fn no_rates() -> Limits {
@@ -17,7 +21,8 @@ pub fn no_rates() -> Limits {
 }
 
 pub fn builder() -> EngineBuilder {
-    Engine::builder().authenticator(TestClient::authenticator).limits(no_rates())
+    let builder = Engine::builder().authenticator(TestClient::authenticator).limits(no_rates());
+    builder.shared_store(Arc::new(watched()))
 }
 
 pub async fn engine() -> Engine {
@@ -25,7 +30,58 @@ pub async fn engine() -> Engine {
 }
 
 /// An engine and its store, to look into.
-pub async fn engine_and_store() -> (Engine, Arc<MemoryStore>) {
-    let store = Arc::new(MemoryStore::new());
+pub async fn engine_and_store() -> (Engine, Arc<WatchedStore>) {
+    let store = Arc::new(watched());
     (builder().shared_store(store.clone()).build().await.unwrap(), store)
+}
+
+/// See [`watched`].
+pub type WatchedStore = KvStore<Watched>;
+
+/// A store in memory that says so if it contradicts itself when its test is over.
+pub fn watched() -> WatchedStore {
+    KvStore::inline(Watched(MemKv::new())).unwrap()
+}
+
+/// Rows in memory that are recounted by [`Maintenance::verify`] when nobody needs them any more.
+pub struct Watched(MemKv);
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let store = MemoryStore::inline(self.0.clone()).unwrap();
+        // Memory does not wait.
+        let differences = store.verify().now_or_never().unwrap().unwrap();
+        if !differences.is_empty() {
+            eprintln!("the store contradicts itself at the end: {differences:#?}");
+            // A panic would be lost where the runtime ends what is left of a test.
+            std::process::abort();
+        }
+    }
+}
+
+impl OrderedKv for Watched {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
+        self.0.get(key)
+    }
+
+    fn scan(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        direction: Direction,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), KvError> {
+        self.0.scan(from, to, direction, visit)
+    }
+
+    fn apply(&self, batch: KvBatch) -> Result<(), KvError> {
+        self.0.apply(batch)
+    }
+
+    fn sync(&self) -> Result<(), KvError> {
+        self.0.sync()
+    }
 }
