@@ -99,13 +99,16 @@ impl Device {
             self.take_in(&event).await?;
         }
         let followed = self.view.rooms.get(room).filter(|_| !self.unfollowed.contains(room));
-        let told = followed.map_or(Value::Null, |state| state.told.into());
-        if answer["seq"] != told {
-            return Err(format!("{} was told up to {told}, not as {answer} says", self.user));
+        match (followed.map(|state| state.told), answer["seq"].as_u64()) {
+            (None, None) => return Ok(()),
+            (Some(told), Some(seq)) if told == seq => {}
+            // Another device has come into it a moment ago: it was followed, and nothing of it was told yet.
+            (None, Some(_)) => {}
+            (told, _) => {
+                return Err(format!("{} was told up to {told:?}, not as {answer} says", self.user));
+            }
         }
-        if !told.is_null() {
-            self.unfollowed.insert(room.to_owned());
-        }
+        self.unfollowed.insert(room.to_owned());
         Ok(())
     }
 
