@@ -5,6 +5,9 @@
 //! `unknown_type`. Names that were ever sent are never given another meaning.
 
 mod client;
+mod entry;
+mod invitation;
+mod message;
 mod review;
 mod server;
 mod view;
@@ -17,9 +20,9 @@ pub use client::{
     ReportPlace, RequestId, ResumeFrom, ReviewList, RevokeInviteLink, Scope, SendDm, SendMessage,
     SetPresence, SetRole, StatusTextField, Subscribe, SubscribeTo, UpdateRoom, WishedStatus,
 };
+pub use entry::entry_frame;
+pub use invitation::{BlockView, InviteLinkView, InviteView};
+pub use message::{EditView, MessageView};
 pub use review::{HeldView, ReportView};
 pub use server::{Answer, LimitsView, Notice, Topic, auth_error_frame, error_frame};
-pub use view::{
-    AuditView, BlockView, EditView, InviteLinkView, InviteView, MemberView, MessageView, OwnRoomView,
-    PresenceView, RoomView, entry_frame, rfc3339,
-};
+pub use view::{AuditView, MemberView, OwnRoomView, PresenceView, RoomView, rfc3339};

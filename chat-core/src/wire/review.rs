@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use super::view::{AttachmentView, rfc3339, time};
+use super::{
+    message::AttachmentView,
+    view::{rfc3339, time},
+};
 use crate::{
     domain::{HeldMessage, Report},
     id::MessageId,

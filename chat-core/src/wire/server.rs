@@ -5,11 +5,10 @@ use serde::Serialize;
 
 use super::{
     client::RequestId,
+    invitation::{BlockView, InviteLinkView, InviteView},
+    message::{EditView, MessageView},
     review::{HeldView, ReportView},
-    view::{
-        AuditView, BlockView, EditView, InviteLinkView, InviteView, MemberView, MessageView, PresenceView,
-        RoomView, encode, time,
-    },
+    view::{AuditView, MemberView, PresenceView, RoomView, encode, time},
 };
 use crate::{
     auth::Secret,

@@ -5,10 +5,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    domain::{Invite, InviteLink, KeptPresence, LinkId, PresenceMode, StatusText},
-    id::InviteId,
+    domain::{
+        Attachment, Change, Content, Deleted, Edited, Emoji, Entry, InThread, Invite, InviteLink,
+        KeptPresence, LeaveReason, LinkId, MemberUpdate, Mentions, Message, MessageType, PresenceMode,
+        Reaction, Replies, StatusText, ThreadLeft,
+    },
+    id::{ClientMessageId, InviteId},
     store::{
-        Block,
+        Block, FormerText,
         kv::{
             invites::{decode_invite, decode_link, encode_invite, encode_link},
             people::{decode_block, encode_block},
