@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Direction, KvStore, OrderedKv,
-    group::{Group, GuardedRows, Refusal, Request},
+    group::Group,
     keys::{self, table},
+    request::{GuardedRows, Refusal, Request},
     values::{self, v1},
     view::View,
 };
@@ -181,6 +182,31 @@ pub(super) fn differences<K: OrderedKv>(kv: &K) -> Result<Vec<String>, StoreErro
 
 /// A row.
 type KeyValue = (Vec<u8>, Vec<u8>);
+
+impl<K: OrderedKv> Group<'_, K> {
+    pub(super) fn guarded(&mut self, rows: &GuardedRows) -> Result<(), Refusal> {
+        if let Some(owner) = &rows.owner
+            && self.is_erased(owner)?
+        {
+            return Err(Refusal::Unexpected);
+        }
+        for (key, expected) in &rows.expected {
+            if self.get(key)? != *expected {
+                return Err(Refusal::Unexpected);
+            }
+        }
+        if let Some(profile) = &rows.profile {
+            self.create_user(profile)?;
+        }
+        for (key, value) in &rows.changes {
+            match value {
+                Some(value) => self.put(key.clone(), value.clone())?,
+                None => self.remove(key.clone()),
+            }
+        }
+        Ok(())
+    }
+}
 
 fn rows<K: OrderedKv>(kv: &K, table: u8) -> Result<Vec<KeyValue>, StoreError> {
     let mut rows = Vec::new();

@@ -10,9 +10,10 @@ use async_trait::async_trait;
 
 use super::{
     KvStore, OrderedKv,
-    group::{Group, Refusal, Request},
+    group::Group,
     keys::{self, Id16, table},
     read,
+    request::{Refusal, Request},
     values::{self, v1},
 };
 use crate::{

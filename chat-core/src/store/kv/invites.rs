@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use super::{
     OrderedKv,
-    group::{Group, Refusal},
+    group::Group,
     keys::{self, Id16},
     people::rows,
     read,
+    request::Refusal,
     values::{self, v1},
     view::{View, Visible},
 };

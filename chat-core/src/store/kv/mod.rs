@@ -19,6 +19,7 @@ mod personal;
 mod presence;
 mod read;
 mod reading;
+mod request;
 mod retention;
 mod review;
 mod rework;

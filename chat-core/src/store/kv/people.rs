@@ -4,8 +4,9 @@ use async_trait::async_trait;
 
 use super::{
     Direction, KvStore, OrderedKv,
-    group::{Group, Refusal, Request},
+    group::Group,
     invites, keys, read,
+    request::{Refusal, Request},
     values::{self, v1},
 };
 use crate::{

@@ -4,10 +4,11 @@ use std::ops::ControlFlow;
 
 use super::{
     OrderedKv,
-    group::{Group, MarkRequest, Refusal},
+    group::Group,
     keys::{self, Id16, table},
     log,
     read::{self, log_key},
+    request::{MarkRequest, Refusal},
     tally::Tally,
     values,
     view::{View, Visible},

@@ -15,9 +15,10 @@ use self::{
 };
 use super::{
     KvStore, OrderedKv,
-    group::{Group, Refusal, Request},
+    group::Group,
     keys::{self, Id16, table},
     read,
+    request::{Refusal, Request},
     values::{self, v1},
 };
 use crate::{

@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use super::{
-    MemKv, OrderedKv, audit,
-    group::{MarkRequest, Refusal, Request},
-    log, presence, read, reading, threads, verify,
+    MemKv, OrderedKv, audit, log, presence, read, reading,
+    request::{MarkRequest, Refusal, Request},
+    threads, verify,
     writer::{Shared, Writer},
 };
 use crate::{

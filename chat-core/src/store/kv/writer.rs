@@ -19,8 +19,9 @@ use tokio::sync::oneshot;
 
 use super::{
     KvBatch, KvError, KvOptions, OrderedKv,
-    group::{Answer, Evaluated, Refusal, Request, evaluate},
+    group::{Answer, Evaluated, evaluate},
     keys, read,
+    request::{Refusal, Request},
     values::{self, v1},
     view::Visible,
 };
