@@ -74,17 +74,6 @@ async fn a_connection_that_does_not_authenticate_is_closed_after_ten_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_newer_token_of_the_same_user_is_accepted_on_the_live_connection() {
-    let engine = engine().await;
-    let mut alice = TestClient::connect(&engine, "alice").await;
-    let answer = alice.ask(json!({"type": "authenticate", "token": "alice"})).await;
-    assert_eq!(answer["type"], "authenticated");
-    let answer = alice.ask(json!({"type": "authenticate", "token": "bob"})).await;
-    assert_eq!((&answer["type"], &answer["code"]), (&json!("auth_error"), &json!("invalid_token")));
-    assert_eq!(alice.closed().await, Some(CloseReason::Unauthenticated));
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_session_whose_token_runs_out_is_closed_with_4401() {
     use chat_core::{
         auth::{AuthError, Hello, Identity},

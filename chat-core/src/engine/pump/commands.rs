@@ -19,7 +19,7 @@ use crate::{
         session::Session,
         shared::Shared,
     },
-    id::Seq,
+    id::{Seq, SessionId},
     limits::{BAD_FRAMES_PER_MINUTE, REFUSALS_PER_TEN_SECONDS},
     transport::Connection,
     wire::{
@@ -37,7 +37,7 @@ pub(super) enum Done {
     /// The connection is authenticated, or not.
     Entered(Box<Entered>),
     /// The token was renewed, or not.
-    Renewed(Option<RequestId>, Result<Identity, AuthError>),
+    Renewed(Option<RequestId>, Result<Identity, Error>),
 }
 
 pub(super) struct Entered {
@@ -109,7 +109,8 @@ impl<C: Connection> Pump<C> {
         let caller = session.caller().clone();
         match command {
             ClientCommand::Authenticate(fields) => {
-                self.current = Some(Box::pin(renew(self.shared.clone(), id, fields)))
+                let session = session.id().clone();
+                self.current = Some(Box::pin(renew(caller, session, id, fields)));
             }
             ClientCommand::Subscribe(fields) => self.current = Some(Box::pin(prepare(caller, id, fields))),
             ClientCommand::Unsubscribe(room) => {
@@ -209,19 +210,17 @@ impl<C: Connection> Pump<C> {
         }
     }
 
-    fn renew(&mut self, id: Option<&RequestId>, identity: Result<Identity, AuthError>) {
+    fn renew(&mut self, id: Option<&RequestId>, identity: Result<Identity, Error>) {
         let Phase::Live(session) = &self.phase else { return };
         match identity {
-            Ok(identity) if identity.user == *session.caller().user() => {
-                self.shared.users.renew(&identity, session.id());
+            Ok(identity) => {
                 self.expires_at = identity.expires_at;
                 let welcome = self.welcome(session);
                 self.push(&welcome.frame(id));
                 let next = self.next_deadline();
                 self.timer.as_mut().reset(next);
             }
-            Ok(_) => self.refuse(id, &AuthError::Invalid.into()),
-            Err(error) => self.refuse(id, &error.into()),
+            Err(error) => self.refuse(id, &error),
         }
     }
 
@@ -270,10 +269,26 @@ async fn enter(
     Done::Entered(Box::new(Entered { id, heartbeat, session: session.await }))
 }
 
-/// Whether a newer token is good.
-async fn renew(shared: Arc<Shared>, id: Option<RequestId>, fields: Authenticate) -> Done {
+/// Whether a newer token is good for the session: it has to pass whatever a first one has to.
+async fn renew(caller: Caller, session: SessionId, id: Option<RequestId>, fields: Authenticate) -> Done {
     let hello = Hello { token: fields.token, ..Hello::default() };
-    Done::Renewed(id, shared.authenticator.authenticate(hello).await)
+    let shared = caller.shared();
+    let identity = async {
+        let closings = shared.users.closings();
+        let identity = shared.authenticator.authenticate(hello.clone()).await?;
+        if identity.user != *caller.user() {
+            return Err(AuthError::Invalid.into());
+        }
+        let identity = Caller::enter(shared.clone(), identity).await?.identity().clone();
+        shared.users.renew(&identity, &session);
+        if shared.users.closings() != closings {
+            // Its login may have ended while the session still stood under an earlier one, and was passed over.
+            shared.authenticator.authenticate(hello).await?;
+        }
+        Ok(identity)
+    };
+    let identity = identity.await;
+    Done::Renewed(id, identity)
 }
 
 /// Whether a room may be followed.
