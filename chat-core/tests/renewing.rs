@@ -95,3 +95,19 @@ async fn a_login_that_ends_while_a_session_is_renewed_by_it_ends_the_session() {
     assert_eq!((answer["type"].clone(), answer["code"].clone()), refused());
     assert_eq!(alice.closed().await, Some(CloseReason::Unauthenticated));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_comes_from_where_the_connection_does() {
+    let (seen, mut addresses) = mpsc::unbounded_channel();
+    let authenticate = move |hello: Hello| {
+        seen.send(hello.address).unwrap();
+        TestClient::authenticator(hello)
+    };
+    let engine = builder().authenticator(authenticate).build().await.unwrap();
+    let address = Some([192, 0, 2, 7].into());
+    let mut alice = TestClient::dial_presenting(&engine, Hello { token: None, address });
+    for _ in 0..3 {
+        assert_eq!(renew(&mut alice, "alice").await, (json!("authenticated"), Value::Null));
+        assert_eq!(addresses.recv().await, Some(address));
+    }
+}

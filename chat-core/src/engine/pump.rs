@@ -40,7 +40,7 @@ pub(crate) struct Pump<C> {
     outbox: Arc<Outbox>,
     _registration: Registration,
     phase: Phase,
-    /// What the handshake presented, until it is used.
+    /// What the handshake presented: its token until that is used, where it comes from for good.
     hello: Option<Box<Hello>>,
     /// Wire bytes on their way out; empty and without memory when all is written.
     queue: SendQueue,

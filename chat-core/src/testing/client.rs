@@ -50,16 +50,19 @@ impl TestClient {
     /// A connection that has not said anything yet.
     #[must_use]
     pub fn dial(engine: &Engine) -> Self {
-        let (connection, peer) = memory_link(Self::WINDOW);
-        tokio::spawn(engine.attach(connection, Hello::default()));
-        Self { peer, events: VecDeque::new(), next_id: 1, heeds_presence: false, ear: None }
+        Self::dial_presenting(engine, Hello::default())
     }
 
     /// A connection whose handshake carried a token.
     #[must_use]
     pub fn dial_with(engine: &Engine, token: &str) -> Self {
+        Self::dial_presenting(engine, Hello { token: Some(Secret::new(token)), ..Hello::default() })
+    }
+
+    /// A connection whose handshake presented this.
+    #[must_use]
+    pub fn dial_presenting(engine: &Engine, hello: Hello) -> Self {
         let (connection, peer) = memory_link(Self::WINDOW);
-        let hello = Hello { token: Some(Secret::new(token)), ..Hello::default() };
         tokio::spawn(engine.attach(connection, hello));
         Self { peer, events: VecDeque::new(), next_id: 1, heeds_presence: false, ear: None }
     }

@@ -109,8 +109,9 @@ impl<C: Connection> Pump<C> {
         let caller = session.caller().clone();
         match command {
             ClientCommand::Authenticate(fields) => {
-                let session = session.id().clone();
-                self.current = Some(Box::pin(renew(caller, session, id, fields)));
+                let address = self.hello.as_ref().and_then(|hello| hello.address);
+                let hello = Hello { token: fields.token, address };
+                self.current = Some(Box::pin(renew(caller, session.id().clone(), id, hello)));
             }
             ClientCommand::Subscribe(fields) => self.current = Some(Box::pin(prepare(caller, id, fields))),
             ClientCommand::Unsubscribe(room) => {
@@ -156,6 +157,9 @@ impl<C: Connection> Pump<C> {
             return self.bad_frame(id.as_ref(), ErrorCode::Unauthenticated, "authenticate first");
         };
         let mut hello = self.hello.take().map(|hello| *hello).unwrap_or_default();
+        if let Some(address) = hello.address {
+            self.hello = Some(Box::new(Hello { token: None, address: Some(address) }));
+        }
         if let Some(token) = fields.token.take() {
             hello.token = Some(token);
         }
@@ -270,8 +274,7 @@ async fn enter(
 }
 
 /// Whether a newer token is good for the session: it has to pass whatever a first one has to.
-async fn renew(caller: Caller, session: SessionId, id: Option<RequestId>, fields: Authenticate) -> Done {
-    let hello = Hello { token: fields.token, ..Hello::default() };
+async fn renew(caller: Caller, session: SessionId, id: Option<RequestId>, hello: Hello) -> Done {
     let shared = caller.shared();
     let identity = async {
         let closings = shared.users.closings();
