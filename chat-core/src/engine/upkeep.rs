@@ -8,6 +8,7 @@ use std::{
 
 use super::{caller::Caller, erasure, error::Error, shared::Shared};
 use crate::{
+    id::RoomId,
     limits::{PAGE_ITEMS_MAX, RETENTION_ROOMS_PER_ROUND_MAX},
     store::PageRequest,
 };
@@ -52,9 +53,7 @@ async fn cut_rooms(shared: &Arc<Shared>, mut cursor: Option<String>) -> Result<O
         let page = shared.store.retained_rooms(page).await?;
         looked_at += PAGE_ITEMS_MAX;
         for room in page.items {
-            if let Some(cut) = shared.store.due_cut(&room, shared.now()).await?
-                && let Err(error) = operator.trim(&room, cut).await
-            {
+            if let Err(error) = cut_room(&operator, &room).await {
                 tracing::warn!(%room, %error, "can't let go of what is out of date");
             }
         }
@@ -64,6 +63,14 @@ async fn cut_rooms(shared: &Arc<Shared>, mut cursor: Option<String>) -> Result<O
         }
     }
     Ok(cursor)
+}
+
+async fn cut_room(operator: &Caller, room: &RoomId) -> Result<(), Error> {
+    let shared = operator.shared();
+    match shared.store.due_cut(room, shared.now()).await? {
+        Some(cut) => operator.trim(room, cut).await,
+        None => Ok(()),
+    }
 }
 
 async fn sweep_store(shared: &Shared) {
