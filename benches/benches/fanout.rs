@@ -3,7 +3,7 @@
 //! Measures an engine in memory and sessions in process (`Engine::connect`), each awaiting its next event in a
 //! task of its own: the cost of the engine's fan-out without sockets. Each iteration sends one message, and
 //! waits until every session has been told of it, so nothing coalesces: this is the dear end. Under load,
-//! sessions take several messages at a wake-up (`report` shows both ends, with sockets).
+//! sessions take several messages at a wake-up (`chat-load fanout` shows both ends, with sockets).
 //!
 //! How to read it: `time` is one message to all sessions, `thrpt` deliveries a second. The line `CPU a delivery`
 //! after each is measured apart, over the whole process and all cores, storing and encoding the message

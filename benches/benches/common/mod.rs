@@ -1,7 +1,5 @@
-//! What several benchmarks share: an engine without limits, a client that costs next to nothing, and a look at
-//! what a process uses.
+//! What several benchmarks share: an engine without limits, and a look at what a process uses.
 #![allow(dead_code, reason = "each benchmark uses a part of this")]
 
 pub(crate) mod process;
 pub(crate) mod service;
-pub(crate) mod wire;

@@ -28,8 +28,20 @@ pub(crate) fn cpu_time(pid: u32) -> io::Result<Duration> {
 /// # Errors
 /// When the process is gone, or the system is not Linux.
 pub(crate) fn anonymous_memory(pid: u32) -> io::Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    kib(&format!("/proc/{pid}/status"), "RssAnon:")
+}
+
+/// Its proportional share of all resident memory, in bytes.
+///
+/// # Errors
+/// When the process is gone or somebody else's, or the system is not Linux.
+pub(crate) fn proportional_memory(pid: u32) -> io::Result<u64> {
+    kib(&format!("/proc/{pid}/smaps_rollup"), "Pss:")
+}
+
+fn kib(file: &str, name: &str) -> io::Result<u64> {
+    let text = fs::read_to_string(file)?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
     let kib: Option<u64> = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse().ok());
-    kib.map(|kib| kib * 1024).ok_or_else(|| io::Error::other("/proc/PID/status has no RssAnon"))
+    kib.map(|kib| kib * 1024).ok_or_else(|| io::Error::other(format!("{file} has no {name}")))
 }

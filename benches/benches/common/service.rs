@@ -1,6 +1,6 @@
-//! An engine as an embedder with many busy users would set it up: their own users, no rates, a store on disk.
+//! An engine as an embedder with many busy users would set it up: their own users, no rates.
 
-use std::{error::Error, path::Path, time::Duration};
+use std::{error::Error, time::Duration};
 
 use chat_core::{
     auth::{AuthError, Hello, Identity},
@@ -8,17 +8,11 @@ use chat_core::{
     engine::{Engine, EngineBuilder},
     id::{RoomId, UserId},
     limits::Limits,
-    store::Durability,
 };
-use chat_store_sled::SledStore;
-use chat_transport_ws::WsConfig;
 use futures::future::try_join_all;
 
 /// What can go wrong while measuring: it ends the program.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
-
-/// Bytes of a message's text: a line or two.
-pub(crate) const TEXT_BYTES: usize = 100;
 
 /// Users who join at the same time while rooms are being filled: about one commit's worth.
 const JOINING_AT_ONCE: usize = 128;
@@ -42,16 +36,6 @@ async fn identify(hello: Hello) -> Result<Identity, AuthError> {
     let token = hello.token.ok_or(AuthError::Missing)?;
     let user = UserId::parse(token.expose()).map_err(|_| AuthError::Invalid)?;
     Ok(Identity::new(user, token.expose()))
-}
-
-/// The store, as by default but without the file that it keeps for opening on a full disk.
-pub(crate) fn store(dir: &Path, durability: Durability) -> Result<SledStore, Failure> {
-    Ok(SledStore::builder().durability(durability).ballast_bytes(0).open(dir.join("chat.db"))?)
-}
-
-/// A listener without caps: all connections come from one machine here.
-pub(crate) fn websockets() -> WsConfig {
-    WsConfig::new().connections(0, 0)
 }
 
 /// The name of the n-th room, which is its id, too.
