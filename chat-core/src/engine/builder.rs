@@ -175,6 +175,7 @@ impl EngineBuilder {
             rooms: super::rooms::Rooms::default(),
             users: super::users::Users::default(),
             connections: Connections::default(),
+            searching: tokio::sync::Mutex::default(),
             #[cfg(feature = "testing")]
             sabotage: self.sabotage,
         });

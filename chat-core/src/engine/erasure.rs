@@ -177,7 +177,8 @@ impl Work {
                 next
             }
             ErasureStage::Reactions => {
-                let Page { items, next } = store.reactions_by(&self.user, page(ERASED_AT_ONCE)).await?;
+                let page = self.shared.reactions_by(&self.user, page(ERASED_AT_ONCE)).await?;
+                let Page { items, next } = page;
                 let erasing = items
                     .iter()
                     .map(|given| (&given.room, Erasing::Reaction(given.target, given.emoji.clone())));

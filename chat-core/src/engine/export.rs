@@ -124,7 +124,8 @@ impl Export {
                 Ok(next)
             }
             Stage::Reactions => {
-                Ok(self.add_page("reaction", store.reactions_by(&user, page).await?, reaction))
+                let page = self.shared.reactions_by(&user, page).await?;
+                Ok(self.add_page("reaction", page, reaction))
             }
             Stage::Blocks => Ok(self.add_page("block", store.blocks(&user, page).await?, block)),
             Stage::Held => {

@@ -33,7 +33,7 @@ use crate::{
     hooks::Hooks,
     id::{NodeId, RoomId, Seq, UserId},
     limits::{CATCH_UP_ENTRIES, Limits, PAGE_BYTES_MAX, TAIL_ENTRIES_MAX},
-    store::{Store, StoreError},
+    store::{GivenReaction, Page, PageRequest, Store, StoreError},
     time::{Clock, Timestamp},
 };
 
@@ -58,6 +58,8 @@ pub(crate) struct Shared {
     /// Messages for [`Hooks::after_send`], bounded by [`crate::limits::AFTER_SEND_MAX`].
     pub(crate) sent: Option<mpsc::Sender<Entry>>,
     pub(crate) connections: Connections,
+    /// Held by who looks through all reactions.
+    pub(crate) searching: tokio::sync::Mutex<()>,
     #[cfg(feature = "testing")]
     pub(crate) sabotage: super::sabotage::Sabotage,
 }
@@ -136,6 +138,18 @@ impl Shared {
         let member = rows.member(user).cloned();
         cell.remember(&rows);
         Ok(Readable { room: cell.room(), member, at: rows.at })
+    }
+
+    /// A page of the reactions that a user gave. There is no index of them: each page looks at many that are others',
+    /// and one is read at a time, so that most readers of the store and the threads stay everybody's.
+    pub(crate) async fn reactions_by(
+        &self,
+        user: &UserId,
+        page: PageRequest,
+    ) -> Result<Page<GivenReaction>, StoreError> {
+        tokio::task::yield_now().await;
+        let _turn = self.searching.lock().await;
+        self.store.reactions_by(user, page).await
     }
 
     /// Reads what other nodes have written to a room since its head here, and takes it in.
