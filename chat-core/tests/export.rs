@@ -119,3 +119,70 @@ async fn nobody_exports_who_is_not_there() {
     let export = engine.export_user(&UserId::parse("nobody").unwrap()).await;
     assert!(matches!(export, Err(Error::Rejected(chat_core::domain::Rejection::NotFound("user")))));
 }
+
+#[tokio::test]
+async fn what_happens_in_a_room_after_somebody_was_removed_is_not_exported_to_them() {
+    let engine = common::engine().await;
+    let mut bob = TestClient::connect(&engine, "bob").await;
+    let made = bob.ack(json!({"type": "create_room", "name": "Cellar", "private": true})).await;
+    let room = made["room"]["id"].as_str().unwrap().to_owned();
+    let mut alice = TestClient::connect(&engine, "alice").await;
+    let invite = bob.ack(json!({"type": "invite", "roomId": room, "userId": "alice"})).await;
+    alice.ack(json!({"type": "accept_invite", "inviteId": invite["inviteId"]})).await;
+    let mut own = Vec::new();
+    for text in ["stays @bob", "is deleted by bob", "is deleted by alice"] {
+        let sent = alice.ack(json!({"type": "send_message", "roomId": room, "content": text})).await;
+        own.push(sent["messageId"].clone());
+    }
+    let on = |kind: &str, message: &Value| json!({"type": kind, "roomId": room, "messageId": message});
+    let mut edit = on("edit_message", &own[0]);
+    edit["content"] = "stays, @bob".into();
+    alice.ack(edit).await;
+    alice.ack(on("delete_message", &own[2])).await;
+    let theirs = bob.ack(json!({"type": "send_message", "roomId": room, "content": "rubbish"})).await;
+    alice.ack(on("report_message", &theirs["messageId"])).await;
+    let before = export(&engine, "alice").await;
+
+    bob.ack(json!({"type": "kick", "roomId": room, "userId": "alice"})).await;
+    let mut react = on("add_reaction", &own[0]);
+    react["emoji"] = "👎".into();
+    bob.ack(react).await;
+    let mut reply = json!({"type": "send_message", "roomId": room, "content": "she is gone"});
+    reply["threadId"] = own[0].clone();
+    bob.ack(reply).await;
+    bob.ack(on("pin_message", &own[0])).await;
+    bob.ack(on("delete_message", &own[1])).await;
+    let reports = bob.ask(json!({"type": "list_reports", "roomId": room})).await;
+    let report = &reports["items"][0]["reportId"];
+    bob.ack(json!({"type": "resolve_report", "roomId": room, "reportId": report})).await;
+
+    // All is as it was, but for the membership, and for the text that nobody has any more.
+    let mut expected: Vec<_> = before.into_iter().filter(|line| line["type"] != "membership").collect();
+    let deleted = expected.iter_mut().find(|line| line["message"]["id"] == own[1]).unwrap();
+    deleted["message"]["content"] = "".into();
+    assert_eq!(export(&engine, "alice").await, expected);
+}
+
+#[tokio::test]
+async fn what_a_rooms_history_hides_is_not_exported_but_for_ones_own_words() {
+    let engine = common::engine().await;
+    let mut bob = TestClient::connect(&engine, "bob").await;
+    let room = bob.create_room("Porch").await;
+    bob.ack(json!({"type": "update_room", "roomId": room, "history": "since_join"})).await;
+    let mut alice = TestClient::connect(&engine, "alice").await;
+    alice.join(&room).await;
+    let sent = alice.ack(json!({"type": "send_message", "roomId": room, "content": "before"})).await;
+    alice.ack(json!({"type": "leave_room", "roomId": room})).await;
+    let react = |emoji: &str, message: &Value| json!({"type": "add_reaction", "roomId": room, "messageId": message, "emoji": emoji});
+    bob.ack(react("👎", &sent["messageId"])).await;
+    alice.join(&room).await;
+    let again = alice.ack(json!({"type": "send_message", "roomId": room, "content": "after"})).await;
+    bob.ack(react("👍", &again["messageId"])).await;
+    let lines = export(&engine, "alice").await;
+    let told: Vec<_> = of(&lines, "message")
+        .iter()
+        .map(|line| (line["message"]["content"].clone(), line["message"]["reactions"].clone()))
+        .collect();
+    let given = json!([{"emoji": "👍", "count": 1, "userIds": ["bob"]}]);
+    assert_eq!(told, [(json!("before"), json!([])), (json!("after"), given)]);
+}

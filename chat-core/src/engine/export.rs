@@ -5,10 +5,13 @@ use std::{collections::VecDeque, fmt, sync::Arc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{error::Error, shared::Shared};
+use super::{
+    error::Error,
+    shared::{Readable, Shared},
+};
 use crate::{
-    domain::{Entry, Rejection, Report},
-    id::{MessageId, UserId},
+    domain::{Change, Entry, Rejection, Replies, Report},
+    id::{MessageId, RoomId, Seq, UserId},
     limits::{EXPORT_PAGE_ITEMS, PAGE_BYTES_MAX},
     store::{Block, GivenReaction, Page, PageRequest, RoomOverview, UserProfile},
     wire::{EditView, HeldView, MessageView, RoomView, rfc3339},
@@ -27,6 +30,10 @@ use crate::{
 /// | `report` | `reportId roomId messageId reason reportedAt resolvedAt` | one for each report made |
 /// | `end` | | one; without it the export broke off |
 ///
+/// Of what stands where the user may not read any more, or not that far back, their own deed is told and nothing that
+/// came of it: a message without reactions, replies, pin and deletion by others (its text is gone then all the same), a
+/// report without whether it was resolved.
+///
 /// Holds one page at a time, however much it is. It is no snapshot: what changes meanwhile may be told as it was or
 /// as it is. The private half of an own account (its address) is the business of who keeps accounts.
 ///
@@ -43,6 +50,8 @@ pub struct Export {
     profile: UserProfile,
     stage: Stage,
     cursor: Option<String>,
+    /// Messages of the page that was read, which are told one by one.
+    entries: VecDeque<Entry>,
     lines: VecDeque<String>,
 }
 
@@ -78,10 +87,11 @@ impl Stage {
 impl Export {
     pub(crate) async fn of(shared: Arc<Shared>, user: UserId) -> Result<Self, Error> {
         let profile = shared.store.users(&[user]).await?.pop().flatten().ok_or(Rejection::NO_USER)?;
-        Ok(Self { shared, profile, stage: Stage::Profile, cursor: None, lines: VecDeque::new() })
+        let (entries, lines) = (VecDeque::new(), VecDeque::new());
+        Ok(Self { shared, profile, stage: Stage::Profile, cursor: None, entries, lines })
     }
 
-    /// The next line, without its line break; `None` at the end. After an error the same page is read again.
+    /// The next line, without its line break; `None` at the end. After an error it goes on where it was.
     ///
     /// # Errors
     /// When the store fails.
@@ -89,6 +99,12 @@ impl Export {
         loop {
             if let Some(line) = self.lines.pop_front() {
                 return Ok(Some(line));
+            }
+            if let Some(entry) = self.entries.front() {
+                let line = self.message(entry).await?;
+                self.entries.pop_front();
+                self.add("message", [line]);
+                continue;
             }
             if self.stage == Stage::Over {
                 return Ok(None);
@@ -116,11 +132,7 @@ impl Export {
             }
             Stage::Messages => {
                 let Page { items, next } = store.authored(&user, page).await?;
-                let mut lines = Vec::with_capacity(items.len());
-                for entry in items {
-                    lines.push(self.message(&entry).await?);
-                }
-                self.add("message", lines);
+                self.entries.extend(items);
                 Ok(next)
             }
             Stage::Reactions => {
@@ -135,7 +147,16 @@ impl Export {
                     json!({"roomId": held.room.as_str(), "held": value(&HeldView::of(held, name.as_str()))})
                 }))
             }
-            Stage::Reports => Ok(self.add_page("report", store.reports_by(&user, page).await?, report)),
+            Stage::Reports => {
+                let Page { items, next } = store.reports_by(&user, page).await?;
+                let mut lines = Vec::with_capacity(items.len());
+                for made in items {
+                    let resolved = self.may_see(&made.room, made.snapshot.seq).await?;
+                    lines.push(report(&made, resolved));
+                }
+                self.add("report", lines);
+                Ok(next)
+            }
             Stage::End => Ok(self.add("end", [json!({})])),
             Stage::Over => Ok(None),
         }
@@ -157,8 +178,25 @@ impl Export {
     async fn message(&self, entry: &Entry) -> Result<Value, Error> {
         let former = self.shared.store.former_texts(&entry.room, entry.seq, PAGE_BYTES_MAX).await?;
         let edits: Vec<_> = former.items.iter().map(|text| value(&EditView::of(text))).collect();
-        let message = MessageView::of(entry, self.profile.username.as_str(), true);
+        let mut entry = entry.clone();
+        if !self.may_see(&entry.room, entry.seq).await? {
+            as_written(&mut entry);
+        }
+        let message = MessageView::of(&entry, self.profile.username.as_str(), true);
         Ok(json!({"message": value(&message), "edits": edits}))
+    }
+
+    /// Whether the user may read what stands there, and so also what was done to it.
+    async fn may_see(&self, room: &RoomId, seq: Seq) -> Result<bool, Error> {
+        let readable = async {
+            let cell = self.shared.open(room).await?;
+            self.shared.readable(&cell, &self.profile.id).await
+        };
+        match readable.await {
+            Ok(Readable { room, member, .. }) => Ok(seq > room.hidden_from(member.as_ref())),
+            Err(Error::Rejected(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     fn add_page<T>(&mut self, kind: &str, page: Page<T>, line: impl Fn(&T) -> Value) -> Option<String> {
@@ -199,15 +237,26 @@ fn block(block: &Block) -> Value {
     json!({"userId": block.user.as_str(), "createdAt": rfc3339(block.at)})
 }
 
+/// Takes from a message what others did to it.
+fn as_written(entry: &mut Entry) {
+    let author = entry.actor.clone();
+    let Change::Send(message) = &mut entry.change else { return };
+    message.reactions = Vec::new();
+    message.replies = Replies::default();
+    message.pinned = None;
+    message.deleted = message.deleted.take().filter(|deleted| deleted.by == author);
+}
+
 /// The reporter's own words and deed; what the message said is its author's.
-fn report(report: &Report) -> Value {
+fn report(report: &Report, with_outcome: bool) -> Value {
+    let resolved = report.resolved.as_ref().filter(|_| with_outcome);
     json!({
         "reportId": report.id.as_str(),
         "roomId": report.room.as_str(),
         "messageId": MessageId::of(&report.room, report.snapshot.seq).to_string(),
         "reason": report.reason.as_str(),
         "reportedAt": rfc3339(report.at),
-        "resolvedAt": report.resolved.as_ref().map(|resolved| rfc3339(resolved.at)),
+        "resolvedAt": resolved.map(|resolved| rfc3339(resolved.at)),
     })
 }
 
