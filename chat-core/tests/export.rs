@@ -186,3 +186,21 @@ async fn what_a_rooms_history_hides_is_not_exported_but_for_ones_own_words() {
     let given = json!([{"emoji": "👍", "count": 1, "userIds": ["bob"]}]);
     assert_eq!(told, [(json!("before"), json!([])), (json!("after"), given)]);
 }
+
+#[tokio::test]
+async fn every_former_text_that_is_kept_is_exported_however_long_they_are() {
+    let engine = common::engine().await;
+    let mut alice = TestClient::connect(&engine, "alice").await;
+    let room = alice.create_room("Lobby").await;
+    let text = |number: usize| format!("{number:02}{}", "🙂".repeat(4_900));
+    let sent = alice.ack(json!({"type": "send_message", "roomId": room, "content": text(0)})).await;
+    for number in 1..=20 {
+        let content = text(number);
+        let edit = json!({"type": "edit_message", "roomId": room, "messageId": sent["messageId"], "content": content});
+        alice.ack(edit).await;
+    }
+    let lines = export(&engine, "alice").await;
+    let edits = of(&lines, "message")[0]["edits"].as_array().unwrap();
+    let told: Vec<_> = edits.iter().map(|edit| edit["content"].as_str().unwrap()).collect();
+    assert_eq!(told, (0..20).map(text).collect::<Vec<_>>());
+}

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     domain::{Change, Entry, Rejection, Replies, Report},
     id::{MessageId, RoomId, Seq, UserId},
-    limits::{EXPORT_PAGE_ITEMS, PAGE_BYTES_MAX},
+    limits::EXPORT_PAGE_ITEMS,
     store::{Block, GivenReaction, Page, PageRequest, RoomOverview, UserProfile},
     wire::{EditView, HeldView, MessageView, RoomView, rfc3339},
 };
@@ -23,7 +23,7 @@ use crate::{
 /// |---|---|---|
 /// | `profile` | `userId username createdAt external statusText lastSeenAt` | one |
 /// | `membership` | `room role joinedAt lastReadSeq unread mentions` | one for each room |
-/// | `message` | `message`, as on the wire, and `edits`, the texts that it had before | one for each message, also in rooms that were left |
+/// | `message` | `message`, as on the wire, and `edits`, all kept texts that it had before | one for each message, also in rooms that were left |
 /// | `reaction` | `roomId messageId emoji` | one for each reaction given |
 /// | `block` | `userId createdAt` | one for each user blocked |
 /// | `held` | `roomId` and `held`, a message that waits for review | one for each |
@@ -34,7 +34,7 @@ use crate::{
 /// came of it: a message without reactions, replies, pin and deletion by others (its text is gone then all the same), a
 /// report without whether it was resolved.
 ///
-/// Holds one page at a time, however much it is. It is no snapshot: what changes meanwhile may be told as it was or
+/// Holds one page at a time, however much it is, and of the texts that messages had before those of one message. It is no snapshot: what changes meanwhile may be told as it was or
 /// as it is. The private half of an own account (its address) is the business of who keeps accounts.
 ///
 /// ```no_run
@@ -176,7 +176,8 @@ impl Export {
     }
 
     async fn message(&self, entry: &Entry) -> Result<Value, Error> {
-        let former = self.shared.store.former_texts(&entry.room, entry.seq, PAGE_BYTES_MAX).await?;
+        // No bound but that of how many are kept: the store holds all of them at once as it is.
+        let former = self.shared.store.former_texts(&entry.room, entry.seq, usize::MAX).await?;
         let edits: Vec<_> = former.items.iter().map(|text| value(&EditView::of(text))).collect();
         let mut entry = entry.clone();
         if !self.may_see(&entry.room, entry.seq).await? {
