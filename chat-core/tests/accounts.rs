@@ -2,9 +2,12 @@
 #![cfg(all(feature = "accounts", feature = "testing"))]
 #![allow(clippy::unwrap_used, reason = "a test that fails fails loudly")]
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    ops::ControlFlow,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
 };
 
 use chat_core::{
@@ -15,7 +18,10 @@ use chat_core::{
     auth::{AuthError, Secret},
     domain::ErrorCode,
     id::UserId,
-    store::{Maintenance, kv::MemoryStore},
+    store::{
+        Maintenance,
+        kv::{Direction, KvBatch, KvError, KvStore, MemKv, MemoryStore, OrderedKv},
+    },
     time::{Clock, Timestamp},
 };
 use futures::future::join_all;
@@ -189,6 +195,62 @@ async fn a_spent_token_ends_its_login_and_no_other() {
         assert_eq!(world.accounts.refresh(&spent.refresh_token).await.unwrap_err(), error);
     }
     world.accounts.refresh(&other.refresh_token).await.unwrap();
+}
+
+/// Rows in memory on a disk that may be full.
+#[derive(Clone, Default)]
+struct Disk {
+    rows: Arc<MemKv>,
+    is_full: Arc<AtomicBool>,
+}
+
+impl OrderedKv for Disk {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
+        self.rows.get(key)
+    }
+
+    fn scan(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        direction: Direction,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), KvError> {
+        self.rows.scan(from, to, direction, visit)
+    }
+
+    fn apply(&self, batch: KvBatch) -> Result<(), KvError> {
+        if self.is_full.load(Ordering::SeqCst) { Err(KvError::Full) } else { self.rows.apply(batch) }
+    }
+
+    fn sync(&self) -> Result<(), KvError> {
+        self.rows.sync()
+    }
+}
+
+#[tokio::test]
+async fn whose_login_could_not_be_ended_is_told_for_a_spent_token_alone() {
+    let disk = Disk::default();
+    let store = Arc::new(KvStore::inline(disk.clone()).unwrap());
+    let keys = TokenKeys::new(Secret::new("an example of a secret, 32 bytes")).unwrap();
+    let clock = Arc::new(Hands(AtomicI64::new(1_000_000_000_000)));
+    let accounts = Accounts::new(store, keys, HashingCost::trivial(), clock.clone()).unwrap();
+    let first = accounts.register(registration("ann@example.org", "ann", "correct horse")).await.unwrap();
+    disk.is_full.store(true, Ordering::SeqCst);
+    let unchanged = accounts.refresh(&first.refresh_token).await.unwrap_err();
+    assert_eq!(unchanged, AccountError::Unavailable);
+    disk.is_full.store(false, Ordering::SeqCst);
+    accounts.refresh(&first.refresh_token).await.unwrap();
+    clock.0.fetch_add(20_000, Ordering::SeqCst);
+
+    let (user, login) = (first.profile.id.clone(), first.family);
+    disk.is_full.store(true, Ordering::SeqCst);
+    let doubtful = accounts.refresh(&first.refresh_token).await.unwrap_err();
+    assert_eq!(doubtful, AccountError::LoginDoubtful { user: user.clone(), login });
+    assert_eq!((doubtful.code(), doubtful.to_string()), (ErrorCode::Unavailable, unchanged.to_string()));
+    disk.is_full.store(false, Ordering::SeqCst);
+    let ended = accounts.refresh(&first.refresh_token).await.unwrap_err();
+    assert_eq!(ended, AccountError::LoginEnded { user, login });
 }
 
 #[tokio::test]

@@ -95,6 +95,16 @@ pub enum AccountError {
         /// Which.
         login: FamilyId,
     },
+    /// The refresh token was spent, and its login could not be ended, or may have been: whoever is connected by that
+    /// login is to be disconnected, as for [`AccountError::LoginEnded`]. To be told as [`AccountError::Unavailable`];
+    /// the same token tries again.
+    #[error("accounts are unavailable at the moment")]
+    LoginDoubtful {
+        /// Whose login it is.
+        user: UserId,
+        /// Which.
+        login: FamilyId,
+    },
     /// The refresh token was good once.
     #[error("the refresh token has expired")]
     TokenExpired,
@@ -130,7 +140,7 @@ impl AccountError {
             Self::InvalidToken | Self::LoginEnded { .. } => ErrorCode::InvalidToken,
             Self::TokenExpired => ErrorCode::TokenExpired,
             Self::Overloaded => ErrorCode::RateLimited,
-            Self::Unavailable => ErrorCode::Unavailable,
+            Self::Unavailable | Self::LoginDoubtful { .. } => ErrorCode::Unavailable,
             Self::Setup(_) => ErrorCode::Internal,
         }
     }
@@ -250,15 +260,19 @@ impl Accounts {
                 Shown::Current => Some(family.rotated(generation, now)),
                 Shown::Spent => None,
             };
-            // Otherwise somebody else was first with the same token: judge it anew.
-            if inner.store.replace_family(&family, next.clone()).await? {
-                return match next {
-                    Some(next) => self.grant_again(&next).await,
-                    None => {
-                        tracing::warn!(user = %family.user, login = %family.id, "a spent refresh token was shown; its login is ended");
-                        Err(AccountError::LoginEnded { user: family.user, login: family.id })
-                    }
-                };
+            match (inner.store.replace_family(&family, next.clone()).await, next) {
+                // Somebody else was first with the same token: judge it anew.
+                (Ok(false), _) => {}
+                (Ok(true), Some(next)) => return self.grant_again(&next).await,
+                (Ok(true), None) => {
+                    tracing::warn!(user = %family.user, login = %family.id, "a spent refresh token was shown; its login is ended");
+                    return Err(AccountError::LoginEnded { user: family.user, login: family.id });
+                }
+                (Err(error), Some(_)) => return Err(error.into()),
+                (Err(error), None) => {
+                    tracing::warn!(%error, user = %family.user, login = %family.id, "a spent refresh token was shown; its login could not be ended");
+                    return Err(AccountError::LoginDoubtful { user: family.user, login: family.id });
+                }
             }
         }
         Err(AccountError::Unavailable)

@@ -17,7 +17,7 @@ use chat_core::{
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use super::{App, caller::Proven, client::ClientAddress, fields::BodyFields, problem::Problem};
+use super::{App, caller::Proven, client::ClientAddress, fields::BodyFields, problem::Problem, to_its_end};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -79,11 +79,17 @@ async fn refresh(
             Problem::invalid(vec![super::problem::Invalid { field: "refreshToken".into(), message }])
         })?,
     };
-    let grant = app.accounts().refresh(&token).await;
-    if let Err(AccountError::LoginEnded { user, login }) = &grant {
-        app.engine().disconnect_login(user, &login.to_string()).await;
-    }
-    Ok(granted(&grant?, in_cookie))
+    let (accounts, engine) = (app.accounts().clone(), app.engine().clone());
+    let refreshing = to_its_end(async move {
+        let grant = accounts.refresh(&token).await;
+        if let Err(AccountError::LoginEnded { user, login } | AccountError::LoginDoubtful { user, login }) =
+            &grant
+        {
+            engine.disconnect_login(user, &login.to_string()).await;
+        }
+        grant
+    });
+    Ok(granted(&refreshing.await??, in_cookie))
 }
 
 /// Ends the login that the access token stems from: its tokens, its cookie, its connections.
@@ -92,8 +98,14 @@ async fn logout(State(app): State<App>, Proven(identity): Proven) -> Result<Resp
     let Some(login) = login else {
         return Err(Problem::new(ErrorCode::Forbidden, "this login is ended where it was begun"));
     };
-    app.accounts().logout(&identity.user, login).await?;
-    app.engine().disconnect_login(&identity.user, &login.to_string()).await;
+    let (accounts, engine) = (app.accounts().clone(), app.engine().clone());
+    let ending = to_its_end(async move {
+        let ended = accounts.logout(&identity.user, login).await;
+        // If that failed, the store may have done it all the same; who is still logged in comes back.
+        engine.disconnect_login(&identity.user, &login.to_string()).await;
+        ended
+    });
+    ending.await??;
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, NO_COOKIE)]).into_response())
 }
 

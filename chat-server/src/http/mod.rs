@@ -133,6 +133,12 @@ pub(crate) fn router(app: App, body_bytes: usize) -> Router {
         .nest("/users", users::routes())
         .layer(DefaultBodyLimit::max(body_bytes.max(BODY_BYTES_MIN)));
     Router::new()
+/// Does something to its end, also when the request that asked for it is dropped since its client went away.
+async fn to_its_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, Problem> {
+    // It panicked, and the log has why.
+    tokio::spawn(work).await.map_err(|_| Problem::unavailable())
+}
+
         .route("/", get(pages::home))
         .route("/docs/protocol", get(pages::protocol))
         .route("/healthz", get(health::healthz))
@@ -146,4 +152,25 @@ pub(crate) fn router(app: App, body_bytes: usize) -> Router {
         .layer(middleware::from_fn(guard::last_resort))
         .layer(middleware::from_fn(guard::headers))
         .with_state(app)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+    use tokio::sync::oneshot;
+
+    #[tokio::test]
+    async fn what_was_begun_is_done_also_when_nobody_waits_for_it_any_more() {
+        let (go_on, gone_on) = oneshot::channel::<()>();
+        let (tell, told) = oneshot::channel();
+        let mut request = Box::pin(to_its_end(async move {
+            gone_on.await.unwrap();
+            tell.send("committed, and everybody disconnected").unwrap();
+        }));
+        assert!(request.as_mut().now_or_never().is_none());
+        drop(request);
+        go_on.send(()).unwrap();
+        assert_eq!(told.await, Ok("committed, and everybody disconnected"));
+    }
 }

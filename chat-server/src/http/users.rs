@@ -18,7 +18,7 @@ use futures::{Stream, stream};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
-use super::{App, caller::Authenticated, problem::Problem};
+use super::{App, caller::Authenticated, problem::Problem, to_its_end};
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/me", delete(erase)).route("/me/export", get(export))
@@ -27,9 +27,7 @@ pub(super) fn routes() -> Router<App> {
 /// Erases the caller. It goes on when the caller goes away, or waits no longer.
 async fn erase(State(app): State<App>, Authenticated(caller): Authenticated) -> Result<StatusCode, Problem> {
     let (engine, user) = (app.engine().clone(), caller.user().clone());
-    let erasing = tokio::spawn(async move { engine.erase_user(&user).await });
-    // A panic ends the erasure, which the upkeep then goes on with.
-    erasing.await.map_err(|_| Problem::unavailable())??;
+    to_its_end(async move { engine.erase_user(&user).await }).await??;
     Ok(StatusCode::NO_CONTENT)
 }
 
