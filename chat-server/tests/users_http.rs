@@ -4,7 +4,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{BASE, PASSWORD, Server, ws::Ws};
+use support::{BASE, NO_COOKIE, PASSWORD, Server, ws::Ws};
 
 fn export(server: &Server, token: &str) -> Vec<Value> {
     let answer = server.get("/api/users/me/export").bearer(token).send();
@@ -41,7 +41,8 @@ async fn whoever_is_erased_is_out_and_may_begin_anew() {
     assert_eq!(send.bearer(&ann.token).send().status, 201);
     let mut ws = Ws::login(&server, &ann.token).await;
     assert_eq!(server.request("DELETE", "/api/users/me").send().status, 401);
-    assert_eq!(server.request("DELETE", "/api/users/me").bearer(&ann.token).send().status, 204);
+    let answer = server.request("DELETE", "/api/users/me").bearer(&ann.token).send();
+    assert_eq!((answer.status, answer.header("set-cookie")), (204, Some(NO_COOKIE)));
     let (_, close) = ws.until_closed().await;
     assert_eq!(close, Some(4403));
     let forbidden = json!({

@@ -212,7 +212,7 @@ fn granted(grant: &Grant, cookie: bool) -> Response {
 const COOKIE: &str = "chat_refresh";
 
 /// Takes the cookie back.
-const NO_COOKIE: &str = "chat_refresh=; Path=/api/auth; Max-Age=0; HttpOnly; SameSite=Strict";
+pub(super) const NO_COOKIE: &str = "chat_refresh=; Path=/api/auth; Max-Age=0; HttpOnly; SameSite=Strict";
 
 /// Out of reach for scripts and for other sites. `Secure` is not set, since the server itself speaks plain HTTP;
 /// a proxy that ends TLS may add it.

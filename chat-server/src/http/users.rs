@@ -18,17 +18,17 @@ use futures::{Stream, stream};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
-use super::{App, caller::Authenticated, problem::Problem, to_its_end};
+use super::{App, accounts::NO_COOKIE, caller::Authenticated, problem::Problem, to_its_end};
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/me", delete(erase)).route("/me/export", get(export))
 }
 
 /// Erases the caller. It goes on when the caller goes away, or waits no longer.
-async fn erase(State(app): State<App>, Authenticated(caller): Authenticated) -> Result<StatusCode, Problem> {
+async fn erase(State(app): State<App>, Authenticated(caller): Authenticated) -> Result<Response, Problem> {
     let (engine, user) = (app.engine().clone(), caller.user().clone());
     to_its_end(async move { engine.erase_user(&user).await }).await??;
-    Ok(StatusCode::NO_CONTENT)
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, NO_COOKIE)]).into_response())
 }
 
 /// Everything that is the caller's, as one list of JSON, written while it is read. Without the item `end` it broke

@@ -161,6 +161,9 @@ impl Drop for Server {
 
 pub const PASSWORD: &str = "correct horse battery";
 
+/// What takes the cookie of the refresh token back.
+pub const NO_COOKIE: &str = "chat_refresh=; Path=/api/auth; Max-Age=0; HttpOnly; SameSite=Strict";
+
 /// Somebody who has registered.
 #[derive(Debug, Clone)]
 pub struct User {
