@@ -21,6 +21,7 @@ use tower::ServiceExt;
 use crate::{
     config::Network,
     limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, HEAD_BYTES_MAX, HEAD_TIMEOUT, HEADERS_MAX},
+    stall::Taken,
 };
 
 /// Serves HTTP/1.1 on a listener until told to stop.
@@ -139,7 +140,8 @@ async fn converse(
             Ok::<_, Infallible>(response)
         }
     });
-    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
+    let mut connection =
+        pin!(http.serve_connection(TokioIo::new(Taken::new(stream)), service).with_upgrades());
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = told(&mut stop) => {

@@ -26,6 +26,26 @@ pub(crate) const BODY_BYTES_MIN: usize = 64 * 1024;
 /// How long a request may take in all, its body included. Then it is answered 503.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a client may take none of what waits to be written to it, WebSockets excepted, which have a heartbeat. Then
+/// it is disconnected.
+pub(crate) const WRITE_STALL: Duration = Duration::from_secs(30);
+
+/// Exports of one user. More are answered 429. Each reads all that is the user's and looks at every reaction there is.
+pub(crate) const EXPORTS_PER_HOUR: u32 = 3;
+
+/// Exports under way, of all users. At the bound another one is answered 503. Each holds a page of messages, and the
+/// former texts of one of them.
+pub(crate) const EXPORTS_AT_ONCE: usize = 8;
+
+/// Bytes of an export that are handed on at once.
+pub(crate) const EXPORT_PIECE_BYTES: usize = 64 * 1024;
+
+/// How long a client may take for the next piece of an export. Then it breaks off.
+pub(crate) const EXPORT_PIECE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long an export may take in all. Then it breaks off. Enough for a gigabyte at ten megabits a second.
+pub(crate) const EXPORT_TIMEOUT: Duration = Duration::from_secs(900);
+
 /// How long sessions wait for running requests to end once the server drains.
 pub(crate) const REQUEST_GRACE: Duration = Duration::from_secs(2);
 

@@ -9,6 +9,7 @@
 //! * [`http`]: what is answered;
 //! * [`accept`]: connections, and what a stranger may hold;
 //! * [`signals`]: when to stop;
+//! * [`stall`]: connections that take nothing;
 //! * [`limits`]: every bound of the server itself.
 
 mod accept;
@@ -21,6 +22,7 @@ mod limits;
 mod signals;
 mod tokens;
 
+mod stall;
 use std::{
     io::{self, IsTerminal, Write},
     process::ExitCode,
@@ -43,7 +45,7 @@ use crate::{
     args::Args,
     config::{Config, ConfigError, Loaded},
     data::DataDir,
-    http::{App, Inner},
+    http::{App, Exports, Inner},
     limits::{DRAIN_GRACE, PLAIN_CONNECTIONS_PER_IP, REQUEST_GRACE, SWEEP_EVERY},
     signals::Stop,
     tokens::Tokens,
@@ -114,6 +116,7 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         trusted_proxies: config.trusted_proxies,
         draining: AtomicBool::new(false),
     });
+        exports: Exports::new(),
     let (stop, stopped) = watch::channel(false);
     let router = http::router(app.clone(), config.limits.frame_bytes);
     let mut front = tokio::spawn(front.serve(router, stopped));

@@ -29,6 +29,17 @@ fn one_takes_along_everything_of_ones_own() {
     assert_eq!(items[0]["email"], "ann@example.org");
     assert_eq!((&items[1]["userId"], &items[1]["username"]), (&json!(ann.id), &json!("ann")));
     assert_eq!(items[3]["message"]["content"], "from ann");
+    // Two more in this hour, and others have theirs.
+    assert_eq!(export(&server, &ann.token).len(), 5);
+    assert_eq!(export(&server, &ann.token).len(), 5);
+    let limited = server.get("/api/users/me/export").bearer(&ann.token).send();
+    let seconds: u32 = limited.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=1_200).contains(&seconds), "{seconds}");
+    let problem = json!({
+        "code": "rate_limited", "title": "Too Many Requests", "status": 429, "detail": "too many requests",
+    });
+    limited.assert_problem(429, &problem);
+    assert_eq!(export(&server, &ben.token).len(), 5);
     let unauthenticated = server.get("/api/users/me/export").send();
     assert_eq!(unauthenticated.status, 401);
 }

@@ -3,6 +3,7 @@
 mod accounts;
 mod caller;
 mod client;
+mod export;
 mod fields;
 mod guard;
 mod health;
@@ -32,6 +33,7 @@ use chat_store_sled::SledStore;
 use chat_transport_ws::{Gate, WsConfig};
 
 pub(crate) use self::accounts::ensure_default_room;
+pub(crate) use self::export::Exports;
 use self::{client::ClientAddress, problem::Problem};
 use crate::{config::Network, limits::BODY_BYTES_MIN, tokens::Tokens};
 
@@ -51,6 +53,7 @@ pub(crate) struct Inner {
     pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) registrations: RateTable<IpAddr>,
     pub(crate) logins: RateTable<IpAddr>,
+    pub(crate) exports: Exports,
     /// WebSockets, counted by address.
     pub(crate) gate: Gate,
     pub(crate) ws_config: WsConfig,
@@ -72,6 +75,7 @@ impl App {
         let now = SystemClock.now();
         self.inner.registrations.sweep(now);
         self.inner.logins.sweep(now);
+        self.inner.exports.sweep(now);
     }
 
     fn is_draining(&self) -> bool {
@@ -92,6 +96,10 @@ impl App {
 
     fn tokens(&self) -> &Tokens {
         &self.inner.tokens
+    }
+
+    fn exports(&self) -> &Exports {
+        &self.inner.exports
     }
 
     fn default_rooms(&self) -> &[RoomId] {
@@ -125,6 +133,12 @@ impl fmt::Debug for App {
     }
 }
 
+/// Does something to its end, also when the request that asked for it is dropped since its client went away.
+async fn to_its_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, Problem> {
+    // It panicked, and the log has why.
+    tokio::spawn(work).await.map_err(|_| Problem::unavailable())
+}
+
 /// Every path that there is.
 pub(crate) fn router(app: App, body_bytes: usize) -> Router {
     let api = Router::new()
@@ -133,12 +147,6 @@ pub(crate) fn router(app: App, body_bytes: usize) -> Router {
         .nest("/users", users::routes())
         .layer(DefaultBodyLimit::max(body_bytes.max(BODY_BYTES_MIN)));
     Router::new()
-/// Does something to its end, also when the request that asked for it is dropped since its client went away.
-async fn to_its_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, Problem> {
-    // It panicked, and the log has why.
-    tokio::spawn(work).await.map_err(|_| Problem::unavailable())
-}
-
         .route("/", get(pages::home))
         .route("/docs/protocol", get(pages::protocol))
         .route("/healthz", get(health::healthz))

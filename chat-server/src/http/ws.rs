@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::{App, client::ClientAddress, problem::Problem};
-use crate::accept::Peer;
+use crate::{accept::Peer, stall::Taken};
 
 /// Checks the cap of the address, the origin, and a token of the header; then upgrades.
 pub(super) async fn upgrade(
@@ -43,9 +43,10 @@ pub(super) async fn upgrade(
 /// Waits for the stream, then hands it on to a task of its own, which lives long and should be small.
 async fn attach(app: App, upgraded: OnUpgrade, hello: Hello, admission: Admission, peer: Peer) {
     let Ok(upgraded) = upgraded.await else { return };
-    // What our accept loop accepts is a bare TCP stream, always; without hyper around it, it needs less memory.
-    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
-    let connection = WsConnection::adopt(parts.io.into_inner(), parts.read_buf.to_vec(), app.ws_config());
+    // What our accept loop accepts is a TCP stream, always; with nothing around it, it needs less memory.
+    let Ok(parts) = upgraded.downcast::<TokioIo<Taken<TcpStream>>>() else { return };
+    let stream = parts.io.into_inner().into_inner();
+    let connection = WsConnection::adopt(stream, parts.read_buf.to_vec(), app.ws_config());
     let session = app.engine().attach(connection.holding(admission), hello);
     tokio::spawn(async move {
         session.await;
