@@ -9,6 +9,8 @@ use std::{
 
 use chat_core::auth::Secret;
 
+use crate::owners::Known;
+
 /// Where things are kept.
 #[derive(Debug, Clone)]
 pub(crate) struct DataDir {
@@ -26,6 +28,9 @@ pub(crate) struct DataError {
 
 /// Longest key file that is read.
 const KEY_BYTES_MAX: u64 = 4 * 1024;
+
+/// Longest file of owners that is read: thousands of them.
+const OWNERS_BYTES_MAX: u64 = 1024 * 1024;
 
 impl DataDir {
     /// Opens the folder and creates it where there is none, readable by its owner alone.
@@ -65,12 +70,37 @@ impl DataDir {
         }
     }
 
-    /// Written beside and then named, so that a crash leaves no half of a key.
     fn create_key(&self, path: &Path) -> io::Result<Secret> {
         let mut random = [0; 32];
         getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
         let text: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        let beside = self.path.join("signing.key.new");
+        self.write(path, &text)?;
+        Ok(Secret::new(text))
+    }
+
+    /// Whose the names of owners were; nobody's while nothing was remembered.
+    pub(crate) fn known_owners(&self) -> Result<Known, DataError> {
+        match read_known(&self.owners()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Known::default()),
+            known => known.map_err(|error| self.error("reading room_owners.json", error)),
+        }
+    }
+
+    /// Remembers whose the names of owners were.
+    pub(crate) fn remember_owners(&self, known: &Known) -> Result<(), DataError> {
+        let written = serde_json::to_string_pretty(known)
+            .map_err(io::Error::other)
+            .and_then(|text| self.write(&self.owners(), &text));
+        written.map_err(|error| self.error("writing room_owners.json", error))
+    }
+
+    fn owners(&self) -> PathBuf {
+        self.path.join("room_owners.json")
+    }
+
+    /// Written beside and then named, so that a crash leaves no half of it.
+    fn write(&self, path: &Path, text: &str) -> io::Result<()> {
+        let beside = path.with_added_extension("new");
         match std::fs::remove_file(&beside) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -79,8 +109,7 @@ impl DataDir {
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         std::fs::rename(&beside, path)?;
-        sync_folder(&self.path)?;
-        Ok(Secret::new(text))
+        sync_folder(&self.path)
     }
 
     fn error(&self, what: &'static str, error: io::Error) -> DataError {
@@ -96,6 +125,12 @@ fn read_key(path: &Path) -> io::Result<Secret> {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "signing.key has fewer than 32 characters"));
     }
     Ok(Secret::new(key))
+}
+
+fn read_known(path: &Path) -> io::Result<Known> {
+    let mut text = String::new();
+    File::open(path)?.take(OWNERS_BYTES_MAX).read_to_string(&mut text)?;
+    serde_json::from_str(&text).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is damaged"))
 }
 
 /// A new name in a folder is durable once the folder is.
@@ -141,6 +176,21 @@ mod tests {
             error.to_string().ends_with("reading the signing key: signing.key has fewer than 32 characters")
         );
         assert_eq!(std::fs::read(temporary.path().join("signing.key")).unwrap(), b"short");
+    }
+
+    #[test]
+    fn whose_names_were_is_remembered_and_what_is_damaged_is_an_error() {
+        let temporary = tempfile::tempdir().unwrap();
+        let data = DataDir::open(temporary.path()).unwrap();
+        assert_eq!(data.known_owners().unwrap(), Known::default());
+        let known: Known = serde_json::from_str(r#"{"ann":"user-1","nobody_yet":null}"#).unwrap();
+        data.remember_owners(&known).unwrap();
+        assert_eq!(data.known_owners().unwrap(), known);
+        let path = temporary.path().join("room_owners.json");
+        assert_eq!(mode(&path), 0o600);
+        std::fs::write(&path, "{").unwrap();
+        let error = data.known_owners().unwrap_err();
+        assert!(error.to_string().ends_with("reading room_owners.json: it is damaged"), "{error}");
     }
 
     #[test]

@@ -5,11 +5,12 @@
 //! * [`args`], [`config`]: what the operator wants;
 //! * [`descriptors`]: how many connections the system permits;
 //! * [`data`]: the data folder and the signing key;
+//! * [`owners`]: who owns the default rooms;
 //! * [`tokens`]: whose tokens are accepted;
 //! * [`http`]: what is answered;
 //! * [`accept`]: connections, and what a stranger may hold;
-//! * [`signals`]: when to stop;
 //! * [`stall`]: connections that take nothing;
+//! * [`signals`]: when to stop;
 //! * [`limits`]: every bound of the server itself.
 
 mod accept;
@@ -19,10 +20,11 @@ mod data;
 mod descriptors;
 mod http;
 mod limits;
+mod owners;
 mod signals;
+mod stall;
 mod tokens;
 
-mod stall;
 use std::{
     io::{self, IsTerminal, Write},
     process::ExitCode,
@@ -97,7 +99,11 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
             tracing::warn!(%room, %error, "a default room could not be set up");
         }
     }
-    appoint_owners(&config, &accounts, &engine).await;
+    if let Err(error) =
+        owners::appoint(&config.room_owners, &config.default_rooms, &data, &accounts, &engine).await
+    {
+        tracing::warn!(%error, "nobody was made owner of the default rooms");
+    }
     let listener = TcpListener::bind(config.listen)
         .await
         .map_err(|error| format!("can't listen on {}: {error}", config.listen))?;
@@ -110,13 +116,13 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         tokens: tokens.clone(),
         registrations: RateTable::new(config.registrations),
         logins: RateTable::new(config.logins),
+        exports: Exports::new(),
         gate: Gate::new(0, config.connections_per_ip),
         ws_config: ws_config(&config, tokens)?,
         default_rooms: config.default_rooms,
         trusted_proxies: config.trusted_proxies,
         draining: AtomicBool::new(false),
     });
-        exports: Exports::new(),
     let (stop, stopped) = watch::channel(false);
     let router = http::router(app.clone(), config.limits.frame_bytes);
     let mut front = tokio::spawn(front.serve(router, stopped));
@@ -135,32 +141,6 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     front.abort();
     tracing::info!("stopped");
     Ok(())
-}
-
-/// Makes owners of the default rooms those whom the operator named. Only accounts that are there already: a name that
-/// nobody has yet would be anybody's to take.
-async fn appoint_owners(config: &Config, accounts: &Accounts, engine: &Engine) {
-    for name in &config.room_owners {
-        let user = match accounts.user_named(name).await {
-            Ok(Some(user)) => user,
-            Ok(None) => {
-                tracing::warn!(
-                    name = name.as_str(),
-                    "room_owners names no account: register it and start again"
-                );
-                continue;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "an owner could not be looked up");
-                continue;
-            }
-        };
-        for room in &config.default_rooms {
-            if let Err(error) = engine.appoint_owner(room, &user).await {
-                tracing::warn!(%room, %error, "an owner could not be appointed");
-            }
-        }
-    }
 }
 
 async fn open_store(config: &Config, data: &DataDir) -> Result<SledStore, Box<dyn std::error::Error>> {

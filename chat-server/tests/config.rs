@@ -188,6 +188,41 @@ async fn the_accounts_that_the_operator_names_own_the_default_rooms() {
     assert_eq!(roles, ["owner", "owner"]);
 }
 
+#[tokio::test]
+async fn whoever_takes_an_owners_name_later_does_not_own() {
+    let config = format!("room_owners = [\"ann\", \"ben\"]\n{BASE}");
+    let server = Server::start();
+    let ann = server.register("ann");
+    // Who inherits the room, so that it stays.
+    server.register("zoe");
+    let server = server.kill_and_restart_with(&config);
+    // One name is freed and taken, the other one was nobody's when it was put there.
+    assert_eq!(server.request("DELETE", "/api/users/me").bearer(&ann.token).send().status, 204);
+    server.register("ann");
+    let ben = server.register("ben");
+    let server = server.kill_and_restart_with(&config);
+    let roles = |server: &Server| {
+        let members = server.get("/api/rooms/lobby/members").bearer(&ben.token).send().json();
+        let mut roles: Vec<_> = members["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|member| (member["username"].clone(), member["role"].clone()))
+            .collect();
+        roles.sort_by_key(|(name, _)| name.to_string());
+        json!(roles)
+    };
+    assert_eq!(roles(&server), json!([["ann", "member"], ["ben", "member"], ["zoe", "owner"]]));
+    assert!(server.log().contains("room_owners names an account that is gone"));
+    assert!(server.log().contains("registered after the name was put there"));
+
+    // By its id an account owns whatever was; a name that was taken out and put there again is a new one.
+    let server = server.kill_and_restart_with(&format!("room_owners = [\"{}\"]\n{BASE}", ben.id));
+    assert_eq!(roles(&server), json!([["ann", "member"], ["ben", "owner"], ["zoe", "owner"]]));
+    let server = server.kill_and_restart_with(&config);
+    assert_eq!(roles(&server), json!([["ann", "owner"], ["ben", "owner"], ["zoe", "owner"]]));
+}
+
 #[test]
 fn names_that_nobody_can_have_are_refused_as_owners() {
     let home = Home::new("room_owners = [\"a b\"]\n");

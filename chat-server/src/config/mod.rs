@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, ffi::OsString, net::SocketAddr, path::PathBuf, 
 
 use chat_core::{
     auth::Secret,
-    domain::{Rate, RoomName, Username},
+    domain::{Rate, RoomName},
     id::RoomId,
     limits::Limits,
     store::Durability,
@@ -21,7 +21,7 @@ use chat_core::{
 pub(crate) use cidr::Network;
 use values::Values;
 
-use crate::args::Args;
+use crate::{args::Args, owners::Owner};
 
 /// What can't be used, in one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,8 +37,8 @@ pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     /// Rooms that exist from the start and that new own accounts join.
     pub(crate) default_rooms: Vec<RoomId>,
-    /// Usernames of the accounts that own those rooms.
-    pub(crate) room_owners: Vec<Username>,
+    /// Who owns those rooms.
+    pub(crate) room_owners: Vec<Owner>,
     /// How much is logged.
     pub(crate) log: tracing::Level,
     /// What an ack promises.
@@ -204,10 +204,11 @@ fn default_rooms(values: &Values) -> Result<Vec<RoomId>, ConfigError> {
     if keys.len() == rooms.len() { Ok(rooms) } else { Err(values.error("default_rooms", "different rooms")) }
 }
 
-fn room_owners(values: &Values) -> Result<Vec<Username>, ConfigError> {
+fn room_owners(values: &Values) -> Result<Vec<Owner>, ConfigError> {
     let names = values.list("room_owners")?.unwrap_or_default();
-    let parsed: Result<_, _> = names.iter().map(|name| Username::parse(name)).collect();
-    parsed.map_err(|_| values.error("room_owners", "usernames: 3 to 50 characters out of A-Z a-z 0-9 _"))
+    let parsed: Option<_> = names.iter().map(|name| Owner::parse(name)).collect();
+    let expected = "usernames of 3 to 50 characters out of A-Z a-z 0-9 _, or ids of users";
+    parsed.ok_or_else(|| values.error("room_owners", expected))
 }
 
 fn durability(values: &Values) -> Result<Durability, ConfigError> {
