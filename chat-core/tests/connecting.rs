@@ -5,6 +5,7 @@ mod common;
 use std::time::Duration;
 
 use chat_core::{
+    auth::{AuthError, Hello, Identity},
     close::CloseReason,
     limits::Limits,
     testing::TestClient,
@@ -62,6 +63,44 @@ async fn a_refused_token_is_told_and_closes_with_4401() {
     }
     let mut stranger = TestClient::dial(&engine);
     assert_eq!(stranger.ask(json!({"type": "authenticate"})).await["code"], "unauthenticated");
+}
+
+/// Fails as the token says.
+async fn failing(hello: Hello) -> Result<Identity, AuthError> {
+    let token = hello.token.as_ref().ok_or(AuthError::Missing)?;
+    Err(match token.expose() {
+        "invalid" => AuthError::Invalid,
+        "expired" => AuthError::Expired,
+        "hasty" => AuthError::RateLimited,
+        "erased" => AuthError::Erased,
+        "unlucky" => AuthError::Unavailable,
+        _ => return TestClient::authenticator(hello).await,
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_refusal_closes_with_the_code_that_the_protocol_pairs_with_it() {
+    let engine = builder().authenticator(failing).build().await.unwrap();
+    let rooms: Vec<_> = (0..501).map(|number| json!({"roomId": format!("r-{number}"), "after": 0})).collect();
+    for (fields, code, close) in [
+        (json!({}), "unauthenticated", 4401),
+        (json!({"token": "invalid"}), "invalid_token", 4401),
+        (json!({"token": "expired"}), "token_expired", 4401),
+        (json!({"token": "erased"}), "forbidden", 4403),
+        (json!({"token": "alice", "resume": rooms}), "bad_request", 4400),
+        (json!({"token": "hasty"}), "rate_limited", 4429),
+        (json!({"token": "unlucky"}), "unavailable", 4408),
+    ] {
+        let mut stranger = TestClient::dial(&engine);
+        let mut frame = fields;
+        frame["type"] = "authenticate".into();
+        let answer = stranger.ask(frame).await;
+        assert_eq!((&answer["type"], &answer["code"]), (&json!("auth_error"), &json!(code)));
+        assert_eq!(stranger.closed().await.map(CloseReason::code), Some(close), "{code}");
+    }
+    let mut clumsy = TestClient::dial(&engine);
+    assert_eq!(clumsy.refused(json!({"type": "authenticate", "token": 7})).await, "bad_request");
+    assert_eq!(clumsy.ask(json!({"type": "authenticate", "token": "alice"})).await["userId"], "alice");
 }
 
 #[tokio::test(start_paused = true)]
