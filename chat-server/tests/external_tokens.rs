@@ -91,3 +91,14 @@ fn without_a_foreign_issuer_only_own_accounts_are_accepted() {
     let answer = server.get("/api/rooms").bearer(&token(&claims("user-42", "carol"))).send();
     assert_eq!(answer.status, 401);
 }
+
+#[test]
+fn their_login_ends_where_it_was_begun() {
+    let server = server();
+    let token = token(&claims("user-42", "carol"));
+    let forbidden = json!({
+        "code": "forbidden", "title": "Forbidden", "status": 403, "detail": "this login is ended where it was begun",
+    });
+    server.request("POST", "/api/auth/logout").bearer(&token).send().assert_problem(403, &forbidden);
+    assert_eq!(server.get("/api/rooms").bearer(&token).send().status, 200);
+}

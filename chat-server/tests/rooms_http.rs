@@ -301,3 +301,50 @@ fn a_head_that_is_too_large_is_refused() {
     }
     assert_eq!(request.send().status, 431);
 }
+
+#[test]
+fn a_message_is_sent_with_files_as_an_answer_and_in_a_thread() {
+    let server = Server::start();
+    let ann = server.register("ann");
+    let send = |body: Value| server.post("/api/rooms/lobby/messages", &body).bearer(&ann.token).send();
+    let sent = |body: Value| {
+        let answer = send(body);
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.json()["messageId"].clone()
+    };
+    let root = sent(json!({ "content": "Look" }));
+    let file = json!({
+        "fileId": "f-1", "name": "tree.png", "mime": "image/png", "size": 1_234, "url": "https://files.example.org/f-1",
+        "width": 640, "height": 480,
+    });
+    let picture = json!({ "content": "", "messageType": "image", "attachments": [file], "replyTo": root });
+    let picture = sent(picture);
+    let reply = sent(json!({ "content": "A tree", "threadId": root }));
+    let page = server.get("/api/rooms/lobby/messages").bearer(&ann.token).send().json();
+    let told: Vec<_> = page["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|message| {
+            let fields =
+                ["id", "content", "messageType", "attachments", "replyTo", "threadId", "threadCount"];
+            fields.map(|field| message[field].clone())
+        })
+        .collect();
+    let expected = json!([
+        [root, "Look", "text", [], null, null, 1],
+        [picture, "", "image", [file], root, null, 0],
+        [reply, "A tree", "text", [], null, root, 0],
+    ]);
+    assert_eq!(json!(told), expected);
+    for (field, value, status) in [
+        ("attachments", json!("f-1"), 400),
+        ("attachments", json!([{ "fileId": "f-1" }]), 400),
+        ("replyTo", json!("elsewhere"), 404),
+        ("threadId", json!("elsewhere"), 404),
+    ] {
+        let mut body = json!({ "content": "no" });
+        body[field] = value;
+        assert_eq!(send(body).status, status, "{field}");
+    }
+}

@@ -4,7 +4,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{BASE, NO_COOKIE, PASSWORD, Server, ws::Ws};
+use support::{BASE, NO_COOKIE, PASSWORD, Server, message, ws::Ws};
 
 fn export(server: &Server, token: &str) -> Vec<Value> {
     let answer = server.get("/api/users/me/export").bearer(token).send();
@@ -86,4 +86,31 @@ async fn whoever_is_erased_is_out_and_may_begin_anew() {
     assert_ne!(again.id, ann.id);
     let items = export(&server, &again.token);
     assert!(items.iter().all(|item| item["type"] != "message"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erasure_goes_on_when_whoever_asked_for_it_hangs_up() {
+    const MESSAGES: u64 = 200;
+    let server = Server::with(BASE);
+    let (ann, ben) = (server.register("ann"), server.register("ben"));
+    let (mut anns, mut bens) = (Ws::login(&server, &ann.token).await, Ws::login(&server, &ben.token).await);
+    let mut written = Vec::new();
+    for number in 0..MESSAGES {
+        anns.send(&message(number, "lobby", "from ann")).await;
+        written.push(bens.event("new_message").await["message"]["id"].clone());
+    }
+    let request = server.request("DELETE", "/api/users/me").bearer(&ann.token).begin();
+    // From here on the erasure has begun.
+    assert_eq!(anns.until_closed().await.1, Some(4403));
+    drop(request);
+    assert_eq!(bens.event("user_left").await["reason"], "erased");
+    let mut deleted = Vec::new();
+    for _ in 0..MESSAGES {
+        deleted.push(bens.event("message_deleted").await["messageId"].clone());
+    }
+    let sorted = |mut ids: Vec<Value>| {
+        ids.sort_by_key(Value::to_string);
+        ids
+    };
+    assert_eq!(sorted(deleted), sorted(written));
 }

@@ -49,15 +49,21 @@ impl Request {
     }
 
     pub fn send(self) -> Answer {
+        let mut stream = self.begin();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        Answer::parse(&answer)
+    }
+
+    /// Sends it and reads nothing; whoever drops the stream hangs up.
+    pub fn begin(self) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let head = format!("{}Content-Length: {}\r\n\r\n", self.head, self.body.len());
         stream.write_all(head.as_bytes()).unwrap();
         // A server may refuse a body before it has read it.
         let _ = stream.write_all(&self.body);
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        Answer::parse(&answer)
+        stream
     }
 }
 
