@@ -16,11 +16,12 @@
 //! * [`orders`]: what coordinator and workers say to each other;
 //! * [`worker`], its [`user`]s, their [`link`]s, how it sends ([`flow`]) and what it counts ([`tally`]);
 //! * [`frames`], [`scanner`], [`stamp`], [`follow`]: what is on the wire, and whether it is right;
-//! * [`floor`]: the floor; [`process`]: what a process uses; [`machine`]: what it may use.
+//! * [`floor`]: the floor; [`process`], [`cpu`]: what a process uses; [`machine`]: what it may use.
 
 #[path = "../benches/support/load.rs"]
 #[allow(dead_code, clippy::unwrap_used, reason = "a benchmark of stores, which may panic")]
 mod bare_store;
+mod cpu;
 mod crew;
 mod floor;
 mod flow;

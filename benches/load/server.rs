@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use crate::{
     Failure,
+    cpu::Cpu,
     options::{Durability, Options},
     process,
 };
@@ -41,9 +42,9 @@ pub(crate) trait Watched {
     /// Which one.
     fn pid(&self) -> u32;
 
-    /// CPU time that it has used, in seconds.
-    fn cpu(&self) -> Result<f64, Failure> {
-        Ok(process::cpu_time(self.pid())?.as_secs_f64())
+    /// CPU time that it has used by now.
+    fn cpu(&self) -> Result<Cpu, Failure> {
+        Ok(Cpu::of(self.pid())?)
     }
 }
 

@@ -138,7 +138,11 @@ impl Site {
             let Reply::Opened { authenticated, .. } = reply else { return unexpected() };
             times.add(&authenticated);
         }
-        Ok(Connected { times, cpu: self.server.cpu()? - before, seconds: begun.elapsed().as_secs_f64() })
+        Ok(Connected {
+            times,
+            cpu: self.server.cpu()?.since(&before),
+            seconds: begun.elapsed().as_secs_f64(),
+        })
     }
 
     /// Lets everybody connect to a floor.
@@ -203,7 +207,13 @@ impl Site {
         let sent = self.finish(target)?;
         let (seconds, after) = (begun.elapsed().as_secs_f64(), cpu(self)?);
         let total = self.tally(false, report)?;
-        Ok(Window { total, messages: sent.messages, sending: sent.seconds, seconds, cpu: after - before })
+        Ok(Window {
+            total,
+            messages: sent.messages,
+            sending: sent.seconds,
+            seconds,
+            cpu: after.since(&before),
+        })
     }
 
     /// Begins to send.

@@ -40,7 +40,7 @@ pub(super) fn measure(options: &Options, report: &mut Report) -> Result<(), Fail
     eprintln!("idle for {seconds} s");
     let before = site.server.cpu()?;
     thread::sleep(Duration::from_secs_f64(seconds));
-    let cpu = site.server.cpu()? - before;
+    let cpu = site.server.cpu()?.since(&before);
     let total = site.tally(false, report)?;
     let later = grown(site.server.anonymous_memory()?, anonymous);
     site.close()?;

@@ -36,7 +36,7 @@ pub(super) fn measure(options: &Options, report: &mut Report) -> Result<(), Fail
     let (begun, before) = (Instant::now(), site.server.cpu()?);
     site.cut(Target::Server, Who::Members)?;
     let (authenticated, caught_up) = site.open(&Order::Resume { opening: OPENING_IN_STORM })?;
-    let (back, cpu) = (begun.elapsed(), site.server.cpu()? - before);
+    let (back, cpu) = (begun.elapsed(), site.server.cpu()?.since(&before));
     eprintln!("all are back");
     let sent = site.finish(Target::Server)?;
     site.tally(false, report)?;

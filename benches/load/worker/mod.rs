@@ -1,10 +1,11 @@
 //! A worker: a process with a slice of the users and their connections, on one thread. It does what it is told on
 //! standard input, one order after the other, and ends with it.
 
+mod enrolment;
+
 use std::{cell::RefCell, collections::HashMap, net::SocketAddr, rc::Rc, time::Duration};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     runtime,
@@ -18,7 +19,7 @@ use crate::{
     flow::{Lane, Messages, Stream},
     follow::Follow,
     frames,
-    limits::{AHEAD, OPENING, PATIENCE},
+    limits::PATIENCE,
     machine,
     orders::{Begin, Flow, Order, Pace, Reply, Sent, Target, Who},
     stamp,
@@ -202,35 +203,6 @@ impl Worker {
         Ok(times.recorded())
     }
 
-    /// Someone who is a member of every room, since they made them.
-    async fn creator(&self) -> Result<Rc<User>, Failure> {
-        let plan = &self.shared.begin.plan;
-        let number = plan.members + plan.speakers;
-        let creator = User::new(number, plan.user(number));
-        creator.open(&self.shared, self.place(Target::Server)?, How::Silent).await?;
-        creator.kept.replace(Some(Vec::new()));
-        Ok(creator)
-    }
-
-    async fn create(&self) -> Result<Vec<String>, Failure> {
-        let plan = &self.shared.begin.plan;
-        let commands = (0..plan.rooms).map(
-            |room| json!({ "type": "create_room", "id": room, "name": format!("{} {room}", plan.prefix) }),
-        );
-        let creator = self.creator().await?;
-        let answers = ask_all(&creator, commands).await?;
-        creator.close();
-        let mut ids = vec![String::new(); plan.rooms];
-        for answer in answers {
-            let number = answer["id"].as_u64().and_then(|id| ids.get_mut(id as usize));
-            let (Some(slot), Some(id)) = (number, answer["room"]["id"].as_str()) else {
-                return Err("a room was not created".into());
-            };
-            id.clone_into(slot);
-        }
-        Ok(ids)
-    }
-
     fn take_rooms(&mut self, ids: Vec<String>) {
         let numbers = ids.iter().enumerate().map(|(number, id)| (id.as_bytes().into(), number));
         self.shared.rooms.replace(numbers.collect::<HashMap<_, _>>());
@@ -240,75 +212,6 @@ impl Worker {
             user.follows.replace(rooms.map(|room| Follow::new(&ids[room], room)).collect());
         }
         self.room_ids = ids;
-    }
-
-    async fn enrol(&self) -> Result<(), Failure> {
-        if self.shared.begin.plan.direct {
-            let pairs = self.server.members.chunks_exact(2);
-            let met = pairs.enumerate().map(|(number, pair)| self.meet(number, &pair[0], &pair[1]));
-            return stream::iter(met).buffer_unordered(OPENING).try_collect().await;
-        }
-        let users = self.server.members.iter().chain(&self.server.speakers);
-        stream::iter(users.map(|user| self.join(user))).buffer_unordered(OPENING).try_collect().await
-    }
-
-    async fn join(&self, user: &Rc<User>) -> Result<(), Failure> {
-        user.open(&self.shared, self.place(Target::Server)?, How::Silent).await?;
-        let rooms: Vec<_> =
-            user.follows.borrow().iter().map(|it| String::from_utf8_lossy(&it.room).into_owned()).collect();
-        for room in rooms {
-            let answers = user.answers.get() + 1;
-            user.put(&frames::join(&room))?;
-            if timeout(PATIENCE, user.until_answered(answers)).await.is_err() {
-                return Err("a join is not acked".into());
-            }
-        }
-        user.close();
-        Ok(())
-    }
-
-    /// The first message of two users, which makes their room.
-    async fn meet(&self, number: usize, one: &Rc<User>, other: &Rc<User>) -> Result<(), Failure> {
-        // The other one must have been here once to be known.
-        other.open(&self.shared, self.place(Target::Server)?, How::Silent).await?;
-        other.close();
-        one.open(&self.shared, self.place(Target::Server)?, How::Silent).await?;
-        one.kept.replace(Some(Vec::new()));
-        let hello = json!({ "type": "send_dm", "id": 1, "recipientId": other.name, "content": "hello" });
-        let answers = ask_all(one, std::iter::once(hello)).await?;
-        one.close();
-        one.kept.replace(None);
-        let Some(room) = answers.first().and_then(|answer| answer["roomId"].as_str()) else {
-            return Err("a direct message was not acked".into());
-        };
-        self.shared.rooms.borrow_mut().insert(room.as_bytes().into(), number);
-        let mut heads = self.shared.heads.borrow_mut();
-        let length = heads.len().max(number + 1);
-        heads.resize(length, 0);
-        heads[number] = 1;
-        for user in [one, other] {
-            let mut follow = Follow::new(room, number);
-            follow.go_on_after(1);
-            user.follows.replace(vec![follow]);
-        }
-        Ok(())
-    }
-
-    async fn ask_heads(&self) -> Result<Vec<u64>, Failure> {
-        let ids = self.room_ids.iter().enumerate();
-        let commands = ids.map(|(number, id)| json!({ "type": "get_room", "id": number, "roomId": id }));
-        let mut heads = vec![0; self.room_ids.len()];
-        let creator = self.creator().await?;
-        let answers = ask_all(&creator, commands).await?;
-        creator.close();
-        for answer in answers {
-            let number = answer["id"].as_u64().and_then(|id| heads.get_mut(id as usize));
-            let (Some(slot), Some(head)) = (number, answer["room"]["lastSeq"].as_u64()) else {
-                return Err("a room was not described".into());
-            };
-            *slot = head;
-        }
-        Ok(heads)
     }
 
     fn go_on_from(&self, heads: &[u64]) {
@@ -439,21 +342,3 @@ impl Worker {
 
 /// How long nothing may come to anybody before what is missing is lost.
 const QUIET: Duration = Duration::from_secs(10);
-
-/// Sends commands, some ahead of their answers, and returns the answers.
-async fn ask_all(user: &Rc<User>, commands: impl Iterator<Item = Value>) -> Result<Vec<Value>, Failure> {
-    let before = user.answers.get();
-    let mut sent = 0;
-    for command in commands {
-        user.put(&frames::command(&command))?;
-        sent += 1;
-        let due = (before + sent).saturating_sub(AHEAD as u64);
-        if timeout(PATIENCE, user.until_answered(due)).await.is_err() {
-            return Err("commands are not answered".into());
-        }
-    }
-    if timeout(PATIENCE, user.until_answered(before + sent)).await.is_err() {
-        return Err("commands are not answered".into());
-    }
-    Ok(user.kept.borrow_mut().as_mut().map(std::mem::take).unwrap_or_default())
-}
