@@ -39,3 +39,15 @@ pub(crate) const MESSAGES_MAX: u64 = 2_000_000;
 
 /// Entries that are noted as missing for one member and room; of more it is not told whether they came late.
 pub(crate) const MISSING_MAX: usize = 256;
+
+/// The longest frame that is believed. Over it the stream is broken: no frame of a server comes near.
+pub(crate) const FRAME_BYTES_MAX: usize = 4 << 20;
+
+/// Messages of one window whose arrivals are noted one by one. Later ones are counted, but not noted.
+pub(crate) const ARRIVALS_MAX: usize = 100_000;
+
+/// Bytes that wait for a thread of the floor. Over it the publisher waits.
+pub(crate) const FLOOR_INBOX_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes that a subscriber of the floor may be behind. Over it the connection is cut: somebody who reads is never so slow.
+pub(crate) const FLOOR_BEHIND_BYTES_MAX: usize = 64 << 20;

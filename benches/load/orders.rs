@@ -40,7 +40,7 @@ impl Plan {
         }
         if user < self.members {
             let most = self.rooms_per_user.min(self.rooms);
-            return (0..most).map(|turn| (user + turn * self.members.max(1)) % self.rooms).collect();
+            return (0..most).map(|turn| (user + turn) % self.rooms).collect();
         }
         let speaker = user - self.members;
         if speaker >= self.rooms || self.speakers >= self.rooms {
@@ -201,6 +201,13 @@ mod tests {
             assert_eq!(all, (0..members).collect::<Vec<_>>());
             assert!((0..workers).all(|worker| plan.members_of(worker, workers).start.is_multiple_of(2)));
         }
+    }
+
+    #[test]
+    fn the_rooms_of_a_member_differ() {
+        let plan = Plan { rooms_per_user: 3, ..plan(10, 0, 5) };
+        assert_eq!((plan.rooms_of(0), plan.rooms_of(9)), (vec![0, 1, 2], vec![4, 0, 1]));
+        assert_eq!(Plan { rooms: 2, ..plan }.rooms_of(1), [1, 0]);
     }
 
     #[test]

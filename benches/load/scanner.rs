@@ -5,10 +5,7 @@
 
 use memchr::memmem::Finder;
 
-use crate::{Failure, stamp};
-
-/// The longest frame that is believed. Over it the stream is broken: no frame of a server comes near.
-const FRAME_BYTES_MAX: usize = 4 << 20;
+use crate::{Failure, limits::FRAME_BYTES_MAX, stamp};
 
 /// What a frame is, as far as a measurement cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,13 +5,10 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use crate::Failure;
+use crate::{Failure, limits::ARRIVALS_MAX};
 
 /// Times are kept to three digits, up to ten minutes: nothing that is awaited takes longer.
 const NANOS_MAX: u64 = 600_000_000_000;
-
-/// Messages of one window whose arrivals are noted one by one. Later ones are counted, but not noted.
-const ARRIVALS_MAX: usize = 100_000;
 
 /// Times in nanoseconds, and how often each was seen: a histogram on its way from one process to another.
 pub(crate) type Recorded = Vec<(u64, u64)>;

@@ -12,11 +12,7 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 use rustix::event::{PollFd, PollFlags, poll};
 
-/// Bytes that wait for the thread. Over it the publisher waits.
-const INBOX_BYTES_MAX: usize = 4 << 20;
-
-/// Bytes that a subscriber may be behind. Over it the connection is cut: somebody who reads is never so slow.
-const BEHIND_BYTES_MAX: usize = 64 << 20;
+use crate::limits::{FLOOR_BEHIND_BYTES_MAX, FLOOR_INBOX_BYTES_MAX};
 
 /// Pause when everybody who is behind can't take more.
 const BLOCKED: Duration = Duration::from_millis(1);
@@ -64,7 +60,7 @@ impl Lane {
     /// Adds a frame.
     pub(super) fn give(&self, frame: &[u8]) {
         let mut inbox = self.inbox.lock();
-        while inbox.bytes.len() > INBOX_BYTES_MAX {
+        while inbox.bytes.len() > FLOOR_INBOX_BYTES_MAX {
             self.emptied.wait(&mut inbox);
         }
         inbox.bytes.extend_from_slice(frame);
@@ -145,7 +141,7 @@ impl Subscriber {
         }
         match (&self.stream).write(waiting) {
             Ok(written) => self.cursor += written,
-            Err(error) if blocks(&error) => self.gone = waiting.len() > BEHIND_BYTES_MAX,
+            Err(error) if blocks(&error) => self.gone = waiting.len() > FLOOR_BEHIND_BYTES_MAX,
             Err(_) => self.gone = true,
         }
         log.len() - self.cursor < waiting.len()
