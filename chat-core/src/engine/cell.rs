@@ -216,8 +216,10 @@ impl Cell {
             let entry = posted.entry();
             if state.room.apply(entry) {
                 state.rows.apply(entry);
-                // What was sent under which key is asked of the store; only members are kept here.
+                // What was sent under which key, and who has reacted, is asked of the store; only members are kept
+                // here.
                 state.rows.sent.clear();
+                state.rows.reacted.clear();
                 let live_from = |user: &UserId| (user.clone(), state.room.live_from(user, entry.seq));
                 joined.extend(entry.begins_for().map(live_from));
                 self.tail.write().push(posted);
@@ -378,4 +380,32 @@ impl fmt::Debug for Cell {
 /// Encodes an entry for its followers.
 pub(crate) fn posted(entry: Entry, username: Username) -> Arc<PostedEntry> {
     Arc::new(PostedEntry::new(entry, username))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{Change, Content, Emoji, Message},
+        time::Timestamp,
+    };
+
+    #[test]
+    fn what_entries_say_of_messages_is_not_kept() {
+        let room = Room::unborn(RoomId::parse("lobby").unwrap());
+        let cell = Cell::new(room.clone());
+        let user = UserId::parse("alice").unwrap();
+        let name = Username::parse("alice").unwrap();
+        let emoji = Emoji::parse("\u{1f44d}").unwrap();
+        let changes = [
+            Change::Describe(Box::new(room.clone())),
+            Change::Send(Message::new(1, Content::from_stored("text"))),
+            Change::React { target: Seq::new(2), emoji, count: 1 },
+        ];
+        for (seq, change) in (1..).map(Seq::new).zip(changes) {
+            let (room, at, actor) = (room.id.clone(), Timestamp::default(), user.clone());
+            cell.absorb(vec![posted(Entry { room, seq, at, actor, change }, name.clone())]);
+        }
+        assert_eq!(cell.state.lock().rows, Rows { at: Seq::new(3), ..Rows::default() });
+    }
 }
