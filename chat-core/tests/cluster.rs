@@ -9,7 +9,7 @@ use chat_core::{
     bus::MemoryBus,
     engine::Engine,
     id::{RoomId, Seq},
-    store::Store,
+    store::{MemoryStore, Store, kv::MemKv},
     testing::{Loss, LossyBus, TestClient},
 };
 use serde_json::json;
@@ -183,4 +183,35 @@ async fn a_client_resumes_on_the_other_node_without_gap_or_repeat() {
     assert_eq!(bob.expect_text("three").await, 6);
     assert_eq!(bob.expect("caught_up").await["seq"], 6);
     bob.expect_silence().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_room_that_can_not_be_read_holds_up_no_other_when_hints_are_lost() {
+    let rows = MemKv::new();
+    let store = Arc::new(MemoryStore::inline(rows.clone()).unwrap());
+    let bus = LossyBus::new(MemoryBus::new(), 1, Loss::TOTAL);
+    let engine = async || {
+        let builder = Engine::builder().shared_store(store.clone()).bus(bus.clone());
+        builder.authenticator(TestClient::authenticator).build().await.unwrap()
+    };
+    let (a, b) = (engine().await, engine().await);
+    let mut alice = TestClient::connect(&a, "alice").await;
+    let mut bob = TestClient::connect(&b, "bob").await;
+    let [bad, good, later] =
+        [alice.create_room("1").await, alice.create_room("2").await, alice.create_room("3").await];
+    for room in [&bad, &good] {
+        bob.join(room).await;
+        bob.expect("user_joined").await;
+    }
+    alice.send(&bad, "what is lost").await;
+    common::spoil(&rows, "what is lost");
+    alice.send(&good, "what is there").await;
+    let mut other = TestClient::connect(&a, "bob").await;
+    other.join(&later).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let mut told = bob.settle().await;
+    told.retain(|event| event["type"] != "presence");
+    let mut kinds: Vec<_> = told.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, ["new_message", "user_joined"]);
 }

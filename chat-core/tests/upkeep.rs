@@ -4,35 +4,18 @@
 
 mod common;
 
-use std::{ops::ControlFlow, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use chat_core::{
     id::RoomId,
-    store::{
-        MemoryStore, PageRequest, RetentionStore,
-        kv::{Direction, KvBatch, MemKv, OrderedKv},
-    },
+    store::{MemoryStore, PageRequest, RetentionStore, kv::MemKv},
     testing::TestClient,
 };
-use common::builder;
+use common::{builder, spoil};
 use serde_json::json;
 
 /// Longer than a round of upkeep.
 const ROUND: Duration = Duration::from_secs(31);
-
-/// Spoils every row in which this text stands.
-fn spoil(rows: &MemKv, text: &str) {
-    let mut spoiled = KvBatch::default();
-    rows.scan(&[], &[0xff; 64], Direction::Ascending, &mut |key, row| {
-        if row.windows(text.len()).any(|found| found == text.as_bytes()) {
-            spoiled.changes.push((key.to_vec(), Some(b"spoiled".to_vec())));
-        }
-        ControlFlow::Continue(())
-    })
-    .unwrap();
-    assert!(!spoiled.changes.is_empty());
-    rows.apply(spoiled).unwrap();
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_room_that_can_not_be_looked_at_keeps_no_other_from_being_cut() {

@@ -37,13 +37,14 @@ pub(crate) async fn compare(shared: Weak<Shared>) {
     loop {
         tokio::time::sleep(COMPARE_EVERY).await;
         let Some(shared) = shared.upgrade() else { return };
-        let outcome = async {
-            compare_heads(&shared).await?;
-            compare_memberships(&shared, &mut versions).await?;
-            erasure::follow_erasures(&shared, &mut erased).await
-        };
-        if let Err(error) = outcome.await {
-            tracing::warn!(%error, "can't compare heads with the store");
+        for outcome in [
+            compare_heads(&shared).await,
+            compare_memberships(&shared, &mut versions).await,
+            erasure::follow_erasures(&shared, &mut erased).await,
+        ] {
+            if let Err(error) = outcome {
+                tracing::warn!(%error, "can't compare what is known here with the store");
+            }
         }
     }
 }
@@ -120,8 +121,10 @@ async fn compare_heads(shared: &Shared) -> Result<(), StoreError> {
         let ids: Vec<_> = cells.iter().map(|cell| cell.id().clone()).collect();
         let heads: Vec<Seq> = shared.store.heads(&ids).await?;
         for (cell, head) in cells.iter().zip(heads) {
-            if head > cell.head() {
-                shared.catch_up(cell).await?;
+            if head > cell.head()
+                && let Err(error) = shared.catch_up(cell).await
+            {
+                tracing::warn!(room = %cell.id(), %error, "can't read what other nodes have written");
             }
         }
     }
@@ -138,9 +141,12 @@ async fn compare_memberships(
     for users in present.chunks(COMPARE_BATCH) {
         let newest = shared.store.membership_versions(users).await?;
         for (user, version) in users.iter().zip(newest) {
-            if versions.get(user) != Some(&version) {
-                tell_all_rooms(shared, user).await?;
-                versions.insert(user.clone(), version);
+            if versions.get(user) == Some(&version) {
+                continue;
+            }
+            match tell_all_rooms(shared, user).await {
+                Ok(()) => drop(versions.insert(user.clone(), version)),
+                Err(error) => tracing::warn!(%error, "can't look up which rooms somebody has joined"),
             }
         }
     }

@@ -85,3 +85,17 @@ impl OrderedKv for Watched {
         self.0.sync()
     }
 }
+
+/// Spoils every row in which this text stands.
+pub fn spoil(rows: &MemKv, text: &str) {
+    let mut spoiled = KvBatch::default();
+    rows.scan(&[], &[0xff; 64], Direction::Ascending, &mut |key, row| {
+        if row.windows(text.len()).any(|found| found == text.as_bytes()) {
+            spoiled.changes.push((key.to_vec(), Some(b"spoiled".to_vec())));
+        }
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert!(!spoiled.changes.is_empty());
+    rows.apply(spoiled).unwrap();
+}
