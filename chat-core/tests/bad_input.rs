@@ -109,6 +109,25 @@ async fn a_flood_of_commands_is_refused_and_then_closed_with_4429() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn frames_that_ask_for_nothing_count_as_a_flood_too() {
+    for frame in [json!({"type": "dance"}), json!({"type": "pong"})] {
+        let engine = builder().limits(Limits::default()).clock(standing_clock()).build().await.unwrap();
+        let mut alice = TestClient::connect(&engine, "alice").await;
+        for _ in 0..49 {
+            alice.say(frame.clone()).await;
+        }
+        let flood = async {
+            for _ in 0..100 {
+                alice.say(frame.clone()).await;
+                while alice.expect("error").await["code"] != "rate_limited" {}
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(1), flood).await.expect("they are refused");
+        assert_eq!(alice.closed().await, Some(CloseReason::Flood), "{frame}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn messages_over_the_rate_count_as_a_flood_too() {
     let limits = Limits { commands_per_second: 0, ..Limits::default() };
     let engine = builder().limits(limits).clock(standing_clock()).build().await.unwrap();

@@ -50,21 +50,27 @@ impl<C: Connection> Pump<C> {
     /// Looks at a frame from the client.
     pub(super) fn receive(&mut self, json: &[u8]) {
         let now = self.shared.now();
-        let frame = match ClientFrame::decode(json) {
-            Ok(frame) => frame,
-            Err(error) if error.code == ErrorCode::UnknownType && matches!(self.phase, Phase::Live(_)) => {
-                return self.push(&error_frame(error.id.as_ref(), error.code, &error.message, None));
-            }
-            Err(error) => return self.bad_frame(error.id.as_ref(), error.code, &error.message),
-        };
-        if matches!(frame.command, ClientCommand::Pong) {
-            return;
+        let decoded = ClientFrame::decode(json);
+        let is_unknown = matches!(&decoded, Err(error) if error.code == ErrorCode::UnknownType);
+        if let Err(error) = &decoded
+            && !(is_unknown && matches!(self.phase, Phase::Live(_)))
+        {
+            return self.bad_frame(error.id.as_ref(), error.code, &error.message);
         }
+        // Whatever is no fault counts, what is not understood and what asks for nothing too.
         if let Err(retry_after_ms) = self.commands.admit(self.shared.limits.commands(), now) {
+            let id = decoded.as_ref().map_or_else(|error| error.id.as_ref(), |frame| frame.id.as_ref());
             let text = "too many commands";
-            self.push(&error_frame(frame.id.as_ref(), ErrorCode::RateLimited, text, Some(retry_after_ms)));
+            self.push(&error_frame(id, ErrorCode::RateLimited, text, Some(retry_after_ms)));
             return self.note_refusal();
         }
+        let frame = match decoded {
+            Ok(frame) if matches!(frame.command, ClientCommand::Pong) => return,
+            Ok(frame) => frame,
+            Err(error) => {
+                return self.push(&error_frame(error.id.as_ref(), error.code, &error.message, None));
+            }
+        };
         let waits = !matches!(
             frame.command,
             ClientCommand::SendMessage(_) | ClientCommand::SendDm(_) | ClientCommand::Ping
