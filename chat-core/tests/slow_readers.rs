@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use chat_core::testing::TestClient;
 use common::engine;
 use serde_json::json;
@@ -64,4 +66,32 @@ async fn a_reader_that_takes_nothing_for_45_seconds_is_closed() {
     }
     assert!(!engine.has_session(&user));
     drop(stalled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stalled_reader_that_asks_on_is_not_read_from_without_bound() {
+    let engine = engine().await;
+    let mut alice = TestClient::connect(&engine, "alice").await;
+    let room = alice.create_room("Lobby").await;
+    let mut stalled = TestClient::connect(&engine, "bob").await;
+    stalled.join(&room).await;
+    // More than the link holds, so that what comes of the rest waits in the server.
+    for _ in 0..30 {
+        alice.send(&room, "x").await;
+    }
+    let mut asked = 0;
+    let ask = async {
+        for _ in 0..1_000 {
+            stalled.say(json!({"type": "unsubscribe", "roomId": room})).await;
+            stalled.say(json!({"type": "subscribe", "roomId": room, "after": 1_000_000})).await;
+            asked += 1;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(1), ask).await.expect_err("at a bound reading pauses");
+    assert!(asked <= 100, "{asked}");
+    // Reading on, it gets an answer to all that was taken.
+    let told = stalled.settle().await;
+    let resyncs = told.iter().filter(|event| event["type"] == "resync_required").count();
+    assert!((asked..=asked + 1).contains(&resyncs), "{resyncs} of {asked}");
+    assert_eq!(stalled.ask(json!({"type": "ping"})).await["type"], "pong");
 }

@@ -127,7 +127,7 @@ impl<C: Connection> Pump<C> {
         let busy = self.current.is_some()
             || self.held.is_some()
             || self.outbox.in_flight() >= self.shared.limits.commands_in_flight
-            || self.queue.frames() >= OUTBOX_MAX;
+            || self.frames_waiting() >= OUTBOX_MAX;
         if draining || busy || matches!(self.phase, Phase::Closing(..)) {
             return false;
         }
@@ -142,6 +142,15 @@ impl<C: Connection> Pump<C> {
             Received::Closed => self.close(CloseReason::Normal),
         }
         true
+    }
+
+    /// Frames that are on their way, and those that each command adds to without being answered.
+    fn frames_waiting(&self) -> usize {
+        let notices = match &self.phase {
+            Phase::Live(session) => session.notices_waiting(),
+            Phase::Greeting(_) | Phase::Closing(..) => 0,
+        };
+        self.queue.frames() + notices
     }
 
     /// Takes what the session has to tell and writes it.

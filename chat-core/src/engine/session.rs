@@ -262,6 +262,11 @@ impl Session {
         if told { Poll::Ready(()) } else { Poll::Pending }
     }
 
+    /// Notices that are still to be told.
+    pub(crate) fn notices_waiting(&self) -> usize {
+        self.notices.len()
+    }
+
     /// Takes signals that may be told now. Entries come first, so that who was removed is not told any more.
     fn take_signals(&self) -> Vec<Arc<Signal>> {
         self.outbox.take_signals(PULL_SIGNALS_MAX, |via| {
