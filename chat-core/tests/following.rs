@@ -9,6 +9,7 @@ use chat_core::{
     domain::Draft,
     engine::Event,
     id::UserId,
+    limits::TAIL_ENTRIES_MAX,
     testing::{SlowStore, TestClient},
 };
 use common::builder;
@@ -76,5 +77,36 @@ async fn who_turns_from_a_room_that_they_have_just_come_into_is_told_nothing_of_
     alice.caller().send(&room, Draft::text("are you there?").unwrap()).await.unwrap();
     while let Ok(event) = tokio::time::timeout(Duration::from_secs(1), bob.recv()).await {
         assert!(!matches!(event, Some(Event::Entry(_)) | None), "{event:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_back_while_their_removal_is_looked_up_is_told_on() {
+    for after_ms in (0..30).step_by(3) {
+        let ten = Duration::from_millis(10);
+        let store = Arc::new(SlowStore::new(common::watched(), 1, ten, ten));
+        let engine = builder().shared_store(store).build().await.unwrap();
+        let mut alice = TestClient::connect(&engine, "alice").await;
+        let mut slow = TestClient::connect(&engine, "bob").await;
+        let mut other = TestClient::connect_with(&engine, "bob", json!({"subscribe": "none"})).await;
+        let room = alice.create_room("Lobby").await;
+        slow.join(&room).await;
+        for _ in 0..TAIL_ENTRIES_MAX + 100 {
+            alice.send(&room, "x").await;
+        }
+        alice.ack(json!({"type": "kick", "roomId": room, "userId": "bob"})).await;
+        alice.send(&room, "the newest").await;
+        alice.ack(json!({"type": "update_room", "roomId": room, "retentionMessages": 1})).await;
+        tokio::time::sleep(Duration::from_secs(31)).await;
+        // The slow session comes to the gap, and looks up whether its user may go on.
+        let back = async {
+            tokio::time::sleep(Duration::from_millis(after_ms)).await;
+            other.join(&room).await;
+        };
+        tokio::join!(slow.settle(), back);
+        alice.send(&room, "welcome").await;
+        let told = slow.settle().await;
+        let is_welcome = |event: &serde_json::Value| event["message"]["content"] == "welcome";
+        assert!(told.iter().any(is_welcome), "back after {after_ms} ms: {told:?}");
     }
 }

@@ -6,7 +6,7 @@ use super::{
     cell::Cell,
     error::Error,
     shared::{Readable, Shared},
-    tail::PostedEntry,
+    tail::{After, PostedEntry},
 };
 use crate::{
     domain::{Change, Room},
@@ -39,8 +39,8 @@ pub(crate) enum Read {
     /// What followed was cut. The user may follow the room, as it is looked up anew: an entry that ended that may be
     /// among those that are gone.
     Gap(Followed),
-    /// What followed was cut, and the user may not follow the room any more.
-    Closed,
+    /// What followed was cut, and the user might not follow the room at this head, or a later one.
+    Closed(Seq),
 }
 
 impl Prepared {
@@ -62,6 +62,15 @@ impl Prepared {
         let Readable { room, member, at } = readable?;
         let hidden_until = member.map_or(Seq::ZERO, |member| room.hidden_by_history(member.joined));
         Ok(Followed { cell, allowed_at: at, hidden_until, first: room.first })
+    }
+}
+
+/// Whether the user may have come into the room after this head.
+pub(super) fn may_have_joined(cell: &Cell, user: &UserId, head: Seq) -> bool {
+    match cell.after(head, usize::MAX, usize::MAX) {
+        After::Nothing => false,
+        After::Entries(since) => since.iter().any(|posted| posted.entry().joins() == Some(user)),
+        After::Older => true,
     }
 }
 
@@ -92,6 +101,7 @@ async fn read_on(
     if first.seq == cursor.next() || first.change == Change::DeleteRoom {
         return Ok(Some(Read::Entries(shared.named(entries).await?)));
     }
+    let head = shared.rooms.get(room).map_or(Seq::ZERO, |cell| cell.head());
     match Prepared::new(shared.clone(), user.clone(), room.clone()).check().await {
         Ok(followed) => Ok(Some(Read::Gap(followed))),
         Err(Error::Rejected(_)) => match shared.store.room(room).await? {
@@ -99,7 +109,7 @@ async fn read_on(
                 let end = shared.store.entries(room, head.previous(), 1, PULL_BYTES_MAX).await?;
                 Ok(Some(Read::Entries(shared.named(end).await?)))
             }
-            _ => Ok(Some(Read::Closed)),
+            _ => Ok(Some(Read::Closed(head))),
         },
         Err(error) => Err(error),
     }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::{
     caller::Caller,
     error::Error,
-    following::{Followed, Prepared, Read, read_entries},
+    following::{Followed, Prepared, Read, may_have_joined, read_entries},
     operations::room_id,
     outbox::Outbox,
     shared::Registration,
@@ -337,7 +337,9 @@ impl Session {
                     }
                 }
                 Read::Gap(followed) => self.jump(slot, &followed),
-                Read::Closed => {
+                // They have come back since, which is told nowhere else: it is read again.
+                Read::Closed(head) if may_have_joined(place.cell(), self.caller.user(), head) => {}
+                Read::Closed(_) => {
                     self.notices.push_back(Notice::ResumeFailed(room.as_str().to_owned()));
                     self.close_slot(slot);
                 }
