@@ -5,7 +5,7 @@ mod common;
 use chat_core::{
     close::CloseReason, engine::Engine, limits::Limits, testing::TestClient, transport::FromPeer,
 };
-use common::{builder, engine};
+use common::{builder, engine, standing_clock};
 use serde_json::json;
 
 #[tokio::test(start_paused = true)]
@@ -150,8 +150,4 @@ async fn resuming_more_than_500_rooms_is_a_bad_request() {
     let resume: Vec<_> = (0..501).map(|i| json!({"roomId": format!("r{i}"), "after": 0})).collect();
     let answer = alice.ask(json!({"type": "authenticate", "token": "alice", "resume": resume})).await;
     assert_eq!((&answer["type"], &answer["code"]), (&json!("auth_error"), &json!("bad_request")));
-}
-
-fn standing_clock() -> chat_core::testing::ManualClock {
-    chat_core::testing::ManualClock::at_millis(1_000_000)
 }

@@ -3,15 +3,12 @@
 
 mod common;
 
-use std::sync::Arc;
-
 use chat_core::{
-    bus::MemoryBus,
     limits::BLOCKS_PER_USER_MAX,
-    store::{Maintenance, Store},
-    testing::TestClient,
+    store::Maintenance,
+    testing::{Loss, TestClient},
 };
-use common::{builder, engine, engine_and_store};
+use common::{Nodes, engine, engine_and_store, two_nodes};
 use serde_json::{Value, json};
 
 fn dm(to: &str, text: &str) -> Value {
@@ -154,10 +151,7 @@ async fn messages_that_race_with_a_block_are_refused_or_came_before_it() {
 
 #[tokio::test(start_paused = true)]
 async fn blocks_hold_on_every_node() {
-    let store: Arc<dyn Store> = Arc::new(common::watched());
-    let bus = MemoryBus::new();
-    let a = builder().shared_store(store.clone()).bus(bus.clone()).build().await.unwrap();
-    let b = builder().shared_store(store.clone()).bus(bus.clone()).build().await.unwrap();
+    let Nodes { a, b, .. } = two_nodes(Loss::NONE).await;
     let mut alice = TestClient::connect(&a, "alice").await;
     let mut bob = TestClient::connect(&b, "bob").await;
     alice.ack(dm("bob", "before")).await;

@@ -6,50 +6,18 @@ mod common;
 use std::{sync::Arc, time::Duration};
 
 use chat_core::{
-    bus::MemoryBus,
-    engine::Engine,
     id::{RoomId, Seq},
-    store::{MemoryStore, Store, kv::MemKv},
-    testing::{Loss, LossyBus, TestClient},
+    store::{LogStore, Maintenance, MemoryStore, kv::MemKv},
+    testing::{Loss, TestClient},
 };
+use common::{Nodes, two_in_a_room, two_nodes, two_nodes_of};
 use serde_json::json;
 use tokio::time::Instant;
 
-/// Two engines on one store.
-struct Cluster {
-    a: Engine,
-    b: Engine,
-    store: Arc<dyn Store>,
-}
-
-/// Two engines on one store, and a bus so bad between them.
-async fn cluster(loss: Loss) -> Cluster {
-    let store: Arc<dyn Store> = Arc::new(common::watched());
-    let bus = LossyBus::new(MemoryBus::new(), 1, loss);
-    let engine = async || {
-        let builder = Engine::builder().shared_store(store.clone()).bus(bus.clone());
-        builder.authenticator(TestClient::authenticator).build().await.unwrap()
-    };
-    Cluster { a: engine().await, b: engine().await, store: store.clone() }
-}
-
-/// Alice on one node and Bob on the other, both in one room, all caught up.
-async fn two_in_a_room(cluster: &Cluster) -> (TestClient, TestClient, String) {
-    let mut alice = TestClient::connect(&cluster.a, "alice").await;
-    let mut bob = TestClient::connect(&cluster.b, "bob").await;
-    let room = alice.create_room("Lobby").await;
-    bob.join(&room).await;
-    for kind in ["room_updated", "user_joined", "user_joined"] {
-        alice.expect(kind).await;
-    }
-    bob.expect("user_joined").await;
-    (alice, bob, room)
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_message_crosses_nodes_without_delay() {
-    let cluster = cluster(Loss::NONE).await;
-    let (mut alice, mut bob, room) = two_in_a_room(&cluster).await;
+    let cluster = two_nodes(Loss::NONE).await;
+    let (mut alice, mut bob, room) = two_in_a_room(&cluster.a, &cluster.b).await;
     let begun = Instant::now();
     assert_eq!(alice.send(&room, "hi").await, 4);
     assert_eq!(bob.expect_text("hi").await, 4);
@@ -61,16 +29,16 @@ async fn a_message_crosses_nodes_without_delay() {
 
 #[tokio::test(start_paused = true)]
 async fn what_crosses_nodes_looks_the_same_on_both() {
-    let cluster = cluster(Loss::NONE).await;
-    let (mut alice, mut bob, room) = two_in_a_room(&cluster).await;
+    let cluster = two_nodes(Loss::NONE).await;
+    let (mut alice, mut bob, room) = two_in_a_room(&cluster.a, &cluster.b).await;
     alice.send(&room, "hi").await;
     assert_eq!(alice.event().await, bob.event().await);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_hint_is_healed_within_two_seconds() {
-    let cluster = cluster(Loss::TOTAL).await;
-    let (mut alice, mut bob, room) = two_in_a_room(&cluster).await;
+    let cluster = two_nodes(Loss::TOTAL).await;
+    let (mut alice, mut bob, room) = two_in_a_room(&cluster.a, &cluster.b).await;
     let begun = Instant::now();
     assert_eq!(alice.send(&room, "hi").await, 4);
     assert_eq!(bob.expect_text("hi").await, 4);
@@ -80,7 +48,7 @@ async fn a_lost_hint_is_healed_within_two_seconds() {
 #[tokio::test(start_paused = true)]
 async fn joining_on_one_node_reaches_the_users_session_on_the_other() {
     for loss in [Loss::NONE, Loss::TOTAL] {
-        let cluster = cluster(loss).await;
+        let cluster = two_nodes(loss).await;
         let mut owner = TestClient::connect(&cluster.a, "owner").await;
         let room = owner.create_room("Lobby").await;
         let mut here = TestClient::connect(&cluster.a, "alice").await;
@@ -98,8 +66,8 @@ async fn joining_on_one_node_reaches_the_users_session_on_the_other() {
 
 #[tokio::test(start_paused = true)]
 async fn leaving_on_one_node_ends_the_users_session_in_the_room_on_the_other() {
-    let cluster = cluster(Loss::NONE).await;
-    let (mut alice, mut bob, room) = two_in_a_room(&cluster).await;
+    let cluster = two_nodes(Loss::NONE).await;
+    let (mut alice, mut bob, room) = two_in_a_room(&cluster.a, &cluster.b).await;
     let mut elsewhere = TestClient::connect(&cluster.a, "bob").await;
     elsewhere.ack(json!({"type": "leave_room", "roomId": room})).await;
     alice.send(&room, "is he gone?").await;
@@ -115,8 +83,8 @@ async fn leaving_on_one_node_ends_the_users_session_in_the_room_on_the_other() {
 #[tokio::test(start_paused = true)]
 async fn both_nodes_write_to_one_room_at_once_and_the_log_is_dense() {
     for loss in [Loss::NONE, Loss::HEAVY, Loss::TOTAL] {
-        let cluster = cluster(loss).await;
-        let (mut alice, mut bob, room) = two_in_a_room(&cluster).await;
+        let cluster = two_nodes(loss).await;
+        let (mut alice, mut bob, room) = two_in_a_room(&cluster.a, &cluster.b).await;
         for number in 1..=4 {
             let mut asked = Vec::new();
             for client in [&mut alice, &mut bob] {
@@ -145,8 +113,8 @@ async fn both_nodes_write_to_one_room_at_once_and_the_log_is_dense() {
 
 #[tokio::test(start_paused = true)]
 async fn a_key_that_was_sent_on_one_node_is_known_on_the_other() {
-    let cluster = cluster(Loss::TOTAL).await;
-    let (mut alice, _bob, room) = two_in_a_room(&cluster).await;
+    let cluster = two_nodes(Loss::TOTAL).await;
+    let (mut alice, _bob, room) = two_in_a_room(&cluster.a, &cluster.b).await;
     let send = json!({"type": "send_message", "roomId": room, "content": "hi", "clientMessageId": "k"});
     let first = alice.ack(send.clone()).await;
     let mut elsewhere = TestClient::connect(&cluster.b, "alice").await;
@@ -157,8 +125,8 @@ async fn a_key_that_was_sent_on_one_node_is_known_on_the_other() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_unsubscribed_stays_so_while_memberships_are_compared() {
-    let cluster = cluster(Loss::TOTAL).await;
-    let (_alice, mut bob, room) = two_in_a_room(&cluster).await;
+    let cluster = two_nodes(Loss::TOTAL).await;
+    let (_alice, mut bob, room) = two_in_a_room(&cluster.a, &cluster.b).await;
     bob.ack(json!({"type": "unsubscribe", "roomId": room})).await;
     let mut elsewhere = TestClient::connect(&cluster.a, "bob").await;
     let other = elsewhere.create_room("Other").await;
@@ -171,8 +139,8 @@ async fn what_is_unsubscribed_stays_so_while_memberships_are_compared() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_resumes_on_the_other_node_without_gap_or_repeat() {
-    let cluster = cluster(Loss::HEAVY).await;
-    let (mut alice, bob, room) = two_in_a_room(&cluster).await;
+    let cluster = two_nodes(Loss::HEAVY).await;
+    let (mut alice, bob, room) = two_in_a_room(&cluster.a, &cluster.b).await;
     drop(bob);
     for text in ["one", "two", "three"] {
         alice.send(&room, text).await;
@@ -189,12 +157,7 @@ async fn a_client_resumes_on_the_other_node_without_gap_or_repeat() {
 async fn a_room_that_can_not_be_read_holds_up_no_other_when_hints_are_lost() {
     let rows = MemKv::new();
     let store = Arc::new(MemoryStore::inline(rows.clone()).unwrap());
-    let bus = LossyBus::new(MemoryBus::new(), 1, Loss::TOTAL);
-    let engine = async || {
-        let builder = Engine::builder().shared_store(store.clone()).bus(bus.clone());
-        builder.authenticator(TestClient::authenticator).build().await.unwrap()
-    };
-    let (a, b) = (engine().await, engine().await);
+    let Nodes { a, b, .. } = two_nodes_of(Loss::TOTAL, |builder| builder.shared_store(store.clone())).await;
     let mut alice = TestClient::connect(&a, "alice").await;
     let mut bob = TestClient::connect(&b, "bob").await;
     let [bad, good, later] =

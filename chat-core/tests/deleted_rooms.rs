@@ -4,20 +4,19 @@
 
 mod common;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use chat_core::{
     auth::Identity,
-    bus::MemoryBus,
     domain::{ErrorCode, RoomSpec},
     engine::Engine,
     id::{RoomId, Seq, UserId},
     limits::DELETED_ROOM_GRACE_MS,
     store::{AuditStore, LogStore, Maintenance, PageRequest, RoomStore},
-    testing::TestClient,
+    testing::{Loss, TestClient},
     time::{Clock, SystemClock},
 };
-use common::{builder, engine_and_store};
+use common::{Nodes, builder, engine_and_store, two_nodes};
 use serde_json::{Value, json};
 
 fn delete(room: &str) -> Value {
@@ -156,10 +155,7 @@ async fn a_slow_reader_comes_to_its_end_before_and_after_its_rows_are_gone() {
 
 #[tokio::test(start_paused = true)]
 async fn a_room_deleted_on_one_node_ends_on_the_other() {
-    let store = Arc::new(common::watched());
-    let bus = MemoryBus::new();
-    let node = async || builder().shared_store(store.clone()).bus(bus.clone()).build().await.unwrap();
-    let (a, b) = (node().await, node().await);
+    let Nodes { a, b, .. } = two_nodes(Loss::NONE).await;
     let mut alice = TestClient::connect(&a, "alice").await;
     let mut bob = TestClient::connect(&b, "bob").await;
     let room = alice.create_room("Lobby").await;

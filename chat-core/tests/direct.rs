@@ -3,18 +3,16 @@
 
 mod common;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use chat_core::{
-    bus::MemoryBus,
     domain::Draft,
-    engine::Engine,
     id::UserId,
     limits::Limits,
-    store::{Maintenance, Store},
-    testing::{Loss, LossyBus, TestClient},
+    store::Maintenance,
+    testing::{Loss, TestClient},
 };
-use common::{builder, engine, engine_and_store, no_rates};
+use common::{Nodes, builder, engine, engine_and_store, no_rates, two_nodes};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -239,18 +237,10 @@ async fn a_caller_in_process_sends_direct_messages() {
     assert_eq!(expect_dm(&mut bob, "beep").await["roomId"], room.as_str());
 }
 
-/// Two engines on one store, and a bus so bad between them.
-async fn cluster(loss: Loss) -> (Engine, Engine, Arc<dyn Store>) {
-    let store: Arc<dyn Store> = Arc::new(common::watched());
-    let bus = LossyBus::new(MemoryBus::new(), 1, loss);
-    let engine = async || builder().shared_store(store.clone()).bus(bus.clone()).build().await.unwrap();
-    (engine().await, engine().await, store.clone())
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_first_direct_message_crosses_nodes() {
     for (loss, within) in [(Loss::NONE, Duration::ZERO), (Loss::TOTAL, Duration::from_secs(4))] {
-        let (a, b, store) = cluster(loss).await;
+        let Nodes { a, b, store, .. } = two_nodes(loss).await;
         let mut alice = TestClient::connect(&a, "alice").await;
         let mut tablet = TestClient::connect(&b, "alice").await;
         let mut bob = TestClient::connect(&b, "bob").await;
@@ -271,7 +261,7 @@ async fn a_first_direct_message_crosses_nodes() {
 #[tokio::test(start_paused = true)]
 async fn first_messages_from_two_nodes_at_once_meet_in_one_room() {
     for loss in [Loss::NONE, Loss::TOTAL] {
-        let (a, b, store) = cluster(loss).await;
+        let Nodes { a, b, store, .. } = two_nodes(loss).await;
         let mut alice = TestClient::connect(&a, "alice").await;
         let mut bob = TestClient::connect(&b, "bob").await;
         let (from_alice, from_bob) = (alice.start(dm("bob", "a")).await, bob.start(dm("alice", "b")).await);

@@ -4,24 +4,18 @@
 
 mod common;
 
-use std::sync::Arc;
-
 use chat_core::{
     auth::{AuthError, Hello, Identity},
-    bus::MemoryBus,
     close::CloseReason,
     id::UserId,
-    testing::TestClient,
+    testing::{Loss, TestClient},
 };
-use common::builder;
+use common::{Nodes, two_nodes, two_nodes_of};
 use serde_json::json;
 
 #[tokio::test(start_paused = true)]
 async fn all_sessions_of_a_user_end_with_the_reason_and_nobody_elses() {
-    let store = Arc::new(common::watched());
-    let bus = MemoryBus::new();
-    let node = async || builder().shared_store(store.clone()).bus(bus.clone()).build().await.unwrap();
-    let (a, b) = (node().await, node().await);
+    let Nodes { a, b, .. } = two_nodes(Loss::NONE).await;
     let bob = UserId::parse("bob").unwrap();
     let mut alice = TestClient::connect(&a, "alice").await;
     let mut here = TestClient::connect(&a, "bob").await;
@@ -47,13 +41,7 @@ async fn the_sessions_of_a_login_end_on_every_node_and_those_of_others_go_on() {
         let user = UserId::parse(name).map_err(|_| AuthError::Invalid)?;
         Ok::<_, AuthError>(Identity { login: Some(login.into()), ..Identity::new(user, name) })
     };
-    let store = Arc::new(common::watched());
-    let bus = MemoryBus::new();
-    let node = async || {
-        let builder = builder().shared_store(store.clone()).bus(bus.clone());
-        builder.authenticator(authenticate).build().await.unwrap()
-    };
-    let (a, b) = (node().await, node().await);
+    let Nodes { a, b, .. } = two_nodes_of(Loss::NONE, |builder| builder.authenticator(authenticate)).await;
     let bob = UserId::parse("bob").unwrap();
     let mut first = TestClient::connect(&b, "bob/1").await;
     let mut second = TestClient::connect(&b, "bob/2").await;

@@ -22,10 +22,10 @@ use chat_core::{
         StoreError, UserStore,
         kv::{KvStore, MemKv},
     },
-    testing::{FaultyStore, Loss, LossyBus, SlowStore, TestClient, WriteFault},
+    testing::{FaultyStore, Loss, SlowStore, TestClient, WriteFault},
     time::{Clock, SystemClock},
 };
-use common::{builder, engine_and_store};
+use common::{Nodes, builder, engine_and_store, two_nodes};
 use serde_json::{Value, json};
 
 fn user(id: &str) -> UserId {
@@ -121,10 +121,7 @@ async fn others_hear_of_it_as_it_happens_and_see_the_same_afterwards() {
 #[tokio::test(start_paused = true)]
 async fn whoever_is_erased_is_shut_out_everywhere_whatever_the_bus_does() {
     for loss in [Loss::NONE, Loss::TOTAL] {
-        let store = Arc::new(common::watched());
-        let bus = LossyBus::new(MemoryBus::new(), 1, loss);
-        let node = async || builder().shared_store(store.clone()).bus(bus.clone()).build().await.unwrap();
-        let (a, b) = (node().await, node().await);
+        let Nodes { a, b, store, .. } = two_nodes(loss).await;
         let mut alice = TestClient::connect(&b, "alice").await;
         let mut here = TestClient::connect(&a, "bob").await;
         let mut there = TestClient::connect(&b, "bob").await;

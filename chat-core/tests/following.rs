@@ -7,8 +7,8 @@ use std::{sync::Arc, time::Duration};
 use chat_core::{
     auth::Identity,
     domain::Draft,
-    engine::Event,
-    id::UserId,
+    engine::{Caller, Engine, Event, Session},
+    id::{RoomId, Seq, UserId},
     limits::TAIL_ENTRIES_MAX,
     testing::{SlowStore, TestClient},
 };
@@ -47,34 +47,35 @@ async fn a_room_followed_anew_from_further_back_has_no_gap() {
     alice.expect_silence().await;
 }
 
+/// Bob's session, which has not yet looked at what Alice has just written to him.
+async fn just_written_to(engine: &Engine) -> (Session, Caller, RoomId, Seq) {
+    let [alice, bob] = ["alice", "bob"].map(|name| Identity::new(UserId::parse(name).unwrap(), name));
+    let to = bob.user.clone();
+    let bob = engine.connect(bob).await.unwrap();
+    let alice = engine.caller(alice).await.unwrap();
+    let (room, sent) = alice.send_dm(&to, Draft::text("hello").unwrap()).await.unwrap();
+    (bob, alice, room, sent.seq)
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_asks_for_a_room_that_they_have_just_come_into_is_told_it_from_there_on() {
     let engine = builder().build().await.unwrap();
-    let [alice, bob] = ["alice", "bob"].map(|name| Identity::new(UserId::parse(name).unwrap(), name));
-    let to = bob.user.clone();
-    let mut bob = engine.connect(bob).await.unwrap();
-    let alice = engine.connect(alice).await.unwrap();
-    let (room, sent) = alice.caller().send_dm(&to, Draft::text("hello").unwrap()).await.unwrap();
-    // Before the session has looked at what its user has joined.
-    assert_eq!(bob.subscribe(&room, None).await.unwrap(), sent.seq.previous());
+    let (mut bob, _alice, room, sent) = just_written_to(&engine).await;
+    assert_eq!(bob.subscribe(&room, None).await.unwrap(), sent.previous());
     let told = loop {
         if let Event::Entry(posted) = bob.recv().await.unwrap() {
             break posted.entry().seq;
         }
     };
-    assert_eq!(told, sent.seq);
+    assert_eq!(told, sent);
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_turns_from_a_room_that_they_have_just_come_into_is_told_nothing_of_it() {
     let engine = builder().build().await.unwrap();
-    let [alice, bob] = ["alice", "bob"].map(|name| Identity::new(UserId::parse(name).unwrap(), name));
-    let to = bob.user.clone();
-    let mut bob = engine.connect(bob).await.unwrap();
-    let alice = engine.connect(alice).await.unwrap();
-    let (room, sent) = alice.caller().send_dm(&to, Draft::text("hello").unwrap()).await.unwrap();
-    assert_eq!(bob.unsubscribe(&room), Some(sent.seq.previous()));
-    alice.caller().send(&room, Draft::text("are you there?").unwrap()).await.unwrap();
+    let (mut bob, alice, room, sent) = just_written_to(&engine).await;
+    assert_eq!(bob.unsubscribe(&room), Some(sent.previous()));
+    alice.send(&room, Draft::text("are you there?").unwrap()).await.unwrap();
     while let Ok(event) = tokio::time::timeout(Duration::from_secs(1), bob.recv()).await {
         assert!(!matches!(event, Some(Event::Entry(_)) | None), "{event:?}");
     }

@@ -3,18 +3,15 @@
 
 mod common;
 
-use std::sync::Arc;
-
 use chat_core::{
     auth::Identity,
-    bus::MemoryBus,
     engine::Engine,
     id::UserId,
     limits::{INVITES_PER_ROOM_MAX, INVITES_PER_USER_MAX, Limits},
-    store::{Maintenance, Store},
-    testing::TestClient,
+    store::Maintenance,
+    testing::{Loss, TestClient},
 };
-use common::{builder, engine, engine_and_store, no_rates};
+use common::{Nodes, builder, engine, engine_and_store, no_rates, two_nodes};
 use serde_json::{Value, json};
 
 const NOWHERE: &str = "0190b5a2-7a39-7c3e-8f00-000000000001";
@@ -264,10 +261,7 @@ async fn of_two_who_answer_one_invitation_at_once_one_is_right() {
 
 #[tokio::test(start_paused = true)]
 async fn an_invitation_crosses_nodes_and_stays_one() {
-    let store: Arc<dyn Store> = Arc::new(common::watched());
-    let bus = MemoryBus::new();
-    let engine = async || builder().shared_store(store.clone()).bus(bus.clone()).build().await.unwrap();
-    let (a, b) = (engine().await, engine().await);
+    let Nodes { a, b, store, .. } = two_nodes(Loss::NONE).await;
     let mut alice = TestClient::connect(&a, "alice").await;
     let mut bob = TestClient::connect(&b, "bob").await;
     let room = private_room(&mut alice).await;

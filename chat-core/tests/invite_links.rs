@@ -6,12 +6,11 @@ mod common;
 use std::{collections::BTreeSet, sync::Arc};
 
 use chat_core::{
-    bus::MemoryBus,
     limits::LINKS_PER_ROOM_MAX,
-    store::{Maintenance, Store},
-    testing::{ManualClock, TestClient},
+    store::Maintenance,
+    testing::{Loss, ManualClock, TestClient},
 };
-use common::{builder, engine, engine_and_store};
+use common::{Nodes, builder, engine, engine_and_store, two_nodes};
 use serde_json::{Value, json};
 
 async fn private_room(client: &mut TestClient) -> Value {
@@ -128,10 +127,8 @@ async fn of_many_who_come_by_one_link_at_once_exactly_as_many_come_in_as_may() {
 
 #[tokio::test(start_paused = true)]
 async fn the_count_of_uses_is_exact_over_nodes() {
-    let store: Arc<dyn Store> = Arc::new(common::watched());
-    let bus = MemoryBus::new();
-    let engine = async || builder().shared_store(store.clone()).bus(bus.clone()).build().await.unwrap();
-    let nodes = [engine().await, engine().await];
+    let Nodes { a, b, store, .. } = two_nodes(Loss::NONE).await;
+    let nodes = [a, b];
     let mut alice = TestClient::connect(&nodes[0], "alice").await;
     let room = private_room(&mut alice).await;
     let mut command = link(&room);

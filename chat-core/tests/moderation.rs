@@ -4,38 +4,15 @@
 
 mod common;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
-};
-
 use chat_core::{
-    bus::MemoryBus,
     domain::{ErrorCode, RoomSpec},
     engine::Engine,
     id::{RoomId, UserId},
     store::Maintenance,
-    testing::TestClient,
-    time::{Clock, Timestamp},
+    testing::{Loss, TestClient},
 };
-use common::{builder, engine, engine_and_store};
+use common::{Nodes, builder, engine, engine_and_store, standing_clock, two_nodes};
 use serde_json::{Value, json};
-
-/// A clock that stands still until it is moved.
-#[derive(Clone, Default)]
-struct Hand(Arc<AtomicI64>);
-
-impl Clock for Hand {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(1_790_000_000_000 + self.0.load(Ordering::SeqCst))
-    }
-}
-
-impl Hand {
-    fn advance(&self, millis: i64) {
-        self.0.fetch_add(millis, Ordering::SeqCst);
-    }
-}
 
 fn on(kind: &str, room: &str, user: &str) -> Value {
     json!({"type": kind, "roomId": room, "userId": user})
@@ -136,7 +113,7 @@ async fn a_slow_reader_who_is_kicked_gets_what_came_before_and_nothing_after() {
 
 #[tokio::test(start_paused = true)]
 async fn the_banned_are_removed_and_cant_come_back_until_the_ban_ends() {
-    let clock = Hand::default();
+    let clock = standing_clock();
     let engine = builder().clock(clock.clone()).build().await.unwrap();
     let (mut alice, mut others, room) = room_of(&engine, &["bob"]).await;
     let mut ban = on("ban", &room, "bob");
@@ -148,14 +125,14 @@ async fn the_banned_are_removed_and_cant_come_back_until_the_ban_ends() {
     });
     assert_eq!(others[0].event().await, left);
     let join = json!({"type": "join_room", "roomId": room});
-    clock.advance(59_999);
+    clock.advance_millis(59_999);
     assert_eq!(others[0].refused(join.clone()).await, "forbidden");
-    clock.advance(1);
+    clock.advance_millis(1);
     others[0].ack(join.clone()).await;
     assert_eq!(others[0].expect("user_joined").await["seq"], 5);
 
     alice.ack(on("ban", &room, "bob")).await;
-    clock.advance(1_000_000_000_000);
+    clock.advance_millis(1_000_000_000_000);
     assert_eq!(others[0].refused(join.clone()).await, "forbidden");
     let ack = alice.ack(on("unban", &room, "bob")).await;
     assert_eq!(alice.ack(on("unban", &room, "bob")).await["seq"], ack["seq"], "a repeat changes nothing");
@@ -188,7 +165,7 @@ async fn banning_somebody_who_is_no_member_is_a_member_update_and_so_is_unbannin
 
 #[tokio::test(start_paused = true)]
 async fn the_muted_read_and_do_not_write_until_the_mute_ends_even_if_they_leave_and_come_back() {
-    let clock = Hand::default();
+    let clock = standing_clock();
     let engine = builder().clock(clock.clone()).build().await.unwrap();
     let (mut alice, mut others, room) = room_of(&engine, &["bob"]).await;
     let bob = &mut others[0];
@@ -216,12 +193,12 @@ async fn the_muted_read_and_do_not_write_until_the_mute_ends_even_if_they_leave_
     bob.ack(json!({"type": "leave_room", "roomId": room})).await;
     bob.join(&room).await;
     assert_eq!(bob.refused(send(&room, "x")).await, "forbidden");
-    clock.advance(60_000);
+    clock.advance_millis(60_000);
     bob.send(&room, "again").await;
 
     let forever = alice.ack(on("mute", &room, "bob")).await;
     assert_eq!(alice.ack(on("mute", &room, "bob")).await["seq"], forever["seq"]);
-    clock.advance(1_000_000_000_000);
+    clock.advance_millis(1_000_000_000_000);
     assert_eq!(bob.refused(send(&room, "x")).await, "forbidden");
     let ended = alice.ack(on("unmute", &room, "bob")).await;
     assert_eq!(alice.ack(on("unmute", &room, "bob")).await["seq"], ended["seq"]);
@@ -293,10 +270,7 @@ async fn to_a_stranger_a_private_room_answers_as_one_that_does_not_exist() {
 
 #[tokio::test(start_paused = true)]
 async fn a_kick_on_one_node_ends_the_membership_on_the_other() {
-    let store = Arc::new(common::watched());
-    let bus = MemoryBus::new();
-    let node = async || builder().shared_store(store.clone()).bus(bus.clone()).build().await.unwrap();
-    let (a, b) = (node().await, node().await);
+    let Nodes { a, b, .. } = two_nodes(Loss::NONE).await;
     let mut alice = TestClient::connect(&a, "alice").await;
     let mut bob = TestClient::connect(&b, "bob").await;
     let room = alice.create_room("Lobby").await;

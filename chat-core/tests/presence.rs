@@ -8,7 +8,6 @@ use std::{sync::Arc, time::Duration};
 
 use chat_core::{
     auth::Identity,
-    bus::MemoryBus,
     domain::{Availability, RoomSpec, Status, StatusText},
     engine::{Engine, Event},
     id::{RoomId, UserId},
@@ -17,10 +16,10 @@ use chat_core::{
         Store, UserStore,
         kv::{KvStore, MemKv},
     },
-    testing::{Loss, LossyBus, TestClient},
+    testing::{Loss, TestClient},
     wire::Notice,
 };
-use common::{builder, engine, no_rates};
+use common::{Nodes, builder, engine, two_nodes};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -374,19 +373,9 @@ async fn a_session_in_process_says_and_asks_how_people_are() {
     assert_eq!(alice.set_presence(Availability::Away, None).unwrap_err().code().as_str(), "bad_request");
 }
 
-/// Two nodes, and the bus between them.
-async fn nodes() -> (Engine, Engine, LossyBus<MemoryBus>) {
-    let store: Arc<dyn Store> = Arc::new(common::watched());
-    let bus = LossyBus::new(MemoryBus::new(), 1, Loss::NONE);
-    let node = async || {
-        builder().limits(no_rates()).shared_store(store.clone()).bus(bus.clone()).build().await.unwrap()
-    };
-    (node().await, node().await, bus)
-}
-
 #[tokio::test(start_paused = true)]
 async fn presence_crosses_nodes_and_merges_over_them() {
-    let (here, there, _bus) = nodes().await;
+    let Nodes { a: here, b: there, .. } = two_nodes(Loss::NONE).await;
     room_of(&here, &["alice", "bob"]).await;
     let mut alice = connect(&there, "alice").await;
     let mut phone = connect(&here, "bob").await;
@@ -409,7 +398,7 @@ async fn presence_crosses_nodes_and_merges_over_them() {
 
 #[tokio::test(start_paused = true)]
 async fn what_the_bus_loses_is_told_again_within_ten_seconds() {
-    let (here, there, bus) = nodes().await;
+    let Nodes { a: here, b: there, bus, .. } = two_nodes(Loss::NONE).await;
     room_of(&here, &["alice", "bob"]).await;
     let mut alice = connect(&there, "alice").await;
     bus.set(Loss::TOTAL);
@@ -428,7 +417,7 @@ async fn what_the_bus_loses_is_told_again_within_ten_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn the_users_of_a_node_that_crashes_do_not_stay_online() {
-    let (here, there, _bus) = nodes().await;
+    let Nodes { a: here, b: there, .. } = two_nodes(Loss::NONE).await;
     room_of(&here, &["alice", "bob"]).await;
     let mut alice = connect(&there, "alice").await;
     let bob = connect(&here, "bob").await;

@@ -4,46 +4,22 @@
 
 mod common;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use chat_core::{
-    bus::MemoryBus,
     domain::{Change, Entry},
     engine::Engine,
     id::{RoomId, Seq},
     store::{LogStore, Maintenance, RoomStore},
-    testing::{Loss, LossyBus, TestClient},
-    time::{Clock, Timestamp},
+    testing::{Loss, TestClient},
 };
-use common::{builder, engine_and_store};
+use common::{Nodes, builder, engine_and_store, standing_clock, two_nodes};
 use serde_json::{Value, json};
 
 /// Longer than a round of upkeep.
 const ROUND: Duration = Duration::from_secs(31);
 
 const HOUR: i64 = 60 * 60 * 1_000;
-
-/// A clock that stands still until it is moved.
-#[derive(Clone, Default)]
-struct Hand(Arc<AtomicI64>);
-
-impl Clock for Hand {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(1_789_999_200_000 + self.0.load(Ordering::SeqCst))
-    }
-}
-
-impl Hand {
-    fn advance(&self, millis: i64) {
-        self.0.fetch_add(millis, Ordering::SeqCst);
-    }
-}
 
 fn retain(room: &str, mut fields: Value) -> Value {
     fields["type"] = json!("update_room");
@@ -119,7 +95,7 @@ async fn by_count_the_newest_messages_stay_and_everybody_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn by_age_messages_go_at_the_full_hour_after_their_days() {
-    let clock = Hand::default();
+    let clock = standing_clock();
     let store = Arc::new(common::watched());
     let engine = builder().shared_store(store.clone()).clock(clock.clone()).build().await.unwrap();
     let mut alice = TestClient::connect(&engine, "alice").await;
@@ -127,7 +103,7 @@ async fn by_age_messages_go_at_the_full_hour_after_their_days() {
     alice.ack(retain(&room, json!({"retentionDays": 2}))).await;
     for number in 1..=4 {
         alice.send(&room, &number.to_string()).await;
-        clock.advance(HOUR / 2);
+        clock.advance_millis(HOUR / 2);
     }
     // Sent at 0:00, 0:30, 1:00 and 1:30; now it is 2:00.
     let mut left = async || {
@@ -136,21 +112,21 @@ async fn by_age_messages_go_at_the_full_hour_after_their_days() {
         alice.settle().await;
         left
     };
-    clock.advance(46 * HOUR);
+    clock.advance_millis(46 * HOUR);
     assert_eq!(left().await.len(), 4);
-    clock.advance(HOUR - 1);
+    clock.advance_millis(HOUR - 1);
     assert_eq!(left().await.len(), 4);
-    clock.advance(1);
+    clock.advance_millis(1);
     assert_eq!(left().await, ["3", "4"]);
-    clock.advance(HOUR - 1);
+    clock.advance_millis(HOUR - 1);
     assert_eq!(left().await, ["3", "4"]);
-    clock.advance(1);
+    clock.advance_millis(1);
     assert_eq!(left().await, Vec::<String>::new());
     verify(&store).await;
     alice.send(&room, "afresh").await;
     alice.ack(retain(&room, json!({"retentionMessages": 1, "retentionDays": null}))).await;
     alice.send(&room, "and again").await;
-    clock.advance(400 * 24 * HOUR);
+    clock.advance_millis(400 * 24 * HOUR);
     tokio::time::sleep(ROUND).await;
     assert_eq!(history(&mut alice, &room).await, ["and again"]);
     alice.settle().await;
@@ -334,16 +310,22 @@ async fn all(client: &mut TestClient) -> Vec<Value> {
     events
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_reader_that_is_too_slow_for_a_cut_loads_the_room_anew_and_goes_on() {
-    let (engine, store) = engine_and_store().await;
-    let mut alice = TestClient::connect(&engine, "alice").await;
-    let mut slow = TestClient::connect(&engine, "bob").await;
+/// Alice, whose room it is, and Bob, who reads nothing of the 700 messages there: `before` and their number.
+async fn far_behind(engine: &Engine, before: &str) -> (TestClient, TestClient, String) {
+    let mut alice = TestClient::connect(engine, "alice").await;
+    let mut slow = TestClient::connect(engine, "bob").await;
     let room = alice.create_room("Lobby").await;
     slow.join(&room).await;
     for number in 0..700 {
-        alice.send(&room, &format!("canary {number}")).await;
+        alice.send(&room, &format!("{before}{number}")).await;
     }
+    (alice, slow, room)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_is_too_slow_for_a_cut_loads_the_room_anew_and_goes_on() {
+    let (engine, store) = engine_and_store().await;
+    let (mut alice, mut slow, room) = far_behind(&engine, "canary ").await;
     alice.ack(retain(&room, json!({"retentionMessages": 1}))).await;
     tokio::time::sleep(ROUND).await;
     assert_eq!(history(&mut alice, &room).await, ["canary 699"]);
@@ -366,13 +348,7 @@ async fn a_reader_that_is_too_slow_for_a_cut_loads_the_room_anew_and_goes_on() {
 #[tokio::test(start_paused = true)]
 async fn a_slow_reader_whose_removal_was_cut_is_told_nothing_that_came_after_it() {
     let (engine, store) = engine_and_store().await;
-    let mut alice = TestClient::connect(&engine, "alice").await;
-    let mut slow = TestClient::connect(&engine, "bob").await;
-    let room = alice.create_room("Lobby").await;
-    slow.join(&room).await;
-    for number in 0..700 {
-        alice.send(&room, &number.to_string()).await;
-    }
+    let (mut alice, mut slow, room) = far_behind(&engine, "").await;
     alice.ack(json!({"type": "kick", "roomId": room, "userId": "bob"})).await;
     for number in 0..10 {
         alice.send(&room, &format!("canary {number}")).await;
@@ -395,13 +371,7 @@ async fn a_slow_reader_whose_removal_was_cut_is_told_nothing_that_came_after_it(
 #[tokio::test(start_paused = true)]
 async fn a_slow_reader_of_a_room_that_was_cut_and_deleted_comes_to_its_end() {
     let (engine, store) = engine_and_store().await;
-    let mut alice = TestClient::connect(&engine, "alice").await;
-    let mut slow = TestClient::connect(&engine, "bob").await;
-    let room = alice.create_room("Lobby").await;
-    slow.join(&room).await;
-    for number in 0..700 {
-        alice.send(&room, &number.to_string()).await;
-    }
+    let (mut alice, mut slow, room) = far_behind(&engine, "").await;
     alice.ack(retain(&room, json!({"retentionMessages": 1}))).await;
     tokio::time::sleep(ROUND).await;
     alice.ack(json!({"type": "delete_room", "roomId": room})).await;
@@ -410,18 +380,10 @@ async fn a_slow_reader_of_a_room_that_was_cut_and_deleted_comes_to_its_end() {
     verify(&store).await;
 }
 
-/// Two engines on one store, with that much lost between them.
-async fn two_nodes(loss: Loss) -> (Engine, Engine, Arc<common::WatchedStore>) {
-    let store = Arc::new(common::watched());
-    let bus = LossyBus::new(MemoryBus::new(), 1, loss);
-    let node = async || builder().shared_store(store.clone()).bus(bus.clone()).build().await.unwrap();
-    (node().await, node().await, store)
-}
-
 #[tokio::test(start_paused = true)]
 async fn of_two_nodes_that_cut_a_room_one_does_and_both_tell_it() {
     for loss in [Loss::NONE, Loss::TOTAL] {
-        let (a, b, store) = two_nodes(loss).await;
+        let Nodes { a, b, store, .. } = two_nodes(loss).await;
         let mut alice = TestClient::connect(&a, "alice").await;
         let mut bob = TestClient::connect(&b, "bob").await;
         let room = alice.create_room("Lobby").await;
@@ -456,7 +418,7 @@ async fn of_two_nodes_that_cut_a_room_one_does_and_both_tell_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_node_that_comes_late_begins_where_the_log_begins() {
-    let (a, b, store) = two_nodes(Loss::TOTAL).await;
+    let Nodes { a, b, store, .. } = two_nodes(Loss::TOTAL).await;
     let begun = tokio::time::Instant::now();
     let mut alice = TestClient::connect(&a, "alice").await;
     let mut bob = TestClient::connect(&b, "bob").await;

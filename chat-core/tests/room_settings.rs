@@ -4,35 +4,12 @@
 
 mod common;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
-};
-
 use chat_core::{
-    bus::MemoryBus,
     store::Maintenance,
-    testing::TestClient,
-    time::{Clock, Timestamp},
+    testing::{Loss, TestClient},
 };
-use common::{builder, engine, engine_and_store};
+use common::{Nodes, engine, engine_and_store, standing_clock, two_nodes_of};
 use serde_json::{Value, json};
-
-/// A clock that stands still until it is moved.
-#[derive(Clone, Default)]
-struct Hand(Arc<AtomicI64>);
-
-impl Clock for Hand {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(1_790_000_000_000 + self.0.load(Ordering::SeqCst))
-    }
-}
-
-impl Hand {
-    fn advance(&self, millis: i64) {
-        self.0.fetch_add(millis, Ordering::SeqCst);
-    }
-}
 
 fn update(room: &str, mut fields: Value) -> Value {
     fields["type"] = json!("update_room");
@@ -153,14 +130,8 @@ async fn an_archived_room_is_read_and_not_written() {
 
 #[tokio::test(start_paused = true)]
 async fn slow_mode_keeps_each_member_to_its_pace_exactly_and_moderators_not() {
-    let clock = Hand::default();
-    let store = Arc::new(common::watched());
-    let bus = MemoryBus::new();
-    let node = async || {
-        let builder = builder().shared_store(store.clone()).bus(bus.clone()).clock(clock.clone());
-        builder.build().await.unwrap()
-    };
-    let (a, b) = (node().await, node().await);
+    let clock = standing_clock();
+    let Nodes { a, b, .. } = two_nodes_of(Loss::NONE, |builder| builder.clock(clock.clone())).await;
     let mut alice = TestClient::connect(&a, "alice").await;
     let mut bob = TestClient::connect(&a, "bob").await;
     let mut carol = TestClient::connect(&b, "carol").await;
@@ -169,14 +140,14 @@ async fn slow_mode_keeps_each_member_to_its_pace_exactly_and_moderators_not() {
     carol.join(&room).await;
     bob.send(&room, "before").await;
     alice.ack(update(&room, json!({"slowModeSeconds": 10}))).await;
-    clock.advance(4_000);
+    clock.advance_millis(4_000);
     let refused = bob.ask(send(&room, "too soon")).await;
     assert_eq!((&refused["code"], &refused["retryAfterMs"]), (&json!("rate_limited"), &json!(6_000)));
     carol.send(&room, "others wait for themselves alone").await;
     let mut elsewhere = TestClient::connect(&b, "bob").await;
-    clock.advance(5_999);
+    clock.advance_millis(5_999);
     assert_eq!(elsewhere.ask(send(&room, "too soon")).await["retryAfterMs"], 1);
-    clock.advance(1);
+    clock.advance_millis(1);
     let mut keyed = send(&room, "in time");
     keyed["clientMessageId"] = json!("k");
     elsewhere.ack(keyed.clone()).await;
@@ -186,7 +157,7 @@ async fn slow_mode_keeps_each_member_to_its_pace_exactly_and_moderators_not() {
         alice.send(&room, text).await;
     }
     // Of many sends at once, one is in time.
-    clock.advance(10_000);
+    clock.advance_millis(10_000);
     let ids = [bob.start(send(&room, "a")).await, bob.start(send(&room, "b")).await];
     assert_eq!(bob.answer(ids[0]).await["type"], "ack");
     assert_eq!(bob.answer(ids[1]).await["code"], "rate_limited");

@@ -4,18 +4,17 @@
 
 mod common;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use chat_core::{
-    bus::{Audience, Bus, Hint, MemoryBus},
+    bus::{Audience, Bus, Hint},
     domain::Username,
     engine::Engine,
     id::{NodeId, RoomId, Seq, UserId},
-    store::Store,
-    testing::{Loss, LossyBus, TestClient},
+    testing::{Loss, TestClient},
     wire::Notice,
 };
-use common::{builder, engine};
+use common::{Nodes, engine, two_nodes};
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -121,17 +120,9 @@ async fn nothing_of_a_private_room_reaches_who_is_not_in_it() {
     stranger.expect_silence().await;
 }
 
-/// Two nodes, and the bus between them.
-async fn nodes(loss: Loss) -> (Engine, Engine, LossyBus<MemoryBus>) {
-    let store: Arc<dyn Store> = Arc::new(common::watched());
-    let bus = LossyBus::new(MemoryBus::new(), 1, loss);
-    let node = async || builder().shared_store(store.clone()).bus(bus.clone()).build().await.unwrap();
-    (node().await, node().await, bus)
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_signal_that_overtakes_a_leaving_on_its_way_to_another_node_is_not_told() {
-    let (here, there, bus) = nodes(Loss::NONE).await;
+    let Nodes { a: here, b: there, bus, .. } = two_nodes(Loss::NONE).await;
     let (room, mut all) = room_of(&here, &["alice", "bob"]).await;
     let mut bob = TestClient::connect(&there, "bob").await;
     bus.set(Loss::TOTAL);
@@ -145,7 +136,7 @@ async fn a_signal_that_overtakes_a_leaving_on_its_way_to_another_node_is_not_tol
 
 #[tokio::test(start_paused = true)]
 async fn signals_that_the_bus_loses_are_lost_and_nothing_else_is() {
-    let (here, there, bus) = nodes(Loss::NONE).await;
+    let Nodes { a: here, b: there, bus, .. } = two_nodes(Loss::NONE).await;
     let (room, mut all) = room_of(&here, &["alice", "bob"]).await;
     let mut bob = TestClient::connect(&there, "bob").await;
     bus.set(Loss::TOTAL);
@@ -159,7 +150,7 @@ async fn signals_that_the_bus_loses_are_lost_and_nothing_else_is() {
 
 #[tokio::test(start_paused = true)]
 async fn a_signal_to_users_reaches_their_sessions_on_every_node() {
-    let (here, there, bus) = nodes(Loss::NONE).await;
+    let Nodes { a: here, b: there, bus, .. } = two_nodes(Loss::NONE).await;
     let mut first = TestClient::connect(&here, "bob").await;
     let mut second = TestClient::connect(&there, "bob").await;
     let mut other = TestClient::connect(&there, "carol").await;

@@ -8,30 +8,15 @@ use std::{sync::Arc, time::Duration};
 
 use chat_core::{
     auth::Identity,
-    bus::MemoryBus,
-    engine::{Engine, Event},
+    engine::Event,
     id::{RoomId, UserId},
     limits::Limits,
-    store::Store,
-    testing::{ManualClock, TestClient},
+    testing::{Loss, ManualClock, TestClient},
     wire::Notice,
 };
-use common::{builder, engine, no_rates};
+use common::{Nodes, builder, engine, no_rates, two_in_a_room, two_nodes};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
-
-/// Alice and Bob in one room, all caught up.
-async fn two_in_a_room(engine: &Engine) -> (TestClient, TestClient, String) {
-    let mut alice = TestClient::connect(engine, "alice").await;
-    let mut bob = TestClient::connect(engine, "bob").await;
-    let room = alice.create_room("Lobby").await;
-    bob.join(&room).await;
-    for kind in ["room_updated", "user_joined", "user_joined"] {
-        alice.expect(kind).await;
-    }
-    bob.expect("user_joined").await;
-    (alice, bob, room)
-}
 
 async fn types(client: &mut TestClient, room: &str) {
     client.ack(json!({"type": "typing_start", "roomId": room})).await;
@@ -40,7 +25,7 @@ async fn types(client: &mut TestClient, room: &str) {
 #[tokio::test(start_paused = true)]
 async fn typing_is_told_to_the_others_and_not_to_oneself() {
     let engine = engine().await;
-    let (mut alice, mut bob, room) = two_in_a_room(&engine).await;
+    let (mut alice, mut bob, room) = two_in_a_room(&engine, &engine).await;
     let mut tablet = TestClient::connect(&engine, "alice").await;
     types(&mut alice, &room).await;
     let expected = json!({"type": "user_typing", "roomId": room, "userId": "alice", "username": "alice"});
@@ -56,7 +41,7 @@ async fn typing_is_told_to_the_others_and_not_to_oneself() {
 #[tokio::test(start_paused = true)]
 async fn without_an_id_nothing_is_answered() {
     let engine = engine().await;
-    let (mut alice, mut bob, room) = two_in_a_room(&engine).await;
+    let (mut alice, mut bob, room) = two_in_a_room(&engine, &engine).await;
     alice.say(json!({"type": "typing_start", "roomId": room})).await;
     bob.expect("user_typing").await;
     alice.say(json!({"type": "typing_stop", "roomId": room})).await;
@@ -67,7 +52,7 @@ async fn without_an_id_nothing_is_answered() {
 #[tokio::test(start_paused = true)]
 async fn typing_ends_five_seconds_after_the_last_start_and_every_start_is_told() {
     let engine = engine().await;
-    let (mut alice, mut bob, room) = two_in_a_room(&engine).await;
+    let (mut alice, mut bob, room) = two_in_a_room(&engine, &engine).await;
     types(&mut alice, &room).await;
     bob.expect("user_typing").await;
     sleep(Duration::from_secs(3)).await;
@@ -83,7 +68,7 @@ async fn typing_ends_five_seconds_after_the_last_start_and_every_start_is_told()
 #[tokio::test(start_paused = true)]
 async fn sending_ends_typing_after_the_message() {
     let engine = engine().await;
-    let (mut alice, mut bob, room) = two_in_a_room(&engine).await;
+    let (mut alice, mut bob, room) = two_in_a_room(&engine, &engine).await;
     types(&mut alice, &room).await;
     bob.expect("user_typing").await;
     let begun = Instant::now();
@@ -98,7 +83,7 @@ async fn sending_ends_typing_after_the_message() {
 #[tokio::test(start_paused = true)]
 async fn leaving_ends_typing_and_the_last_thing_told_is_the_leaving() {
     let engine = engine().await;
-    let (mut alice, mut bob, room) = two_in_a_room(&engine).await;
+    let (mut alice, mut bob, room) = two_in_a_room(&engine, &engine).await;
     types(&mut bob, &room).await;
     alice.expect("user_typing").await;
     bob.ack(json!({"type": "leave_room", "roomId": room})).await;
@@ -113,7 +98,7 @@ async fn leaving_ends_typing_and_the_last_thing_told_is_the_leaving() {
 #[tokio::test(start_paused = true)]
 async fn disconnecting_ends_what_was_typed_there_and_not_what_was_typed_elsewhere() {
     let engine = engine().await;
-    let (alice, mut bob, room) = two_in_a_room(&engine).await;
+    let (alice, mut bob, room) = two_in_a_room(&engine, &engine).await;
     let mut tablet = TestClient::connect(&engine, "alice").await;
     types(&mut tablet, &room).await;
     bob.expect("user_typing").await;
@@ -129,7 +114,7 @@ async fn disconnecting_ends_what_was_typed_there_and_not_what_was_typed_elsewher
 #[tokio::test(start_paused = true)]
 async fn who_may_not_send_may_not_type_and_a_private_room_is_as_one_that_is_not_there() {
     let engine = engine().await;
-    let (mut alice, _bob, room) = two_in_a_room(&engine).await;
+    let (mut alice, _bob, room) = two_in_a_room(&engine, &engine).await;
     let private = alice.ack(json!({"type": "create_room", "name": "Attic", "private": true})).await;
     let private = private["room"]["id"].as_str().unwrap().to_owned();
     let mut carol = TestClient::connect(&engine, "carol").await;
@@ -152,7 +137,7 @@ async fn who_may_not_send_may_not_type_and_a_private_room_is_as_one_that_is_not_
 #[tokio::test(start_paused = true)]
 async fn who_is_muted_may_not_type() {
     let engine = engine().await;
-    let (mut alice, mut bob, room) = two_in_a_room(&engine).await;
+    let (mut alice, mut bob, room) = two_in_a_room(&engine, &engine).await;
     alice.ack(json!({"type": "mute", "roomId": room, "userId": "bob"})).await;
     bob.expect("member_updated").await;
     assert_eq!(bob.refused(json!({"type": "typing_start", "roomId": room})).await, "forbidden");
@@ -181,7 +166,7 @@ async fn who_is_blocked_may_not_type_in_the_direct_room() {
 #[tokio::test(start_paused = true)]
 async fn who_is_kicked_types_no_more_and_is_told_nothing_more() {
     let engine = engine().await;
-    let (mut alice, mut bob, room) = two_in_a_room(&engine).await;
+    let (mut alice, mut bob, room) = two_in_a_room(&engine, &engine).await;
     types(&mut bob, &room).await;
     alice.expect("user_typing").await;
     alice.ack(json!({"type": "kick", "roomId": room, "userId": "bob"})).await;
@@ -198,7 +183,7 @@ async fn one_start_a_second_and_room_is_let_through() {
     let clock = Arc::new(ManualClock::at_millis(0));
     let limits = Limits { typing_per_second: 1, ..no_rates() };
     let engine = builder().limits(limits).clock(clock.clone()).build().await.unwrap();
-    let (mut alice, mut bob, room) = two_in_a_room(&engine).await;
+    let (mut alice, mut bob, room) = two_in_a_room(&engine, &engine).await;
     let other = alice.create_room("Attic").await;
     types(&mut alice, &room).await;
     types(&mut alice, &other).await;
@@ -211,11 +196,8 @@ async fn one_start_a_second_and_room_is_let_through() {
 
 #[tokio::test(start_paused = true)]
 async fn typing_crosses_nodes_and_ends_there_with_a_message_from_another() {
-    let store: Arc<dyn Store> = Arc::new(common::watched());
-    let bus = MemoryBus::new();
-    let node = async || builder().shared_store(store.clone()).bus(bus.clone()).build().await.unwrap();
-    let (here, there) = (node().await, node().await);
-    let (mut alice, _, room) = two_in_a_room(&here).await;
+    let Nodes { a: here, b: there, .. } = two_nodes(Loss::NONE).await;
+    let (mut alice, _, room) = two_in_a_room(&here, &here).await;
     let mut bob = TestClient::connect(&there, "bob").await;
     let mut elsewhere = TestClient::connect(&there, "alice").await;
     types(&mut alice, &room).await;

@@ -5,13 +5,14 @@
 use std::{ops::ControlFlow, sync::Arc};
 
 use chat_core::{
+    bus::MemoryBus,
     engine::{Engine, EngineBuilder},
     limits::Limits,
     store::{
         Maintenance, MemoryStore,
         kv::{Direction, KvBatch, KvError, KvStore, MemKv, OrderedKv},
     },
-    testing::TestClient,
+    testing::{Loss, LossyBus, ManualClock, TestClient},
 };
 use futures::FutureExt;
 
@@ -33,6 +34,45 @@ pub async fn engine() -> Engine {
 pub async fn engine_and_store() -> (Engine, Arc<WatchedStore>) {
     let store = Arc::new(watched());
     (builder().shared_store(store.clone()).build().await.unwrap(), store)
+}
+
+/// Two engines on one store, and the bus between them.
+pub struct Nodes {
+    pub a: Engine,
+    pub b: Engine,
+    pub store: Arc<WatchedStore>,
+    pub bus: LossyBus<MemoryBus>,
+}
+
+/// Two engines on one store, with that much lost between them.
+pub async fn two_nodes(loss: Loss) -> Nodes {
+    two_nodes_of(loss, |builder| builder).await
+}
+
+/// The same, of which each is made as `made` says.
+pub async fn two_nodes_of(loss: Loss, made: impl Fn(EngineBuilder) -> EngineBuilder) -> Nodes {
+    let store = Arc::new(watched());
+    let bus = LossyBus::new(MemoryBus::new(), 1, loss);
+    let node = async || made(builder().shared_store(store.clone()).bus(bus.clone())).build().await.unwrap();
+    Nodes { a: node().await, b: node().await, store: store.clone(), bus: bus.clone() }
+}
+
+/// Alice, whose room it is, and Bob in one room, each on a node; both have seen everything so far.
+pub async fn two_in_a_room(alices: &Engine, bobs: &Engine) -> (TestClient, TestClient, String) {
+    let mut alice = TestClient::connect(alices, "alice").await;
+    let mut bob = TestClient::connect(bobs, "bob").await;
+    let room = alice.create_room("Lobby").await;
+    bob.join(&room).await;
+    for kind in ["room_updated", "user_joined", "user_joined"] {
+        alice.expect(kind).await;
+    }
+    bob.expect("user_joined").await;
+    (alice, bob, room)
+}
+
+/// A clock that stands still until it is moved.
+pub fn standing_clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at_millis(1_790_000_000_000))
 }
 
 /// See [`watched`].

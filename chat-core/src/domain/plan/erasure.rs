@@ -3,8 +3,7 @@
 use super::Plan;
 use crate::{
     domain::{
-        Actor, AuditAct, Change, Emoji, Entry, Erasing, LeaveReason, Outcome, Rejection, Role, RowChange,
-        Sanction,
+        Actor, AuditAct, Change, Entry, Erasing, LeaveReason, Outcome, Rejection, Role, RowChange, Sanction,
     },
     id::{Seq, UserId},
     time::Timestamp,
@@ -23,7 +22,7 @@ impl Plan<'_> {
         match erasing {
             Erasing::Membership { successor } => self.erase_member(actor, at, successor.as_ref()),
             Erasing::Message(target) => self.erase_message(actor, at, *target),
-            Erasing::Reaction(target, emoji) => self.erase_reaction(actor, at, *target, emoji),
+            Erasing::Reaction(target, emoji) => self.take_back(actor, at, *target, emoji),
         }
     }
 
@@ -64,20 +63,5 @@ impl Plan<'_> {
         }
         let thread = message.thread.map(|thread| self.thread_without(thread.root, target)).transpose()?;
         Ok(self.change(actor, at, Change::Delete { target, thread: thread.flatten() }))
-    }
-
-    fn erase_reaction(
-        &mut self,
-        actor: &Actor,
-        at: Timestamp,
-        target: Seq,
-        emoji: &Emoji,
-    ) -> Result<Outcome, Rejection> {
-        let (_, message) = self.living(actor, target)?;
-        if !self.rows.has_reacted(target, emoji, &actor.user) {
-            return Ok(Outcome::Unchanged(None));
-        }
-        let count = message.count(emoji).saturating_sub(1);
-        Ok(self.change(actor, at, Change::Unreact { target, emoji: emoji.clone(), count }))
     }
 }

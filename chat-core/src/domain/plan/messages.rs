@@ -87,6 +87,17 @@ impl Plan<'_> {
         emoji: &Emoji,
     ) -> Result<Outcome, Rejection> {
         self.may(actor, Action::React)?;
+        self.take_back(actor, at, target, emoji)
+    }
+
+    /// Takes back a reaction of the actor's, whatever they may do.
+    pub(super) fn take_back(
+        &mut self,
+        actor: &Actor,
+        at: Timestamp,
+        target: Seq,
+        emoji: &Emoji,
+    ) -> Result<Outcome, Rejection> {
         let (_, message) = self.living(actor, target)?;
         if !self.rows.has_reacted(target, emoji, &actor.user) {
             return Ok(Outcome::Unchanged(None));
