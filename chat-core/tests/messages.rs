@@ -1,4 +1,4 @@
-//! What is done to messages: edits, deletions, replies, reactions, pins.
+//! What is done to messages: edits, deletions, reactions, pins; what they answer and carry.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -6,26 +6,18 @@ mod common;
 
 use chat_core::{
     domain::{Actor, Command, MembersOnly, Plan, Policy, Request, Role, Room},
-    id::{MessageId, RoomId, Seq},
+    id::{RoomId, Seq},
     testing::TestClient,
 };
-use common::{engine, engine_and_store};
+use common::{about, engine, engine_and_store, message_id, two_in_a_room};
 use serde_json::{Value, json};
 
-fn id(room: &str, seq: u64) -> String {
-    MessageId::of(&RoomId::parse(room).unwrap(), Seq::new(seq)).to_string()
-}
-
-fn about(kind: &str, room: &str, seq: u64) -> Value {
-    json!({"type": kind, "roomId": room, "messageId": id(room, seq)})
-}
-
 fn edit(room: &str, seq: u64, content: &str) -> Value {
-    json!({"type": "edit_message", "roomId": room, "messageId": id(room, seq), "content": content})
+    json!({"type": "edit_message", "roomId": room, "messageId": message_id(room, seq), "content": content})
 }
 
 fn react(kind: &str, room: &str, seq: u64, emoji: &str) -> Value {
-    json!({"type": kind, "roomId": room, "messageId": id(room, seq), "emoji": emoji})
+    json!({"type": kind, "roomId": room, "messageId": message_id(room, seq), "emoji": emoji})
 }
 
 async fn newest(client: &mut TestClient, room: &str) -> Value {
@@ -33,25 +25,12 @@ async fn newest(client: &mut TestClient, room: &str) -> Value {
     page["messages"].as_array().unwrap().last().unwrap().clone()
 }
 
-/// Alice, the owner of a room, and Bob, a member, with nothing waiting for them.
-async fn pair(engine: &chat_core::engine::Engine) -> (TestClient, TestClient, String) {
-    let mut alice = TestClient::connect(engine, "alice").await;
-    let room = alice.create_room("Lobby").await;
-    let mut bob = TestClient::connect(engine, "bob").await;
-    bob.join(&room).await;
-    alice.expect("room_updated").await;
-    alice.expect("user_joined").await;
-    alice.expect("user_joined").await;
-    bob.expect("user_joined").await;
-    (alice, bob, room)
-}
-
 #[tokio::test(start_paused = true)]
 async fn everything_that_is_done_to_a_message_is_told_as_the_protocol_says() {
     let engine = engine().await;
-    let (mut alice, mut bob, room) = pair(&engine).await;
+    let (mut alice, mut bob, room) = two_in_a_room(&engine, &engine).await;
     let seq = bob.send(&room, "one").await;
-    let message = id(&room, seq);
+    let message = message_id(&room, seq);
     alice.expect_text("one").await;
 
     assert_eq!(bob.ack(edit(&room, seq, "two")).await["seq"], seq + 1);
@@ -123,13 +102,13 @@ async fn everything_that_is_done_to_a_message_is_told_as_the_protocol_says() {
 #[tokio::test(start_paused = true)]
 async fn former_texts_are_listed_until_the_message_is_deleted() {
     let engine = engine().await;
-    let (mut alice, mut bob, room) = pair(&engine).await;
+    let (mut alice, mut bob, room) = two_in_a_room(&engine, &engine).await;
     let seq = bob.send(&room, "one").await;
     for text in ["two", "three"] {
         bob.ack(edit(&room, seq, text)).await;
     }
     let edits = alice.ask(about("fetch_edits", &room, seq)).await;
-    assert_eq!((&edits["type"], &edits["messageId"]), (&json!("edits"), &json!(id(&room, seq))));
+    assert_eq!((&edits["type"], &edits["messageId"]), (&json!("edits"), &json!(message_id(&room, seq))));
     let texts = |edits: &Value| -> Vec<Value> {
         edits["items"].as_array().unwrap().iter().map(|item| item["content"].clone()).collect()
     };
@@ -146,7 +125,7 @@ async fn former_texts_are_listed_until_the_message_is_deleted() {
 #[tokio::test(start_paused = true)]
 async fn what_is_so_already_is_acked_and_changes_nothing() {
     let engine = engine().await;
-    let (mut alice, mut bob, room) = pair(&engine).await;
+    let (mut alice, mut bob, room) = two_in_a_room(&engine, &engine).await;
     let seq = bob.send(&room, "one").await;
     assert_eq!(bob.ack(edit(&room, seq, "one")).await["seq"], seq);
     bob.ack(edit(&room, seq, "two")).await;
@@ -166,14 +145,20 @@ async fn what_is_so_already_is_acked_and_changes_nothing() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_done_to_a_message_that_is_deleted_or_not_there() {
     let engine = engine().await;
-    let (mut alice, _bob, room) = pair(&engine).await;
+    let (mut alice, _bob, room) = two_in_a_room(&engine, &engine).await;
     let attic = alice.create_room("Attic").await;
     let deleted = alice.send(&room, "gone").await;
     let elsewhere = alice.send(&attic, "there").await;
     alice.ack(about("delete_message", &room, deleted)).await;
-    let in_attic = id(&attic, elsewhere);
-    let ids =
-        [id(&room, deleted), id(&room, 1), id(&room, 900), in_attic, "nonsense".to_owned(), String::new()];
+    let in_attic = message_id(&attic, elsewhere);
+    let ids = [
+        message_id(&room, deleted),
+        message_id(&room, 1),
+        message_id(&room, 900),
+        in_attic,
+        "nonsense".to_owned(),
+        String::new(),
+    ];
     for (index, message) in ids.iter().enumerate() {
         for mut command in [
             edit(&room, 1, "x"),
@@ -199,18 +184,17 @@ async fn nothing_is_done_to_a_message_that_is_deleted_or_not_there() {
 #[tokio::test(start_paused = true)]
 async fn a_reply_names_the_message_that_it_answers() {
     let engine = engine().await;
-    let (mut alice, mut bob, room) = pair(&engine).await;
+    let (mut alice, mut bob, room) = two_in_a_room(&engine, &engine).await;
     let seq = alice.send(&room, "question").await;
     alice.expect_text("question").await;
-    let reply =
-        json!({"type": "send_message", "roomId": room, "content": "answer", "replyTo": id(&room, seq)});
+    let reply = json!({"type": "send_message", "roomId": room, "content": "answer", "replyTo": message_id(&room, seq)});
     bob.ack(reply).await;
     let event = alice.expect("new_message").await;
-    assert_eq!(event["message"]["replyTo"], id(&room, seq));
+    assert_eq!(event["message"]["replyTo"], message_id(&room, seq));
     alice.ack(about("delete_message", &room, seq)).await;
     assert_eq!(
         newest(&mut bob, &room).await["replyTo"],
-        id(&room, seq),
+        message_id(&room, seq),
         "the tombstone stays to be pointed at"
     );
 }
@@ -218,7 +202,7 @@ async fn a_reply_names_the_message_that_it_answers() {
 #[tokio::test(start_paused = true)]
 async fn only_the_author_edits_and_only_a_higher_rank_deletes() {
     let engine = engine().await;
-    let (mut alice, mut bob, room) = pair(&engine).await;
+    let (mut alice, mut bob, room) = two_in_a_room(&engine, &engine).await;
     let mut carol = TestClient::connect(&engine, "carol").await;
     carol.join(&room).await;
     let by_alice = alice.send(&room, "a").await;
@@ -266,7 +250,9 @@ async fn a_stranger_learns_nothing_of_a_private_room() {
         json!({"type": "send_message", "roomId": "ROOM", "content": "x", "replyTo": "ID"}),
     ] {
         let mut answers = Vec::new();
-        for (room, message) in [(&*room, id(&room, seq)), (&*room, "x".to_owned()), (none, id(none, seq))] {
+        for (room, message) in
+            [(&*room, message_id(&room, seq)), (&*room, "x".to_owned()), (none, message_id(none, seq))]
+        {
             let mut command = command.clone();
             command["roomId"] = json!(room);
             for field in ["messageId", "replyTo", "threadId"] {
@@ -286,7 +272,7 @@ async fn a_stranger_learns_nothing_of_a_private_room() {
 #[tokio::test(start_paused = true)]
 async fn a_message_takes_twenty_different_emoji_and_a_room_fifty_pins() {
     let engine = engine().await;
-    let (mut alice, mut bob, room) = pair(&engine).await;
+    let (mut alice, mut bob, room) = two_in_a_room(&engine, &engine).await;
     let seq = alice.send(&room, "x").await;
     let emoji: Vec<_> = ('\u{1f600}'..='\u{1f614}').map(String::from).collect();
     for emoji in &emoji[..20] {
@@ -312,7 +298,7 @@ async fn a_message_takes_twenty_different_emoji_and_a_room_fifty_pins() {
 #[tokio::test(start_paused = true)]
 async fn a_repeated_key_gets_the_first_answer_also_after_the_message_is_deleted() {
     let engine = engine().await;
-    let (mut alice, _bob, room) = pair(&engine).await;
+    let (mut alice, _bob, room) = two_in_a_room(&engine, &engine).await;
     let send = json!({"type": "send_message", "roomId": room, "content": "x", "clientMessageId": "k"});
     let mut first = alice.ack(send.clone()).await;
     let message = json!({"type": "delete_message", "roomId": room, "messageId": first["messageId"]});
@@ -327,7 +313,7 @@ async fn a_repeated_key_gets_the_first_answer_also_after_the_message_is_deleted(
 #[tokio::test(start_paused = true)]
 async fn who_comes_back_gets_no_text_that_is_gone() {
     let (engine, store) = engine_and_store().await;
-    let (mut alice, _bob, room) = pair(&engine).await;
+    let (mut alice, _bob, room) = two_in_a_room(&engine, &engine).await;
     let mut seqs = Vec::new();
     for _ in 0..4 {
         seqs.push(alice.send(&room, "canary").await);
@@ -419,110 +405,10 @@ async fn moderators_pin_and_delete_what_members_wrote_but_not_what_their_equals_
     }
 }
 
-async fn reply(client: &mut TestClient, room: &str, of: u64, text: &str) -> u64 {
-    let send = json!({"type": "send_message", "roomId": room, "content": text, "threadId": id(room, of)});
-    client.ack(send).await["seq"].as_u64().unwrap()
-}
-
-/// The texts of a thread, and whether there are more before and after.
-async fn thread(client: &mut TestClient, room: &str, of: u64, more: Value) -> (Vec<Value>, bool, bool) {
-    let mut command = about("fetch_thread", room, of);
-    command.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    let answer = client.ask(command).await;
-    assert_eq!(answer["type"], "thread", "{answer}");
-    let texts =
-        answer["messages"].as_array().unwrap().iter().map(|message| message["content"].clone()).collect();
-    (texts, answer["hasMoreBefore"] == true, answer["hasMoreAfter"] == true)
-}
-
-#[tokio::test(start_paused = true)]
-async fn replies_in_a_thread_are_counted_at_its_root_and_deleted_ones_are_not() {
-    let engine = engine().await;
-    let (mut alice, mut bob, room) = pair(&engine).await;
-    let root = alice.send(&room, "root").await;
-    alice.expect_text("root").await;
-    let first = reply(&mut bob, &room, root, "first").await;
-    let event = alice.expect("new_message").await;
-    assert_eq!(
-        (&event["message"]["threadId"], &event["message"]["threadCount"]),
-        (&json!(id(&room, root)), &json!(0))
-    );
-    let first_at = event["message"]["createdAt"].clone();
-    assert_eq!(
-        event["thread"],
-        json!({"messageId": id(&room, root), "threadCount": 1, "lastReplyAt": first_at})
-    );
-    tokio::time::advance(std::time::Duration::from_secs(1)).await;
-    let second = reply(&mut bob, &room, first, "second").await;
-    let event = alice.expect("new_message").await;
-    assert_eq!(event["message"]["threadId"], id(&room, root), "a thread within a thread is the same thread");
-    assert_eq!(event["thread"]["threadCount"], 2);
-    bob.ack(about("delete_message", &room, second)).await;
-    let event = alice.expect("message_deleted").await;
-    assert_eq!(
-        event["thread"],
-        json!({"messageId": id(&room, root), "threadCount": 1, "lastReplyAt": first_at})
-    );
-    for client in [&mut alice, &mut bob] {
-        let page =
-            client.ask(json!({"type": "fetch_history", "roomId": room, "around": root, "limit": 1})).await;
-        let message = &page["messages"][0];
-        assert_eq!((&message["threadCount"], &message["lastReplyAt"]), (&json!(1), &first_at));
-    }
-    bob.ack(about("delete_message", &room, first)).await;
-    let event = alice.expect("message_deleted").await;
-    assert_eq!(event["thread"]["threadCount"], 0);
-    assert_eq!(event["thread"]["lastReplyAt"], Value::Null);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_thread_is_fetched_with_its_root_first() {
-    let engine = engine().await;
-    let (mut alice, mut bob, room) = pair(&engine).await;
-    let root = alice.send(&room, "root").await;
-    assert_eq!(thread(&mut bob, &room, root, json!({})).await, (vec![json!("root")], false, false));
-    let mut replies = Vec::new();
-    for text in ["a", "b", "c", "d"] {
-        replies.push(reply(&mut bob, &room, root, text).await);
-        alice.send(&room, "between").await;
-    }
-    alice.ack(about("delete_message", &room, replies[1])).await;
-    for of in [root, replies[3], replies[1]] {
-        assert_eq!(thread(&mut alice, &room, of, json!({})).await.0, ["root", "a", "", "c", "d"]);
-    }
-    let page = thread(&mut alice, &room, root, json!({"limit": 2})).await;
-    assert_eq!(page, (vec![json!("root"), json!("c"), json!("d")], true, false));
-    let page = thread(&mut alice, &room, root, json!({"before": replies[2], "limit": 1})).await;
-    assert_eq!(page, (vec![json!("")], true, true));
-    let page = thread(&mut alice, &room, root, json!({"before": replies[1]})).await;
-    assert_eq!(page, (vec![json!("root"), json!("a")], false, true));
-    let page = thread(&mut alice, &room, root, json!({"after": 0, "limit": 1})).await;
-    assert_eq!(page, (vec![json!("root"), json!("a")], false, true));
-    let page = thread(&mut alice, &room, root, json!({"after": replies[1]})).await;
-    assert_eq!(page, (vec![json!("c"), json!("d")], true, false));
-    let both = json!({"type": "fetch_thread", "roomId": room, "messageId": id(&room, root), "before": 1, "after": 1});
-    assert_eq!(alice.refused(both).await, "bad_request");
-    assert_eq!(alice.refused(about("fetch_thread", &room, 1)).await, "not_found");
-}
-
-#[tokio::test(start_paused = true)]
-async fn nobody_replies_in_the_thread_of_a_message_that_is_deleted_or_not_there() {
-    let engine = engine().await;
-    let (mut alice, mut bob, room) = pair(&engine).await;
-    let root = alice.send(&room, "root").await;
-    let first = reply(&mut bob, &room, root, "first").await;
-    alice.ack(about("delete_message", &room, root)).await;
-    for of in [root, first, 1, 99] {
-        let send = json!({"type": "send_message", "roomId": room, "content": "x", "threadId": id(&room, of)});
-        assert_eq!(bob.refused(send).await, "not_found", "{of}");
-    }
-    assert_eq!(thread(&mut alice, &room, first, json!({})).await.0, ["", "first"]);
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_message_carries_files_until_it_is_deleted() {
     let engine = engine().await;
-    let (mut alice, mut bob, room) = pair(&engine).await;
+    let (mut alice, mut bob, room) = two_in_a_room(&engine, &engine).await;
     let file = json!({"fileId": "f1", "name": "a.png", "mime": "image/png", "size": 12, "url": "/files/f1/a.png",
         "width": 3, "height": 4});
     let link =

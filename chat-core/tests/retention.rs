@@ -13,7 +13,7 @@ use chat_core::{
     store::{LogStore, Maintenance, RoomStore},
     testing::{Loss, TestClient},
 };
-use common::{Nodes, builder, engine_and_store, standing_clock, two_nodes};
+use common::{Nodes, builder, engine_and_store, message_id, standing_clock, two_nodes};
 use serde_json::{Value, json};
 
 /// Longer than a round of upkeep.
@@ -41,10 +41,6 @@ async fn room_of(client: &mut TestClient, room: &str) -> Value {
 
 async fn verify(store: &common::WatchedStore) {
     assert_eq!(store.verify().await.unwrap(), Vec::<String>::new());
-}
-
-fn message_id(room: &str, seq: u64) -> String {
-    chat_core::id::MessageId::of(&RoomId::parse(room).unwrap(), Seq::new(seq)).to_string()
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,6 @@
 //! The proof of a store: one named test for each obligation of the traits in [`crate::store`].
 
+pub mod commits;
 pub mod deleted;
 pub mod erasure;
 pub mod invites;
@@ -14,6 +15,7 @@ pub mod reopening;
 pub mod retention;
 pub mod review;
 pub mod rooms;
+pub mod trimming;
 pub mod upkeep;
 pub mod users;
 
@@ -48,7 +50,7 @@ use crate::{
 #[macro_export]
 macro_rules! store_conformance {
     (async $open:block) => {
-        $crate::store_conformance! { @cases rooms (async || $open):
+        $crate::store_conformance! { @cases commits (async || $open):
             a_commit_is_saved_whole
             a_commit_that_does_not_follow_its_head_saves_nothing
             a_commit_of_too_many_entries_saves_nothing
@@ -62,6 +64,8 @@ macro_rules! store_conformance {
             a_name_goes_to_one_public_room_however_many_race
             private_rooms_may_share_a_name
             a_user_joins_no_more_rooms_than_allowed_however_many_race
+        }
+        $crate::store_conformance! { @cases rooms (async || $open):
             rows_are_gathered_as_they_are_at_the_head
             what_was_sent_under_a_key_is_found_by_user_room_and_key
             keys_of_any_length_and_alphabet_are_kept_apart
@@ -176,6 +180,8 @@ macro_rules! store_conformance {
             an_entry_about_a_message_that_was_cut_tells_no_text
             a_reply_outlives_the_root_of_its_thread
             markers_behind_a_cut_count_from_there
+        }
+        $crate::store_conformance! { @cases trimming (async || $open):
             what_was_cut_goes_in_bounded_steps
             of_cuts_that_race_one_is_saved
             a_room_that_was_cut_and_is_deleted_goes_whole

@@ -7,6 +7,7 @@ use std::{ops::ControlFlow, sync::Arc};
 use chat_core::{
     bus::MemoryBus,
     engine::{Engine, EngineBuilder},
+    id::{MessageId, RoomId, Seq},
     limits::Limits,
     store::{
         Maintenance, MemoryStore,
@@ -15,6 +16,7 @@ use chat_core::{
     testing::{Loss, LossyBus, ManualClock, TestClient},
 };
 use futures::FutureExt;
+use serde_json::{Value, json};
 
 /// Limits that are out of the way.
 pub fn no_rates() -> Limits {
@@ -68,6 +70,16 @@ pub async fn two_in_a_room(alices: &Engine, bobs: &Engine) -> (TestClient, TestC
     }
     bob.expect("user_joined").await;
     (alice, bob, room)
+}
+
+/// The id of the message at a place.
+pub fn message_id(room: &str, seq: u64) -> String {
+    MessageId::of(&RoomId::parse(room).unwrap(), Seq::new(seq)).to_string()
+}
+
+/// A command about the message at a place.
+pub fn about(kind: &str, room: &str, seq: u64) -> Value {
+    json!({"type": kind, "roomId": room, "messageId": message_id(room, seq)})
 }
 
 /// A clock that stands still until it is moved.
