@@ -1,5 +1,7 @@
 //! Following, ceasing to follow and following again, while the store takes its time.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::{sync::Arc, time::Duration};
