@@ -181,7 +181,7 @@ async fn the_muted_read_and_do_not_write_until_the_mute_ends_even_if_they_leave_
         update,
         json!({
             "type": "member_updated", "roomId": room, "userId": "bob", "role": "member",
-            "mutedUntil": "2026-09-21T14:14:20.000Z", "seq": 5,
+            "mutedUntil": "2026-09-21T14:01:00.000Z", "seq": 5,
         })
     );
     assert_eq!(bob.refused(send(&room, "x")).await, "forbidden");

@@ -82,9 +82,9 @@ pub fn about(kind: &str, room: &str, seq: u64) -> Value {
     json!({"type": kind, "roomId": room, "messageId": message_id(room, seq)})
 }
 
-/// A clock that stands still until it is moved.
+/// A clock that stands at a full hour until it is moved.
 pub fn standing_clock() -> Arc<ManualClock> {
-    Arc::new(ManualClock::at_millis(1_790_000_000_000))
+    Arc::new(ManualClock::at_millis(1_789_999_200_000))
 }
 
 /// See [`watched`].
