@@ -180,16 +180,28 @@ impl Caller {
     pub async fn messages(&self, room: &RoomId, place: Place, limit: usize) -> Result<Messages, Error> {
         let shared = self.shared();
         let cell = shared.open(room).await?;
-        let Readable { room, member, .. } = shared.readable(&cell, self.user()).await?;
+        let Readable { room, member, at } = shared.readable(&cell, self.user()).await?;
         let hidden_until = room.hidden_from(member.as_ref());
         let limit = limit.clamp(1, PAGE_MESSAGES_MAX);
         if let Some(page) = self.newest_from_ring(&cell, place, limit, hidden_until) {
+            self.still_reads(&cell, at).await?;
             return Ok(page);
         }
         let query = MessageQuery { place, limit, hidden_until, max_bytes: PAGE_BYTES_MAX };
         let page = shared.store.messages(&room.id, query).await?;
+        self.still_reads(&cell, at).await?;
         let items = shared.profiles.name(page.messages).await?;
         Ok(Messages { items, more_before: page.more_before, more_after: page.more_after })
+    }
+
+    /// That what was read may be told, since a head at which the caller was allowed to read: who was removed
+    /// meanwhile is told nothing that came after that.
+    async fn still_reads(&self, cell: &Arc<Cell>, at: Seq) -> Result<(), Error> {
+        let shared = self.shared();
+        if shared.bus.has_other_nodes() || cell.head() > at {
+            shared.readable(cell, self.user()).await?;
+        }
+        Ok(())
     }
 
     /// The newest page, without asking the store: most reads of history are this one.

@@ -101,7 +101,7 @@ impl Caller {
     ) -> Result<Thread, Error> {
         let shared = self.shared();
         let cell = shared.open(room).await?;
-        let Readable { room, member, .. } = shared.readable(&cell, self.user()).await?;
+        let Readable { room, member, at } = shared.readable(&cell, self.user()).await?;
         let hidden_until = room.hidden_from(member.as_ref());
         let needs = Needs { targets: vec![target], ..Needs::default() };
         let mut rows = shared.store.gather(&room.id, &needs).await?;
@@ -111,6 +111,7 @@ impl Caller {
         let limit = limit.clamp(1, PAGE_MESSAGES_MAX);
         let query = MessageQuery { place, limit, hidden_until, max_bytes: PAGE_BYTES_MAX };
         let mut page = shared.store.thread(&room.id, root, query).await?;
+        self.still_reads(&cell, at).await?;
         let reaches_root = match place {
             Place::Latest => true,
             Place::Before(seq) => root < seq && !page.more_before,
@@ -136,14 +137,16 @@ impl Caller {
     pub async fn edits(&self, room: &RoomId, target: Seq) -> Result<FormerTexts, Error> {
         let shared = self.shared();
         let cell = shared.open(room).await?;
-        let Readable { room, member, .. } = shared.readable(&cell, self.user()).await?;
+        let Readable { room, member, at } = shared.readable(&cell, self.user()).await?;
         let hidden_until = room.hidden_from(member.as_ref());
         let needs = Needs { targets: vec![target], ..Needs::default() };
         let rows = shared.store.gather(&room.id, &needs).await?;
         if target <= hidden_until || rows.target(target).is_none() {
             return Err(Rejection::NO_MESSAGE.into());
         }
-        Ok(shared.store.former_texts(&room.id, target, PAGE_BYTES_MAX).await?)
+        let texts = shared.store.former_texts(&room.id, target, PAGE_BYTES_MAX).await?;
+        self.still_reads(&cell, at).await?;
+        Ok(texts)
     }
 
     /// The pinned messages of a room in the order of their sending: the newest of them, or of those before
@@ -154,10 +157,11 @@ impl Caller {
     pub async fn pins(&self, room: &RoomId, before: Option<Seq>) -> Result<Messages, Error> {
         let shared = self.shared();
         let cell = shared.open(room).await?;
-        let Readable { room, member, .. } = shared.readable(&cell, self.user()).await?;
+        let Readable { room, member, at } = shared.readable(&cell, self.user()).await?;
         let hidden_until = room.hidden_from(member.as_ref());
         let before = before.unwrap_or(Seq::MAX);
         let page = shared.store.pins(&room.id, before, hidden_until, PAGE_BYTES_MAX).await?;
+        self.still_reads(&cell, at).await?;
         let items = shared.profiles.name(page.messages).await?;
         Ok(Messages { items, more_before: page.more_before, more_after: page.more_after })
     }
