@@ -13,14 +13,14 @@ use axum::{Router, body::Body, extract::Request};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
 };
 use tower::ServiceExt;
 
 use crate::{
     config::Network,
-    limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, HEAD_BYTES_MAX, HEAD_TIMEOUT, HEADERS_MAX},
+    limits::{ACCEPT_PAUSE, BACKLOG, HEAD_BYTES_MAX, HEAD_TIMEOUT, HEADERS_MAX},
     stall::Taken,
 };
 
@@ -59,15 +59,21 @@ struct Peers {
 }
 
 impl Front {
-    /// A front that admits `per_address` connections from one address (0 for no limit), proxies excepted.
-    pub(crate) fn new(listener: TcpListener, per_address: usize, proxies: Vec<Network>) -> Self {
+    /// A front that admits so many `connections`, `per_address` of them from one address (0 for no limit), proxies
+    /// excepted.
+    pub(crate) fn new(
+        listener: TcpListener,
+        connections: usize,
+        per_address: usize,
+        proxies: Vec<Network>,
+    ) -> Self {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
             .max_headers(HEADERS_MAX)
             .max_buf_size(HEAD_BYTES_MAX);
         let peers = Peers { most: per_address, exempt: proxies, counts: Mutex::default() };
-        Self { listener, http, places: Arc::new(Semaphore::new(CONNECTIONS_MAX)), peers: Arc::new(peers) }
+        Self { listener, http, places: Arc::new(Semaphore::new(connections)), peers: Arc::new(peers) }
     }
 
     /// Where it listens.
@@ -115,6 +121,17 @@ impl Front {
             return Ok((stream, peer));
         }
     }
+}
+
+/// Listens. As with [`TcpListener::bind`], but for how many may wait.
+///
+/// # Errors
+/// When the address is taken or not this machine's.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Waits until it is time to stop; whoever would have told and is gone has told.

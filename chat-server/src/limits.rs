@@ -3,9 +3,16 @@
 
 use std::time::Duration;
 
-/// Connections at once. At the bound no more are accepted until one ends; the operating system keeps the next
-/// ones waiting. A file descriptor each; Linux gives a service 20,000 to 524,288.
-pub(crate) const CONNECTIONS_MAX: usize = 16_384;
+/// Connections at once, where the system permits as many file descriptors: one each. At the bound no more are
+/// accepted until one ends; the operating system keeps the next ones waiting. At under 6 KiB each this is 384 MiB.
+pub(crate) const CONNECTIONS_MAX: usize = 65_536;
+
+/// File descriptors that connections leave to the store, to files of the server, and to the runtime.
+pub(crate) const DESCRIPTORS_KEPT: usize = 256;
+
+/// Connections that the operating system keeps waiting until they are accepted, where it permits as many. Over it
+/// they are tried again by their client's system a second later: so many may come back at once without that.
+pub(crate) const BACKLOG: u32 = 4_096;
 
 /// Connections of one address beyond its WebSockets, so that a refusal over the cap can still be told. Over it
 /// the connection is closed unanswered.

@@ -40,7 +40,7 @@ use chat_core::{
 use chat_store_sled::SledStore;
 use chat_transport_ws::{Gate, Origins, WsConfig};
 use clap::Parser;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::sync::watch;
 
 use crate::{
     accept::Front,
@@ -104,10 +104,14 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     {
         tracing::warn!(%error, "nobody was made owner of the default rooms");
     }
-    let listener = TcpListener::bind(config.listen)
-        .await
+    let listener = accept::listen(config.listen)
         .map_err(|error| format!("can't listen on {}: {error}", config.listen))?;
-    let front = Front::new(listener, tcp_connections(&config), config.trusted_proxies.clone());
+    let front = Front::new(
+        listener,
+        descriptors::connections(),
+        tcp_connections(&config),
+        config.trusted_proxies.clone(),
+    );
     let address = front.address()?;
     let app = App::new(Inner {
         engine: engine.clone(),
