@@ -39,7 +39,7 @@ pub(crate) struct Options {
     /// Processes that the connections are spread over, instead of as many as descriptors require
     #[arg(long, value_name = "N")]
     pub(crate) processes: Option<usize>,
-    /// What an ack means
+    /// What an ack means; a server that runs already has its own way
     #[arg(long, value_enum)]
     pub(crate) durability: Option<Durability>,
     /// fanout: as many messages as all members take, instead of at a rate
@@ -84,14 +84,14 @@ pub(crate) struct Options {
     #[serde(skip)]
     pub(crate) server: Option<PathBuf>,
     /// A server that runs already, like ws://127.0.0.1:8080, with limits that permit the load
-    #[arg(long, value_name = "URL", requires_all = ["secret_env", "pid"])]
+    #[arg(long, value_name = "URL", requires_all = ["secret_env", "pid"], conflicts_with = "server")]
     pub(crate) url: Option<String>,
     /// The environment variable with that server's `auth.external.hs256_secret`
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", requires = "url")]
     #[serde(skip)]
     pub(crate) secret_env: Option<String>,
     /// That server's process
-    #[arg(long)]
+    #[arg(long, requires = "url")]
     #[serde(skip)]
     pub(crate) pid: Option<u32>,
     /// What the floor does wrong, to show that it is noticed

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    net::SocketAddr,
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
@@ -81,6 +81,9 @@ impl Server {
                 url.strip_prefix("ws://").unwrap_or(url).trim_end_matches("/ws").trim_end_matches('/');
             let address = address.parse().map_err(|_| "the url should be like ws://127.0.0.1:8080")?;
             let secret = std::env::var(variable).map_err(|_| format!("{variable} is not set"))?;
+            // Said now: connections are tried for long, since a server that comes back is waited for.
+            TcpStream::connect(address).map_err(|error| format!("nothing answers at {address}: {error}"))?;
+            Cpu::of(pid).map_err(|error| format!("process {pid} can't be looked at: {error}"))?;
             return Ok(Self { address, pid, secret, own: None });
         }
         let program = match &options.server {
