@@ -89,4 +89,7 @@ pub enum Guard {
     /// With one more, the room has not too many links that are good. Goes with each [`RowChange::PutLink`] without
     /// being named.
     LinkFits,
+    /// The user has sent nothing under this key to the commit's room. Goes with each [`RowChange::PutSent`] without
+    /// being named, so that nobody has to look up a key before: nearly all are new.
+    KeyNew(UserId, ClientMessageId),
 }

@@ -65,6 +65,9 @@ async fn write(shared: &Arc<Shared>, cell: &Arc<Cell>, mut batch: Vec<Pending>) 
     let mut refused: Vec<Option<Rejection>> = vec![None; batch.len()];
     let mut needs = Needs::default();
     batch.iter().for_each(|pending| needs.add(&pending.request));
+    // Nearly every key is new, and the commit finds the one that is not. Then, or when something is refused, all are
+    // looked up: a repeat gets the first answer, whatever is so by now.
+    let keys = std::mem::take(&mut needs.sent);
     for attempt in 0..CONFLICT_RETRIES_MAX {
         let (room, rows) = match gather(shared, cell, &needs).await {
             Ok(gathered) => gathered,
@@ -78,6 +81,10 @@ async fn write(shared: &Arc<Shared>, cell: &Arc<Cell>, mut batch: Vec<Pending>) 
                 break;
             }
             outcomes.push(refusal.map_or_else(|| plan.decide(&pending.request), Err));
+        }
+        if needs.sent.len() < keys.len() && outcomes.iter().any(Result::is_err) {
+            needs.sent.clone_from(&keys);
+            continue;
         }
         #[allow(unused_mut, reason = "the simulator's sabotage spoils it")]
         let Some(mut commit) = plan.into_commit() else {
@@ -119,6 +126,7 @@ async fn write(shared: &Arc<Shared>, cell: &Arc<Cell>, mut batch: Vec<Pending>) 
                     return fail(batch, &error.into());
                 }
             }
+            Err(CommitError::Guard(_)) if needs.sent.len() < keys.len() => needs.sent.clone_from(&keys),
             // Invited elsewhere meanwhile: under which name is to be looked up.
             Err(CommitError::Guard(Guard::Uninvited(_))) => {
                 if let Err(error) = catch_up(shared, cell, attempt).await {

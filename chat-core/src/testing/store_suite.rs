@@ -56,6 +56,7 @@ macro_rules! store_conformance {
             a_commit_of_too_many_entries_saves_nothing
             a_conflict_reports_the_stored_head_and_saves_nothing
             a_guard_that_does_not_hold_is_named_and_saves_nothing
+            a_key_that_something_was_sent_under_is_named_and_saves_nothing
             of_commits_racing_for_one_head_exactly_one_is_saved
             logs_stay_dense_under_many_writers_in_many_rooms
             after_the_answer_every_read_sees_the_commit

@@ -15,8 +15,8 @@ use super::{
     values::{self, v1},
 };
 use crate::{
-    domain::{Change, Commit, Entry, Guard, Member, Message, Room, RoomKind, RowChange, Sanction},
-    id::{Seq, UserId},
+    domain::{Change, Commit, Entry, Guard, Member, Message, Room, RoomKind, RowChange, Sanction, Sent},
+    id::{ClientMessageId, Seq, UserId},
     limits::{COMMIT_ENTRIES_MAX, STORE_KEY_BYTES_MAX, STORE_SWEEP_MAX, STORE_VALUE_BYTES_MAX},
     store::{StoreError, UserProfile},
     time::Timestamp,
@@ -43,11 +43,15 @@ pub(super) struct Evaluated {
 }
 
 /// Evaluates requests in order on top of what `kv` holds.
+///
+/// `weeks` are those in which the store holds sent keys.
 pub(super) fn evaluate<'r, K: OrderedKv>(
     kv: &K,
+    weeks: Vec<u16>,
     requests: impl IntoIterator<Item = &'r Request>,
 ) -> Result<Evaluated, StoreError> {
-    let mut group = Group { kv, read: BTreeMap::new(), changes: Changes::new(), request: Changes::new() };
+    let (read, changes, request) = (BTreeMap::new(), Changes::new(), Changes::new());
+    let mut group = Group { kv, read, weeks_of_sent: weeks, changes, request };
     let (mut answers, mut weeks, mut swept) = (Vec::new(), Vec::new(), None);
     for request in requests {
         let answer = match request {
@@ -110,6 +114,8 @@ pub(super) struct Group<'a, K> {
     kv: &'a K,
     /// What was read of the rows that readers look at, as it stands in `kv`.
     read: Changes,
+    /// The weeks that may hold sent keys.
+    weeks_of_sent: Vec<u16>,
     /// The changes of the requests that succeeded so far.
     changes: Changes,
     /// The changes of the request at hand.
@@ -172,6 +178,7 @@ impl<K: OrderedKv> Group<'_, K> {
             | Guard::InviteFits(_)
             | Guard::LinkStands(_)
             | Guard::LinkFits => self.way_in_holds(room, guard),
+            Guard::KeyNew(user, client) => self.key_is_new(&keys::room16(&room.id), user, client),
             Guard::RoomsBelow(user, most) => Ok(self.user_count(&keys::user16(user))?.rooms < *most),
         }
     }
@@ -210,10 +217,7 @@ impl<K: OrderedKv> Group<'_, K> {
         match row {
             RowChange::PutMember(member) => self.put_member(room16, room.kind, member)?,
             RowChange::RemoveMember(user) => self.remove_member(room16, room.kind, user)?,
-            RowChange::PutSent(user, client, sent) => {
-                let key = keys::sent(keys::week(sent.at), &keys::user16(user), room16, client);
-                self.put(key, values::encode_sent(*sent)?)?;
-            }
+            RowChange::PutSent(user, client, sent) => return self.put_sent(room16, user, client, *sent),
             RowChange::PutMarker(user, marker) => {
                 self.put(keys::marker(&keys::user16(user), room16), values::encode_marker(*marker)?)?;
             }
@@ -245,6 +249,38 @@ impl<K: OrderedKv> Group<'_, K> {
             | RowChange::RemoveLink(_) => return self.way_in(room, row),
         }
         Ok(())
+    }
+
+    fn put_sent(
+        &mut self,
+        room16: &Id16,
+        user: &UserId,
+        client: &ClientMessageId,
+        sent: Sent,
+    ) -> Result<(), Refusal> {
+        let (user16, week) = (keys::user16(user), keys::week(sent.at));
+        if !self.key_is_new(room16, user, client)? {
+            return Err(Refusal::Guard(Guard::KeyNew(user.clone(), client.clone())));
+        }
+        if !self.weeks_of_sent.contains(&week) {
+            self.weeks_of_sent.push(week);
+        }
+        Ok(self.put(keys::sent(week, &user16, room16, client), values::encode_sent(sent)?)?)
+    }
+
+    fn key_is_new(
+        &mut self,
+        room16: &Id16,
+        user: &UserId,
+        client: &ClientMessageId,
+    ) -> Result<bool, StoreError> {
+        let user16 = keys::user16(user);
+        for index in 0..self.weeks_of_sent.len() {
+            if self.get(&keys::sent(self.weeks_of_sent[index], &user16, room16, client))?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn put_member(&mut self, room16: &Id16, kind: RoomKind, member: &Member) -> Result<(), StoreError> {

@@ -112,7 +112,8 @@ impl<K: OrderedKv> Shared<K> {
     /// `Err` when nothing was saved.
     fn write_group(&self, requests: &[&Request]) -> Result<Vec<Answer>, StoreError> {
         let kv = self.rows.raw();
-        let Evaluated { batch, undo, mut answers, weeks, swept } = evaluate(kv, requests.iter().copied())?;
+        let Evaluated { batch, undo, mut answers, weeks, swept } =
+            evaluate(kv, self.weeks.read().clone(), requests.iter().copied())?;
         if batch.changes.is_empty() {
             self.forget_weeks(swept);
             return Ok(answers);

@@ -8,7 +8,7 @@ use super::{
     verifies,
 };
 use crate::{
-    domain::{Actor, Command, Commit, Guard, Needs, Request, Role, RoomName, RoomSpec, Sent},
+    domain::{Actor, Command, Commit, Guard, Needs, Request, Role, RoomName, RoomSpec, RowChange, Sent},
     id::{RoomId, Seq},
     limits::COMMIT_ENTRIES_MAX,
     store::{CommitError, PageRequest, Store, StoreError},
@@ -122,6 +122,35 @@ pub async fn a_guard_that_does_not_hold_is_named_and_saves_nothing<S: Store>(ope
     let guard = Guard::RoomsBelow(user("alice"), 1);
     assert_eq!(store.commit(commit).await, Err(CommitError::Guard(guard)));
     assert_eq!(store.room(&attic).await.unwrap(), None);
+    verifies(&store).await;
+}
+
+pub async fn a_key_that_something_was_sent_under_is_named_and_saves_nothing<S: Store>(
+    open: impl AsyncFn() -> S,
+) {
+    let store = open().await;
+    let room = public_room(&store, "lobby", "alice").await;
+    let sent_under = |mut commit: Commit, client: &str| {
+        for row in &mut commit.rows {
+            if let RowChange::PutSent(_, known, _) = row {
+                *known = key(client);
+            }
+        }
+        commit
+    };
+    done(&store, &room, &request("alice", 1, draft("first", Some("k")))).await.unwrap();
+    let before = log(&store, &room).await;
+    // Soon after, and when keys go to another week's table already.
+    for later in [2, 8 * 24 * 60 * 60 * 1_000] {
+        let again = commit_of(&store, &room, &[request("alice", later, draft("again", Some("new")))]).await;
+        let refused = store.commit(sent_under(again, "k")).await;
+        assert_eq!(refused, Err(CommitError::Guard(Guard::KeyNew(user("alice"), key("k")))), "{later}");
+    }
+    let both = [request("alice", 3, draft("a", Some("a"))), request("alice", 3, draft("b", Some("b")))];
+    let both = commit_of(&store, &room, &both).await;
+    let refused = store.commit(sent_under(both, "c")).await;
+    assert_eq!(refused, Err(CommitError::Guard(Guard::KeyNew(user("alice"), key("c")))));
+    assert_eq!(log(&store, &room).await, before);
     verifies(&store).await;
 }
 
