@@ -27,7 +27,7 @@ pub const OUTBOX_MAX: usize = 64;
 
 /// Signals waiting in a session's outbox, conflated by kind, room and user. Over it the oldest is dropped. A
 /// presence is told in rooms of up to [`PRESENCE_ROOM_MEMBERS_MAX`] members, so all of one room fits. A signal
-/// costs some 150 bytes while it waits; its frame is shared by all who wait for it.
+/// costs some 50 bytes while it waits; its frame is shared by all who wait for it.
 pub const SIGNALS_WAITING_MAX: usize = 1_024;
 
 /// Signals handed to a connection in one go, so that a flood of them does not starve entries.

@@ -10,51 +10,95 @@ use loom::{
     thread,
 };
 
-/// What `flag.rs` takes from its parent, here from loom.
+/// What `dirty.rs` takes from its parent, here from loom.
 mod sync {
-    pub(crate) use super::atomic::{AtomicBool, Ordering};
-}
+    pub(crate) use super::atomic::{AtomicU64, Ordering};
 
-#[path = "../src/engine/flag.rs"]
-mod flag;
+    /// A lock that nobody poisons.
+    #[derive(Debug)]
+    pub(crate) struct Mutex<T>(super::Mutex<T>);
 
-/// What the two sides share: the ring's head, the flag, and whether the reader was woken.
-#[derive(Default)]
-struct Room {
-    head: atomic::AtomicUsize,
-    news: flag::Flag,
-    woken: Mutex<bool>,
-}
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(super::Mutex::new(value))
+        }
 
-fn publish(room: &Room) {
-    // Relaxed on purpose: what makes it seen is the flag alone.
-    room.head.fetch_add(1, sync::Ordering::Relaxed);
-    if room.news.raise() {
-        *room.woken.lock().unwrap() = true;
+        pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
+            self.0.lock().unwrap()
+        }
     }
 }
 
-/// One look of the reader, if it was woken; what it sees.
-fn look(room: &Room) -> Option<usize> {
-    std::mem::take(&mut *room.woken.lock().unwrap()).then(|| {
-        room.news.lower();
-        room.head.load(sync::Ordering::Relaxed)
-    })
+#[path = "../src/engine/dirty.rs"]
+mod dirty;
+
+/// A place with a bit in the first word, another one, and one with a bit elsewhere.
+const PLACES: [u32; 3] = [0, 62, 70];
+
+/// What the two sides share: the heads of rings, where there is news, and whether the reader was woken.
+#[derive(Default)]
+struct Rooms {
+    heads: [atomic::AtomicUsize; PLACES.len()],
+    dirty: dirty::Dirty,
+    woken: Mutex<bool>,
+}
+
+impl Rooms {
+    fn publish(&self, room: usize) {
+        // Relaxed on purpose: what makes it seen is the hand-shake alone.
+        self.heads[room].fetch_add(1, sync::Ordering::Relaxed);
+        if self.dirty.mark(PLACES[room]) {
+            *self.woken.lock().unwrap() = true;
+        }
+    }
+
+    /// One look of the reader, if it was woken: at the rings that have news, and at no other.
+    fn look(&self, seen: &mut [usize; PLACES.len()]) -> bool {
+        let woken = std::mem::take(&mut *self.woken.lock().unwrap());
+        if woken {
+            self.dirty.take(|place| {
+                let room = PLACES.iter().position(|it| *it == place).unwrap();
+                seen[room] = seen[room].max(self.heads[room].load(sync::Ordering::Relaxed));
+            });
+        }
+        woken
+    }
+}
+
+/// Entries published to rooms by a thread of their own are all seen.
+fn all_are_seen(published: &'static [&'static [usize]]) {
+    loom::model(move || {
+        let rooms = Arc::new(Rooms::default());
+        let publishers: Vec<_> = published
+            .iter()
+            .map(|entries| {
+                let rooms = rooms.clone();
+                thread::spawn(move || entries.iter().for_each(|room| rooms.publish(*room)))
+            })
+            .collect();
+        let mut seen = [0; PLACES.len()];
+        rooms.look(&mut seen);
+        rooms.look(&mut seen);
+        publishers.into_iter().for_each(|publisher| publisher.join().unwrap());
+        while rooms.look(&mut seen) {}
+        let all =
+            std::array::from_fn(|room| published.iter().flat_map(|it| *it).filter(|it| **it == room).count());
+        assert_eq!(seen, all, "the reader sleeps with news unseen");
+    });
 }
 
 #[test]
-fn no_entry_is_left_unseen_by_a_reader_that_sleeps() {
-    loom::model(|| {
-        let room = Arc::new(Room::default());
-        let publisher = thread::spawn({
-            let room = room.clone();
-            move || (0..2).for_each(|_| publish(&room))
-        });
-        let mut seen = (0..2).filter_map(|_| look(&room)).max().unwrap_or(0);
-        publisher.join().unwrap();
-        while let Some(head) = look(&room) {
-            seen = seen.max(head);
-        }
-        assert_eq!(seen, 2, "the reader sleeps with news unseen");
-    });
+fn no_entry_of_a_room_is_left_unseen_by_a_reader_that_sleeps() {
+    all_are_seen(&[&[0, 0]]);
+}
+
+#[test]
+fn no_entry_is_left_unseen_when_two_rooms_have_news_at_once() {
+    all_are_seen(&[&[0], &[1]]);
+}
+
+#[test]
+fn no_entry_is_left_unseen_of_a_room_beyond_the_first_word() {
+    all_are_seen(&[&[2, 2]]);
+    all_are_seen(&[&[0, 2]]);
 }

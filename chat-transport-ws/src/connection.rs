@@ -136,6 +136,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> WsConnection<S> {
 
     /// One write of as much of the queue as the stream takes.
     fn poll_write_queue(&mut self, cx: &mut Context<'_>, queue: &mut SendQueue) -> Poll<io::Result<()>> {
+        if let Some(frame) = queue.only() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, frame))?;
+            let at_edge = written == frame.len();
+            return Poll::Ready(self.note_written(queue, written, at_edge));
+        }
         // With a frame half out and control frames due, only that frame goes out before them.
         let most = if !self.rest.is_empty() && self.control_is_due() { 1 } else { WRITE_VECTORS_MAX };
         let mut slices = Vec::with_capacity(queue.frames().min(most));
@@ -151,18 +156,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> WsConnection<S> {
         } else {
             ready!(stream.poll_write_vectored(cx, &slices))?
         };
-        if written == 0 {
-            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-        }
         let mut edge = 0;
         let at_edge = slices.iter().any(|slice| {
             edge += slice.len();
             edge == written
         });
+        Poll::Ready(self.note_written(queue, written, at_edge))
+    }
+
+    /// Remembers how far a write has come: whether to the end of a frame.
+    fn note_written(&mut self, queue: &mut SendQueue, written: usize, at_edge: bool) -> io::Result<()> {
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
         queue.advance(written);
         self.rest = if at_edge { Bytes::new() } else { queue.first().cloned().unwrap_or_default() };
         self.unflushed = true;
-        Poll::Ready(Ok(()))
+        Ok(())
     }
 
     /// Reads once. `Ok(0)` is the end.

@@ -222,6 +222,10 @@ impl Person {
     pub fn connect(&mut self, session: &SessionId, now: Duration, at: Timestamp) {
         self.expire(now);
         let is_first = self.sessions.is_empty();
+        if is_first {
+            // Most have one only, and there are as many of these lists as users online.
+            self.sessions.reserve_exact(1);
+        }
         self.sessions.push(Device { session: session.clone(), away: false, remote: false });
         self.settle(now, at);
         if is_first {

@@ -43,7 +43,7 @@ struct State {
 
 #[derive(Default)]
 struct Followers {
-    marks: Vec<Option<Arc<Mark>>>,
+    marks: Vec<Option<Mark>>,
     free: Vec<u32>,
 }
 
@@ -270,7 +270,7 @@ impl Cell {
     pub(crate) fn bring_up_to_date(&self, read: &mut [Arc<PostedEntry>], began_at: Seq) -> bool {
         match self.after(began_at, usize::MAX, usize::MAX) {
             After::Nothing => true,
-            After::Entries(since) => {
+            After::Entries { entries: since, .. } => {
                 for later in since.iter().filter(|later| later.entry().changes_earlier()) {
                     let oldest = read.first().map(|posted| posted.entry().seq);
                     if later.entry().cuts().is_some_and(|first| oldest.is_some_and(|oldest| oldest < first)) {
@@ -295,8 +295,8 @@ impl Cell {
 
     /// Has a subscription woken by every later entry. Register first, then read the head: news in between
     /// wakes once too often, never too seldom.
-    pub(crate) fn follow(&self, slot: u32, user: &UserId, outbox: &Arc<Outbox>) -> (Arc<Mark>, u32) {
-        let mark = Arc::new(Mark::new(slot, user.clone(), outbox.clone()));
+    pub(crate) fn follow(&self, slot: u32, user: &UserId, outbox: &Arc<Outbox>) -> u32 {
+        let mark = Mark::new(slot, user.clone(), outbox.clone());
         let mut followers = self.followers.write();
         let key = match followers.free.pop() {
             Some(key) => key,
@@ -306,8 +306,8 @@ impl Cell {
                 (followers.marks.len() - 1) as u32
             }
         };
-        followers.marks[key as usize] = Some(mark.clone());
-        (mark, key)
+        followers.marks[key as usize] = Some(mark);
+        key
     }
 
     pub(crate) fn unfollow(&self, key: u32) {

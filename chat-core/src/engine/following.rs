@@ -69,7 +69,9 @@ impl Prepared {
 pub(super) fn may_have_joined(cell: &Cell, user: &UserId, head: Seq) -> bool {
     match cell.after(head, usize::MAX, usize::MAX) {
         After::Nothing => false,
-        After::Entries(since) => since.iter().any(|posted| posted.entry().joins() == Some(user)),
+        After::Entries { entries: since, .. } => {
+            since.iter().any(|posted| posted.entry().joins() == Some(user))
+        }
         After::Older => true,
     }
 }

@@ -21,10 +21,10 @@ mod caller;
 mod cell;
 mod cluster;
 mod deadline;
+mod dirty;
 mod erasure;
 mod error;
 mod export;
-mod flag;
 mod following;
 mod ids;
 mod operations;
@@ -48,9 +48,11 @@ mod upkeep;
 mod users;
 mod writer;
 
-/// The atomics of `flag.rs`, which a test replaces by ones that explore every interleaving.
+/// The atomics and the lock of `dirty.rs`, which a test replaces by ones that explore every interleaving.
 mod sync {
-    pub(crate) use std::sync::atomic::{AtomicBool, Ordering};
+    pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
+
+    pub(crate) use parking_lot::Mutex;
 }
 
 use std::{

@@ -5,6 +5,7 @@
 
 mod commands;
 mod deadlines;
+mod timer;
 
 use std::{
     future::Future,
@@ -15,12 +16,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
-use self::commands::Done;
+use self::{commands::Done, timer::Timer};
 use super::{
     outbox::{Order, Outbox},
-    session::Session,
+    session::{Pulled, Session},
     shared::{Registration, Shared},
 };
 use crate::{
@@ -45,7 +46,7 @@ pub(crate) struct Pump<C> {
     /// Wire bytes on their way out; empty and without memory when all is written.
     queue: SendQueue,
     /// The one timer: the nearest of all deadlines below.
-    timer: Pin<Box<Sleep>>,
+    timer: Timer,
     ping_at: Instant,
     alive_at: Instant,
     expires_at: Option<Timestamp>,
@@ -66,6 +67,17 @@ enum Phase {
     Live(Box<Session>),
     /// Saying goodbye: what is queued is written until the deadline, then the reason is given.
     Closing(CloseReason, Instant),
+}
+
+/// What reading has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Input {
+    /// Something was read.
+    Took,
+    /// There is nothing; the connection wakes when there is.
+    Waits,
+    /// Nothing may be read now.
+    Paused,
 }
 
 /// How long a closing connection may take to write what is queued.
@@ -89,7 +101,7 @@ impl<C: Connection> Pump<C> {
             phase: Phase::Greeting(greeting_ends),
             hello: Some(Box::new(hello)),
             queue: SendQueue::default(),
-            timer: Box::pin(sleep_until(greeting_ends)),
+            timer: Timer::new(greeting_ends),
             ping_at: now + shared.timing.heartbeat,
             alive_at: now,
             expires_at: None,
@@ -122,17 +134,17 @@ impl<C: Connection> Pump<C> {
     }
 
     /// Reads the next frame, unless reading has to pause.
-    fn poll_input(&mut self, cx: &mut Context<'_>) -> bool {
+    fn poll_input(&mut self, cx: &mut Context<'_>, now: Instant) -> Input {
         let draining = self.outbox.ordered().is_some();
         let busy = self.current.is_some()
             || self.held.is_some()
             || self.outbox.in_flight() >= self.shared.limits.commands_in_flight
             || self.frames_waiting() >= OUTBOX_MAX;
         if draining || busy || matches!(self.phase, Phase::Closing(..)) {
-            return false;
+            return Input::Paused;
         }
-        let Poll::Ready(received) = self.connection.poll_receive(cx) else { return false };
-        self.alive_at = Instant::now();
+        let Poll::Ready(received) = self.connection.poll_receive(cx) else { return Input::Waits };
+        self.alive_at = now;
         match received {
             Received::Text(json) => self.receive(&json),
             Received::NotText => self.bad_frame(None, ErrorCode::BadRequest, "frames are JSON text"),
@@ -141,7 +153,7 @@ impl<C: Connection> Pump<C> {
             Received::Malformed => self.close(CloseReason::Abuse),
             Received::Closed => self.close(CloseReason::Normal),
         }
-        true
+        Input::Took
     }
 
     /// Frames that are on their way, and those that each command adds to without being answered.
@@ -153,31 +165,34 @@ impl<C: Connection> Pump<C> {
         self.queue.frames() + notices
     }
 
-    /// Takes what the session has to tell and writes it.
-    fn poll_output(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut moved = false;
-        if self.queue.is_empty() {
+    /// Takes what the session has to tell and writes it. Tells whether there is more to do at once.
+    fn poll_output(&mut self, cx: &mut Context<'_>, input: Input, now: Instant) -> bool {
+        // What is left from before goes first, and then there may be more to pull.
+        let mut pulled = if self.queue.is_empty() { Pulled::Nothing } else { Pulled::Part };
+        if self.queue.is_empty()
+            && let Phase::Live(session) = &mut self.phase
+        {
             let (queue, framing) = (&mut self.queue, self.connection.framing());
-            if let Phase::Live(session) = &mut self.phase {
-                let user = session.caller().user().clone();
-                let mut tell =
-                    |outgoing: super::session::Outgoing| queue.push(outgoing.frame(&user).framed(framing));
-                moved = session.poll_pull(cx, &mut tell).is_ready();
-            }
+            pulled = session.poll_pull(cx, &mut |outgoing| queue.push(outgoing.framed(framing)));
         }
         let before = self.queue.bytes();
         let sent = self.connection.poll_send(cx, &mut self.queue);
-        if self.queue.bytes() < before {
+        let wrote = self.queue.bytes() < before;
+        if wrote {
             // A slow but living reader is one that takes something now and then.
-            self.alive_at = Instant::now();
-            moved = true;
+            self.alive_at = now;
         }
-        if let Poll::Ready(Err(_)) = sent {
-            self.phase = Phase::Closing(CloseReason::Normal, Instant::now());
-            self.queue = SendQueue::default();
-            return true;
+        match sent {
+            // Its waker stands with the connection.
+            Poll::Pending => false,
+            // Reading may have paused for what is written now.
+            Poll::Ready(Ok(())) => pulled == Pulled::Part || (wrote && input == Input::Paused),
+            Poll::Ready(Err(_)) => {
+                self.phase = Phase::Closing(CloseReason::Normal, Instant::now());
+                self.queue = SendQueue::default();
+                true
+            }
         }
-        moved
     }
 
     /// Obeys the engine: drain or close.
@@ -218,12 +233,13 @@ impl<C: Connection> Pump<C> {
         self.phase = Phase::Closing(reason, until);
         self.current = None;
         self.held = None;
-        self.timer.as_mut().reset(until);
+        self.timer.reset(until);
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>, reason: CloseReason, until: Instant) -> Poll<()> {
         if !self.queue.is_empty() {
-            let expired = self.timer.as_mut().poll(cx).is_ready() && Instant::now() >= until;
+            let now = Instant::now();
+            let expired = self.timer.poll(cx, now) && now >= until;
             match self.connection.poll_send(cx, &mut self.queue) {
                 Poll::Ready(Ok(())) => {}
                 // In the middle of a frame no reason can be given: the connection is just dropped.
@@ -243,14 +259,19 @@ impl<C: Connection> Future for Pump<C> {
         let this = &mut *self;
         // Orders and answers wake a connection even while it waits for its peer to take something.
         this.outbox.register(cx.waker());
+        let (now, mut input) = (Instant::now(), Input::Paused);
         for _ in 0..ROUNDS_MAX {
             if let Phase::Closing(reason, until) = this.phase {
                 return this.poll_close(cx, reason, until);
             }
-            let mut moved = this.poll_timer(cx);
+            let mut moved = this.poll_timer(cx, now);
             moved |= this.poll_current(cx);
-            moved |= this.poll_input(cx);
-            moved |= this.poll_output(cx);
+            // A read that waits has left its waker: another one in the same breath would tell nothing new.
+            if input != Input::Waits {
+                input = this.poll_input(cx, now);
+            }
+            moved |= input == Input::Took;
+            moved |= this.poll_output(cx, input, now);
             this.note_refusals();
             moved |= this.obey();
             if !moved {

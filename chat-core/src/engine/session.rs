@@ -1,17 +1,21 @@
 //! The engine's side of one authenticated connection: its subscriptions, and what to tell it next.
 
 mod pulling;
+mod turns;
 
 use std::{
     collections::{BTreeMap, VecDeque},
     future::{Future, poll_fn},
     pin::Pin,
     sync::Arc,
-    task::{Poll, ready},
+    task::Poll,
 };
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
+pub(crate) use self::pulling::Pulled;
+use self::turns::Turns;
 use super::{
     caller::Caller,
     error::Error,
@@ -21,15 +25,15 @@ use super::{
     shared::Registration,
     signal::Signal,
     subscription::Subscription,
-    tail::PostedEntry,
+    tail::{Authorship, PostedEntry, UserTag},
 };
 use crate::{
     auth::AuthError,
     domain::{Draft, Rejection, Sent},
-    id::{RoomId, Seq, SessionId, UserId},
+    id::{RoomId, Seq, SessionId},
     limits::{PAGE_ITEMS_MAX, RESUME_ROOMS_MAX, UNFOLLOWED_ROOMS_MAX},
     store::PageRequest,
-    transport::Frame,
+    transport::Framing,
     wire::{Notice, ResumeFrom, SubscribeTo},
 };
 
@@ -53,15 +57,18 @@ use crate::{
 pub struct Session {
     id: SessionId,
     caller: Caller,
+    /// Of the caller's user.
+    user_tag: UserTag,
     outbox: Arc<Outbox>,
     /// Whether rooms joined later are followed by themselves.
     follows_joined: bool,
-    subscriptions: Vec<Option<Subscription>>,
+    /// By place. The first stands inside: where sessions are very many, they tend to follow few rooms each.
+    subscriptions: SmallVec<[Option<Subscription>; 1]>,
     /// Heads at which rooms ceased to be followed: being told again of a joining up to there is old news. Bounded
     /// by [`UNFOLLOWED_ROOMS_MAX`].
     unfollowed: BTreeMap<RoomId, Seq>,
     /// Rooms to look at, in turn, so that a busy one does not starve the others.
-    turns: VecDeque<u32>,
+    turns: Turns,
     notices: VecDeque<Notice>,
     /// A read of the store for a cursor that is behind the ring; one at a time.
     reading: Option<Box<Reading>>,
@@ -93,18 +100,20 @@ pub enum Event {
 /// What a connection is to write next.
 pub(crate) enum Outgoing {
     Answer(Bytes),
-    Event(Event),
+    /// An entry, and whether the session is its author's.
+    Entry(Arc<PostedEntry>, Authorship),
+    Notice(Notice),
     Signal(Arc<Signal>),
 }
 
 impl Outgoing {
-    /// As a frame for a session of this user.
-    pub(crate) fn frame(self, user: &UserId) -> Frame {
+    /// As it stands on a wire.
+    pub(crate) fn framed(&self, framing: Framing) -> Bytes {
         match self {
-            Self::Answer(json) => Frame::new(json),
-            Self::Event(Event::Entry(posted)) => posted.frame_for(user).clone(),
-            Self::Event(Event::Notice(notice)) => Frame::new(notice.frame()),
-            Self::Signal(signal) => signal.frame().clone(),
+            Self::Answer(json) => (framing.encode)(json),
+            Self::Entry(posted, authorship) => posted.frame(*authorship).framed(framing),
+            Self::Notice(notice) => (framing.encode)(&notice.frame()),
+            Self::Signal(signal) => signal.frame().framed(framing),
         }
     }
 }
@@ -128,13 +137,14 @@ impl Session {
             return Err(AuthError::RateLimited.into());
         }
         let mut session = Self {
+            user_tag: UserTag::of(caller.user()),
             caller: caller.in_session(&id),
             id,
             outbox,
             follows_joined: subscribe == SubscribeTo::All,
-            subscriptions: Vec::new(),
+            subscriptions: SmallVec::new(),
             unfollowed: BTreeMap::new(),
-            turns: VecDeque::new(),
+            turns: Turns::default(),
             notices: VecDeque::new(),
             reading: None,
             events: VecDeque::new(),
@@ -214,11 +224,15 @@ impl Session {
                     return Poll::Ready(None);
                 }
                 let mut taken = VecDeque::new();
-                ready!(self.poll_pull(cx, &mut |outgoing| match outgoing {
+                let pulled = self.poll_pull(cx, &mut |outgoing| match outgoing {
                     Outgoing::Answer(_) => {}
-                    Outgoing::Event(event) => taken.push_back(event),
+                    Outgoing::Entry(posted, _) => taken.push_back(Event::Entry(posted)),
+                    Outgoing::Notice(notice) => taken.push_back(Event::Notice(notice)),
                     Outgoing::Signal(signal) => taken.push_back(Event::Notice(signal.notice().clone())),
-                }));
+                });
+                if pulled == Pulled::Nothing {
+                    return Poll::Pending;
+                }
                 self.events = taken;
             }
         })
@@ -271,7 +285,7 @@ impl Session {
             }
         }
         self.subscriptions[slot as usize] = Some(subscription);
-        self.queue(slot);
+        self.turns.add(slot);
         allowed_at
     }
 
@@ -308,17 +322,8 @@ impl Session {
                 let subscription =
                     Subscription::after(&cell, first.previous(), slot, self.caller.user(), &self.outbox);
                 self.subscriptions[slot as usize] = Some(subscription);
-                self.queue(slot);
+                self.turns.add(slot);
             }
-        }
-    }
-
-    fn queue(&mut self, slot: u32) {
-        let subscription = self.subscriptions.get_mut(slot as usize).and_then(Option::as_mut);
-        if let Some(subscription) = subscription
-            && !std::mem::replace(&mut subscription.queued, true)
-        {
-            self.turns.push_back(slot);
         }
     }
 

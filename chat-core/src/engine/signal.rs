@@ -2,8 +2,8 @@
 //! repeated to who was not there.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    hash::{Hash, Hasher},
+    collections::VecDeque,
+    hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
 };
 
@@ -20,13 +20,16 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Signal {
     topic: Topic,
+    topic_hash: u64,
     notice: Notice,
     frame: Frame,
 }
 
 impl Signal {
     pub(crate) fn new(notice: Notice) -> Arc<Self> {
-        Arc::new(Self { topic: notice.topic(), frame: Frame::new(notice.frame()), notice })
+        let (topic, mut hasher) = (notice.topic(), DefaultHasher::new());
+        topic.hash(&mut hasher);
+        Arc::new(Self { topic, topic_hash: hasher.finish(), frame: Frame::new(notice.frame()), notice })
     }
 
     pub(crate) fn notice(&self) -> &Notice {
@@ -60,73 +63,53 @@ pub(crate) enum Hearing {
 }
 
 /// Signals that wait for one session, in the order of their making: one for each topic.
+///
+/// Mostly one or two, now and then those of everybody in a room: a list that is searched by a number needs less memory
+/// than a table beside it would, and its bound keeps the search short.
 #[derive(Debug, Default)]
-pub(crate) struct WaitingSignals {
-    places: HashMap<ByTopic, u64>,
-    in_order: BTreeMap<u64, (Arc<Signal>, Option<Via>)>,
-    next: u64,
+pub(crate) struct WaitingSignals(VecDeque<Waiting>);
+
+#[derive(Debug)]
+struct Waiting {
+    signal: Arc<Signal>,
+    topic_hash: u64,
+    via: Option<Via>,
 }
 
 impl WaitingSignals {
     /// Adds a signal in the place of the one of its topic, else at the end. Over the bound the oldest goes.
     pub(crate) fn add(&mut self, signal: Arc<Signal>, via: Option<Via>) {
-        if let Some(place) = self.places.get(&ByTopic(signal.clone())) {
-            self.in_order.insert(*place, (signal, via));
+        let new = Waiting { topic_hash: signal.topic_hash, signal, via };
+        let is_older =
+            |it: &&mut Waiting| it.topic_hash == new.topic_hash && it.signal.topic == new.signal.topic;
+        if let Some(older) = self.0.iter_mut().find(is_older) {
+            *older = new;
             return;
         }
-        if self.in_order.len() >= SIGNALS_WAITING_MAX
-            && let Some((_, (oldest, _))) = self.in_order.pop_first()
-        {
-            self.places.remove(&ByTopic(oldest));
+        if self.0.len() >= SIGNALS_WAITING_MAX {
+            self.0.pop_front();
         }
-        self.places.insert(ByTopic(signal.clone()), self.next);
-        self.in_order.insert(self.next, (signal, via));
-        self.next += 1;
+        self.0.push_back(new);
     }
 
     /// Takes the oldest, at most `most`, of those that may be told now; forgets those that never may.
     pub(crate) fn take(&mut self, most: usize, mut hears: impl FnMut(&Via) -> Hearing) -> Vec<Arc<Signal>> {
-        let mut done = Vec::new();
         let mut taken = Vec::new();
-        for (place, (signal, via)) in &self.in_order {
+        self.0.retain(|Waiting { signal, via, .. }| {
             if taken.len() >= most {
-                break;
+                return true;
             }
-            match via.as_ref().map_or(Hearing::Now, &mut hears) {
-                Hearing::Now => taken.push(signal.clone()),
-                Hearing::NoMore => {}
-                Hearing::Later => continue,
+            let hearing = via.as_ref().map_or(Hearing::Now, &mut hears);
+            if hearing == Hearing::Now {
+                taken.push(signal.clone());
             }
-            done.push(*place);
-        }
-        for place in done {
-            if let Some((signal, _)) = self.in_order.remove(&place) {
-                self.places.remove(&ByTopic(signal));
-            }
-        }
+            hearing == Hearing::Later
+        });
         taken
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.in_order.is_empty()
-    }
-}
-
-/// A signal in the eyes of a table of topics.
-#[derive(Debug)]
-struct ByTopic(Arc<Signal>);
-
-impl PartialEq for ByTopic {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.topic == other.0.topic
-    }
-}
-
-impl Eq for ByTopic {}
-
-impl Hash for ByTopic {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.topic.hash(state);
+        self.0.is_empty()
     }
 }
 
@@ -200,7 +183,7 @@ mod tests {
         waiting.add(typing("alice", false), None);
         let expected = [typing("alice", false), typing("bob", true)].map(|signal| signal.notice().clone());
         assert_eq!(notices(&waiting.take(10, |_| Hearing::Now)), expected);
-        assert!(waiting.is_empty() && waiting.places.is_empty());
+        assert!(waiting.is_empty());
     }
 
     #[test]
@@ -209,7 +192,7 @@ mod tests {
         for number in 0..=SIGNALS_WAITING_MAX {
             waiting.add(typing(&format!("user-{number}"), true), None);
         }
-        assert_eq!(waiting.places.len(), SIGNALS_WAITING_MAX);
+        assert_eq!(waiting.0.len(), SIGNALS_WAITING_MAX);
         assert_eq!(notices(&waiting.take(1, |_| Hearing::Now)), [typing("user-1", true).notice().clone()]);
     }
 
@@ -223,6 +206,6 @@ mod tests {
         assert_eq!(notices(&waiting.take(10, at(6))), [typing("bob", true).notice().clone()]);
         assert!(waiting.take(10, at(6)).is_empty());
         assert!(waiting.take(10, |_| Hearing::NoMore).is_empty());
-        assert!(waiting.is_empty() && waiting.places.is_empty());
+        assert!(waiting.is_empty());
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{cell::Cell, outbox::Mark, outbox::Outbox, signal::Hearing, tail::PostedEntry};
+use super::{cell::Cell, outbox::Outbox, signal::Hearing, tail::PostedEntry};
 use crate::{
     domain::Change,
     id::{Seq, UserId},
@@ -13,7 +13,6 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Subscription {
     cell: Arc<Cell>,
-    mark: Arc<Mark>,
     key: u32,
     /// The newest entry that was considered.
     cursor: Seq,
@@ -21,8 +20,6 @@ pub(crate) struct Subscription {
     inside: bool,
     /// Where a replay ends and is announced as caught up.
     replay_until: Option<Seq>,
-    /// Whether the session has this one on its list of rooms to look at.
-    pub(crate) queued: bool,
 }
 
 impl Subscription {
@@ -35,8 +32,8 @@ impl Subscription {
         user: &UserId,
         outbox: &Arc<Outbox>,
     ) -> Self {
-        let (mark, key) = cell.follow(slot, user, outbox);
-        Self { cell: cell.clone(), mark, key, cursor, inside: true, replay_until: None, queued: false }
+        let key = cell.follow(slot, user, outbox);
+        Self { cell: cell.clone(), key, cursor, inside: true, replay_until: None }
     }
 
     pub(crate) fn cell(&self) -> &Arc<Cell> {
@@ -58,11 +55,6 @@ impl Subscription {
         self.cursor = self.cursor.max(allowed_at);
         self.inside = true;
         self.replay_until = None;
-    }
-
-    /// Takes note of the room's news being looked at; to be called before looking.
-    pub(crate) fn clear_mark(&self) {
-        self.mark.clear();
     }
 
     /// Passes an entry. Tells whether the session's user is to see it.

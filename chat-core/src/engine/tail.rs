@@ -3,8 +3,11 @@
 use std::{
     collections::VecDeque,
     fmt,
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, OnceLock},
 };
+
+use smallvec::SmallVec;
 
 use super::profiles::subject;
 use crate::{
@@ -22,12 +25,36 @@ pub struct PostedEntry {
     frame: Frame,
     /// What the author's own sessions get instead; made when the first of them asks.
     own: OnceLock<Frame>,
+    /// Of the author, where their sessions get something else.
+    author_tag: Option<UserTag>,
+}
+
+/// Tells most users apart without a look at their ids, which lie anywhere in memory: of a thousand sessions that are
+/// told of an entry, nearly none is its author's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct UserTag(u64);
+
+impl UserTag {
+    pub(crate) fn of(user: &UserId) -> Self {
+        let mut hasher = DefaultHasher::new();
+        user.hash(&mut hasher);
+        Self(hasher.finish())
+    }
+}
+
+/// Whether a session is of the author of an entry who gets a frame of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Authorship {
+    Own,
+    Others,
 }
 
 impl PostedEntry {
     pub(crate) fn new(entry: Entry, username: Username) -> Self {
         let frame = Frame::new(entry_frame(&entry, username.as_str(), false));
-        Self { entry, username, frame, own: OnceLock::new() }
+        let keyed = entry.message().is_some_and(|message| message.client_message_id.is_some());
+        let author_tag = keyed.then(|| UserTag::of(&entry.actor));
+        Self { entry, username, frame, own: OnceLock::new(), author_tag }
     }
 
     /// The entry.
@@ -45,11 +72,20 @@ impl PostedEntry {
     /// The frame for a session of this user.
     #[must_use]
     pub fn frame_for(&self, user: &UserId) -> &Frame {
-        let keyed = self.entry.message().is_some_and(|message| message.client_message_id.is_some());
-        if keyed && self.entry.actor == *user {
-            self.own.get_or_init(|| Frame::new(entry_frame(&self.entry, self.username.as_str(), true)))
-        } else {
-            &self.frame
+        self.frame(self.authorship(user, UserTag::of(user)))
+    }
+
+    pub(crate) fn authorship(&self, user: &UserId, tag: UserTag) -> Authorship {
+        let is_own = self.author_tag == Some(tag) && self.entry.actor == *user;
+        if is_own { Authorship::Own } else { Authorship::Others }
+    }
+
+    pub(crate) fn frame(&self, authorship: Authorship) -> &Frame {
+        match authorship {
+            Authorship::Own => {
+                self.own.get_or_init(|| Frame::new(entry_frame(&self.entry, self.username.as_str(), true)))
+            }
+            Authorship::Others => &self.frame,
         }
     }
 
@@ -93,7 +129,12 @@ pub(crate) enum After {
     /// Nothing: the cursor is at the head.
     Nothing,
     /// These, the first of them right after the cursor.
-    Entries(Vec<Arc<PostedEntry>>),
+    Entries {
+        /// Nearly always one or two: they need no memory of their own.
+        entries: SmallVec<[Arc<PostedEntry>; 4]>,
+        /// Whether there are no more.
+        all: bool,
+    },
     /// More than the ring holds: ask the store.
     Older,
 }
@@ -171,7 +212,9 @@ impl Tail {
             budget = budget.saturating_sub(posted.bytes());
             fits
         });
-        After::Entries(taken.cloned().collect())
+        let entries: SmallVec<_> = taken.cloned().collect();
+        let all = start + entries.len() == self.entries.len();
+        After::Entries { entries, all }
     }
 
     /// The newest `limit` messages, if the ring is sure to hold them all.
@@ -207,10 +250,14 @@ mod tests {
         Arc::new(PostedEntry::new(entry, Username::parse("alice").unwrap()))
     }
 
-    fn seqs(after: After) -> Option<Vec<u64>> {
-        match after {
+    fn seqs(tail: &Tail, cursor: u64, most: usize, bytes: usize) -> Option<Vec<u64>> {
+        match tail.after(Seq::new(cursor), most, bytes) {
             After::Nothing => Some(Vec::new()),
-            After::Entries(entries) => Some(entries.iter().map(|posted| posted.entry.seq.get()).collect()),
+            After::Entries { entries, all } => {
+                let last = entries.last().map(|posted| posted.entry.seq.get());
+                assert_eq!(all, last == Some(tail.head.get()), "whether there is more");
+                Some(entries.iter().map(|posted| posted.entry.seq.get()).collect())
+            }
             After::Older => None,
         }
     }
@@ -221,14 +268,14 @@ mod tests {
         for seq in 11..=14 {
             tail.push(posted(seq, "x"));
         }
-        let from = |cursor| seqs(tail.after(Seq::new(cursor), 100, usize::MAX));
+        let from = |cursor| seqs(&tail, cursor, 100, usize::MAX);
         assert_eq!(from(9), None);
         assert_eq!(from(10), Some(vec![11, 12, 13, 14]));
         assert_eq!(from(13), Some(vec![14]));
         assert_eq!(from(14), Some(vec![]));
         assert_eq!(from(99), Some(vec![]));
-        assert_eq!(seqs(tail.after(Seq::new(10), 2, usize::MAX)), Some(vec![11, 12]));
-        assert_eq!(seqs(tail.after(Seq::new(10), 100, 1)), Some(vec![11]), "never nothing for want of bytes");
+        assert_eq!(seqs(&tail, 10, 2, usize::MAX), Some(vec![11, 12]));
+        assert_eq!(seqs(&tail, 10, 100, 1), Some(vec![11]), "never nothing for want of bytes");
     }
 
     #[test]
@@ -299,13 +346,13 @@ mod tests {
         let told: Vec<_> = tail.entries.iter().map(text).collect();
         assert!(told.iter().all(|frame| !frame.contains("canary")), "{told:?}");
         assert!(told[0].contains("kept as well") && told[2].contains("kept as well"));
-        assert_eq!(seqs(tail.after(Seq::new(10), 100, usize::MAX)), None);
-        assert_eq!(seqs(tail.after(Seq::new(11), 100, usize::MAX)), Some(vec![12, 13, 14, 15]));
+        assert_eq!(seqs(&tail, 10, 100, usize::MAX), None);
+        assert_eq!(seqs(&tail, 11, 100, usize::MAX), Some(vec![12, 13, 14, 15]));
         assert_eq!(tail.bytes, tail.entries.iter().map(|posted| posted.bytes()).sum::<usize>());
         let room = Room { first: Seq::new(16), ..Room::unborn(RoomId::parse("r").unwrap()) };
         tail.push(later(16, Change::Describe(Box::new(room))));
-        assert_eq!(seqs(tail.after(Seq::new(15), 100, usize::MAX)), Some(vec![16]));
-        assert_eq!(seqs(tail.after(Seq::new(14), 100, usize::MAX)), None);
+        assert_eq!(seqs(&tail, 15, 100, usize::MAX), Some(vec![16]));
+        assert_eq!(seqs(&tail, 14, 100, usize::MAX), None);
         assert_eq!(tail.bytes, tail.entries[0].bytes());
     }
 

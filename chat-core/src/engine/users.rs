@@ -9,6 +9,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 
 use super::{
     cell::Cell,
@@ -29,8 +30,8 @@ pub(crate) struct Users {
     closings: AtomicU64,
 }
 
-/// The sessions of one user.
-type Own = Vec<OwnSession>;
+/// The sessions of one user: mostly one.
+type Own = SmallVec<[OwnSession; 1]>;
 
 #[derive(Debug, Clone)]
 struct OwnSession {

@@ -1,13 +1,13 @@
 //! One JSON object on its way out, put on the wire once for all its receivers.
 
 use std::{
-    collections::VecDeque,
     fmt,
     io::IoSlice,
     sync::{Arc, OnceLock},
 };
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 /// One JSON object, encoded once and shared by all who receive it.
 #[derive(Clone)]
@@ -70,7 +70,11 @@ impl fmt::Debug for Frame {
 /// Wire bytes that a connection has still to write; remembers how far into the first it has come.
 #[derive(Debug, Default)]
 pub struct SendQueue {
-    frames: VecDeque<Bytes>,
+    /// Those that are written stay, empty, until all are: a connection that keeps up has one frame at a time,
+    /// which needs no memory of its own.
+    frames: SmallVec<[Bytes; 1]>,
+    /// How many of them are written.
+    written: usize,
     bytes: usize,
 }
 
@@ -78,13 +82,13 @@ impl SendQueue {
     /// Adds a frame's wire bytes at the end.
     pub fn push(&mut self, wire: Bytes) {
         self.bytes += wire.len();
-        self.frames.push_back(wire);
+        self.frames.push(wire);
     }
 
     /// Whether everything is written.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.frames.is_empty()
+        self.frames.len() == self.written
     }
 
     /// Bytes still to write.
@@ -96,24 +100,31 @@ impl SendQueue {
     /// Frames still to write, the first perhaps in part.
     #[must_use]
     pub fn frames(&self) -> usize {
-        self.frames.len()
+        self.frames.len() - self.written
     }
 
     /// The next bytes to write, as vectors for one `writev`.
     pub fn slices<'a>(&'a self, slices: &mut Vec<IoSlice<'a>>, most: usize) {
-        slices.extend(self.frames.iter().take(most).map(|bytes| IoSlice::new(bytes)));
+        slices.extend(self.frames[self.written..].iter().take(most).map(|bytes| IoSlice::new(bytes)));
     }
 
     /// What is still to write of the first frame.
     #[must_use]
     pub fn first(&self) -> Option<&Bytes> {
-        self.frames.front()
+        self.frames.get(self.written)
+    }
+
+    /// What is still to write, if that is of one frame: it needs no vectors.
+    #[must_use]
+    pub fn only(&self) -> Option<&Bytes> {
+        if self.frames() == 1 { self.first() } else { None }
     }
 
     /// Takes the next whole frame; for transports that do not write bytes.
     pub fn pop(&mut self) -> Option<Bytes> {
-        let frame = self.frames.pop_front()?;
+        let frame = std::mem::take(self.frames.get_mut(self.written)?);
         self.bytes -= frame.len();
+        self.step();
         Some(frame)
     }
 
@@ -121,15 +132,22 @@ impl SendQueue {
     pub fn advance(&mut self, mut written: usize) {
         written = written.min(self.bytes);
         self.bytes -= written;
-        while let Some(first) = self.frames.front_mut() {
+        while let Some(first) = self.frames.get_mut(self.written) {
             if written < first.len() {
                 *first = first.slice(written..);
                 return;
             }
             written -= first.len();
-            self.frames.pop_front();
+            *first = Bytes::new();
+            self.step();
         }
-        self.frames = VecDeque::new();
+    }
+
+    fn step(&mut self) {
+        self.written += 1;
+        if self.is_empty() {
+            (self.frames, self.written) = (SmallVec::new(), 0);
+        }
     }
 }
 

@@ -201,7 +201,7 @@ impl<C: Connection> Pump<C> {
                 self.alive_at = Instant::now();
                 self.ping_at = self.alive_at + self.shared.timing.heartbeat;
                 let next = self.next_deadline();
-                self.timer.as_mut().reset(next);
+                self.timer.reset(next);
             }
             Err(error) => self.refuse(id.as_ref(), &error),
         }
@@ -228,7 +228,7 @@ impl<C: Connection> Pump<C> {
                 let welcome = self.welcome(session);
                 self.push(&welcome.frame(id));
                 let next = self.next_deadline();
-                self.timer.as_mut().reset(next);
+                self.timer.reset(next);
             }
             Err(error) => self.refuse(id, &error),
         }

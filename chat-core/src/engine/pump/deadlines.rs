@@ -1,6 +1,6 @@
-//! The one timer of a connection, and all that waits for it.
+//! All that waits for the one timer of a connection.
 
-use std::{future::Future, task::Context, time::Duration};
+use std::{task::Context, time::Duration};
 
 use tokio::time::Instant;
 
@@ -13,13 +13,13 @@ use crate::{
 };
 
 impl<C: Connection> Pump<C> {
-    pub(super) fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(super) fn poll_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut fired = false;
-        while self.timer.as_mut().poll(cx).is_ready() {
+        while self.timer.poll(cx, now) {
             fired = true;
             self.deadlines();
             let next = self.next_deadline();
-            self.timer.as_mut().reset(next);
+            self.timer.reset(next);
         }
         fired
     }

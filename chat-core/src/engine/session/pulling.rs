@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{Event, Outgoing, Reading, Session};
+use super::{Outgoing, Reading, Session};
 use crate::{
     engine::{
         following::{Followed, Read, may_have_joined, read_entries},
@@ -17,10 +17,20 @@ use crate::{
     wire::Notice,
 };
 
+/// What a look at everything that is to be told has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pulled {
+    /// There was nothing.
+    Nothing,
+    /// All that there was; who asked is woken when there is more.
+    All,
+    /// As much as may be told in one go: ask again.
+    Part,
+}
+
 impl Session {
-    /// Takes what is to be told next, a bounded amount. Ready when there was something.
-    pub(crate) fn poll_pull(&mut self, cx: &mut Context<'_>, tell: &mut dyn FnMut(Outgoing)) -> Poll<()> {
-        self.outbox.register(cx.waker());
+    /// Takes what is to be told next, a bounded amount. The caller has registered with the outbox before.
+    pub(crate) fn poll_pull(&mut self, cx: &mut Context<'_>, tell: &mut dyn FnMut(Outgoing)) -> Pulled {
         let mut budget = Budget { frames: PULL_FRAMES_MAX, bytes: PULL_BYTES_MAX };
         let mut told = false;
         for answer in self.outbox.take_answers() {
@@ -29,29 +39,32 @@ impl Session {
             tell(Outgoing::Answer(answer));
         }
         self.follow_joined();
-        for slot in self.outbox.take_dirty() {
-            self.queue(slot);
-        }
+        self.outbox.take_dirty(|slot| self.turns.add(slot));
         loop {
             while let Some(notice) = self.notices.pop_front() {
                 told = true;
-                tell(Outgoing::Event(Event::Notice(notice)));
+                tell(Outgoing::Notice(notice));
             }
             if budget.is_spent() {
-                // More may be left: whoever asked will ask again once this is written.
-                return Poll::Ready(());
+                return Pulled::Part;
             }
             if self.poll_reading(cx, &mut budget, &mut told, tell) {
                 continue;
             }
-            let Some(slot) = self.turns.pop_front() else { break };
+            let Some(slot) = self.turns.next() else { break };
             self.take_turn(slot, &mut budget, &mut told, tell);
         }
-        for signal in self.take_signals() {
+        let signals = self.take_signals();
+        let signals_left = signals.len() == PULL_SIGNALS_MAX;
+        for signal in signals {
             told = true;
             tell(Outgoing::Signal(signal));
         }
-        if told { Poll::Ready(()) } else { Poll::Pending }
+        match (told, signals_left) {
+            (false, _) => Pulled::Nothing,
+            (true, false) => Pulled::All,
+            (true, true) => Pulled::Part,
+        }
     }
 
     /// Notices that are still to be told.
@@ -73,13 +86,15 @@ impl Session {
         let Some(subscription) = self.subscriptions.get_mut(slot as usize).and_then(Option::as_mut) else {
             return;
         };
-        subscription.queued = false;
-        subscription.clear_mark();
         match subscription.cell().after(subscription.cursor(), SHARE_ENTRIES, budget.bytes.min(SHARE_BYTES)) {
             After::Nothing => self.settle(slot),
-            After::Entries(entries) => {
+            After::Entries { entries, all } => {
                 self.deliver(slot, entries, budget, told, tell);
-                self.queue(slot);
+                if all {
+                    self.settle(slot);
+                } else {
+                    self.turns.add(slot);
+                }
             }
             After::Older if self.reading.is_none() => {
                 let (room, cursor) = (subscription.cell().id().clone(), subscription.cursor());
@@ -89,7 +104,7 @@ impl Session {
                 self.reading = Some(Box::new(Reading { slot, room, cursor, began_at, read }));
             }
             // Its turn comes again when the read that is under way is done.
-            After::Older => self.queue(slot),
+            After::Older => self.turns.add(slot),
         }
     }
 
@@ -105,12 +120,10 @@ impl Session {
         let Poll::Ready(read) = reading.read.as_mut().poll(cx) else {
             // While it waits, rooms that need no read take their turns; those that do wait for this one.
             self.turns.retain(|slot| {
-                let subscription = self.subscriptions.get_mut(*slot as usize).and_then(Option::as_mut);
+                let subscription = self.subscriptions.get(slot as usize).and_then(Option::as_ref);
                 subscription.is_some_and(|subscription| {
                     let after = subscription.cell().after(subscription.cursor(), 1, 1);
-                    let waits = matches!(after, After::Older);
-                    subscription.queued = !waits;
-                    !waits
+                    !matches!(after, After::Older)
                 })
             });
             return false;
@@ -138,7 +151,7 @@ impl Session {
             }
         }
         for slot in 0..self.subscriptions.len() {
-            self.queue(slot as u32);
+            self.turns.add(slot as u32);
         }
         true
     }
@@ -146,7 +159,7 @@ impl Session {
     fn deliver(
         &mut self,
         slot: u32,
-        entries: Vec<Arc<PostedEntry>>,
+        entries: impl IntoIterator<Item = Arc<PostedEntry>>,
         budget: &mut Budget,
         told: &mut bool,
         tell: &mut dyn FnMut(Outgoing),
@@ -157,9 +170,10 @@ impl Session {
         let user = self.caller.user();
         for posted in entries {
             if subscription.pass(&posted, user) {
-                budget.spend(posted.frame_for(user).json().len());
+                let authorship = posted.authorship(user, self.user_tag);
+                budget.spend(posted.frame(authorship).json().len());
                 *told = true;
-                tell(Outgoing::Event(Event::Entry(posted)));
+                tell(Outgoing::Entry(posted, authorship));
             }
         }
         self.announce_caught_up(slot);
