@@ -10,6 +10,7 @@ use chat_transport_ws::{
     Admission, Refused, WsConnection,
     handshake::{self, Refusal},
 };
+use futures::FutureExt;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -48,10 +49,8 @@ async fn attach(app: App, upgraded: OnUpgrade, hello: Hello, admission: Admissio
     let stream = parts.io.into_inner().into_inner();
     let connection = WsConnection::adopt(stream, parts.read_buf.to_vec(), app.ws_config());
     let session = app.engine().attach(connection.holding(admission), hello);
-    tokio::spawn(async move {
-        session.await;
-        drop(peer);
-    });
+    // An async block would keep a place for what it has captured beside the one for what it awaits.
+    tokio::spawn(session.map(move |()| drop(peer)));
 }
 
 fn problem(refusal: Refusal) -> Problem {
