@@ -14,6 +14,7 @@ use super::{
     readers::Readers,
     signal::Signal,
     tail::{After, PostedEntry, Tail},
+    waking::Waking,
 };
 use crate::{
     domain::{Entry, Member, Needs, Outcome, Request, Room, Rows, Sanction, Username},
@@ -30,6 +31,7 @@ pub(crate) struct Cell {
     tail: RwLock<Tail>,
     /// Apart from the state, so that waking ten thousand sessions does not hold up the writer.
     followers: RwLock<Followers>,
+    waking: Waking,
     readers: Mutex<Readers>,
 }
 
@@ -102,6 +104,7 @@ impl Cell {
                 writing: false,
             }),
             followers: RwLock::default(),
+            waking: Waking::default(),
             readers: Mutex::default(),
         }
     }
@@ -235,7 +238,7 @@ impl Cell {
     }
 
     /// Jumps to a newer stored state without taking in the entries between: followers read them in the store.
-    pub(crate) fn jump(&self, room: Room) {
+    pub(crate) fn jump(self: &Arc<Self>, room: Room) {
         {
             let mut state = self.state.lock();
             if room.head <= state.room.head {
@@ -331,11 +334,18 @@ impl Cell {
         !state.writing && state.pending.is_empty() && self.followers() == 0
     }
 
-    /// Has every follower look at the ring.
-    pub(crate) fn wake_followers(&self) {
-        for mark in self.followers.read().marks.iter().flatten() {
-            mark.set();
-        }
+    /// Has followers look at the ring: of their places those from `first` on, `most` of them. Tells whether there are
+    /// more.
+    pub(super) fn wake_some(&self, first: usize, most: usize) -> bool {
+        let followers = self.followers.read();
+        let marks = followers.marks.get(first..).unwrap_or_default();
+        marks.iter().take(most).flatten().for_each(Mark::set);
+        marks.len() > most
+    }
+
+    /// Whether followers are being woken, and are to be woken once more.
+    pub(super) fn waking(&self) -> &Waking {
+        &self.waking
     }
 }
 

@@ -46,6 +46,7 @@ mod tail;
 mod typing;
 mod upkeep;
 mod users;
+mod waking;
 mod writer;
 
 /// The atomics and the lock of `dirty.rs`, which a test replaces by ones that explore every interleaving.

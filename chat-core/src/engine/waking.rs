@@ -1,0 +1,91 @@
+//! Waking the followers of a room, a few at a time where they are many.
+
+use std::{
+    future::poll_fn,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    task::Poll,
+};
+
+use super::cell::Cell;
+use crate::limits::WAKE_AT_ONCE;
+
+/// Whether a room's followers are being woken.
+#[derive(Debug, Default)]
+pub(crate) struct Waking(AtomicU8);
+
+const RESTS: u8 = 0;
+const WAKES: u8 = 1;
+/// There were news since it began: from the beginning once more.
+const WAKES_AGAIN: u8 = 2;
+
+impl Waking {
+    /// Whether the caller has to wake; else who does begins once more.
+    fn begin(&self) -> bool {
+        let next = |state| Some(if state == RESTS { WAKES } else { WAKES_AGAIN });
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, next) == Ok(RESTS)
+    }
+
+    /// Whether to begin once more.
+    fn end(&self) -> bool {
+        let next = |state| Some(if state == WAKES_AGAIN { WAKES } else { RESTS });
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, next) == Ok(WAKES_AGAIN)
+    }
+}
+
+impl Cell {
+    /// Has every follower look at the ring. Those of a small room are woken when this returns, those of a large one by
+    /// a task that lets others have their turns in between.
+    pub(crate) fn wake_followers(self: &Arc<Self>) {
+        if self.followers() <= WAKE_AT_ONCE {
+            self.wake_some(0, usize::MAX);
+        } else if self.waking().begin() {
+            tokio::spawn(wake_all(self.clone()));
+        }
+    }
+}
+
+async fn wake_all(cell: Arc<Cell>) {
+    loop {
+        let mut first = 0;
+        while cell.wake_some(first, WAKE_AT_ONCE) {
+            first += WAKE_AT_ONCE;
+            after_those_that_are_ready().await;
+        }
+        if !cell.waking().end() {
+            return;
+        }
+    }
+}
+
+/// Goes to the end of the queue. Unlike `yield_now` of tokio, which lets everything go first that becomes ready
+/// meanwhile, so that a busy runtime would never come back.
+async fn after_those_that_are_ready() {
+    let mut waited = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_wakes_and_begins_once_more_for_all_news_meanwhile() {
+        let waking = Waking::default();
+        assert!(waking.begin());
+        assert!(!waking.begin() && !waking.begin());
+        assert!(waking.end());
+        assert!(!waking.end());
+        assert!(waking.begin());
+        assert!(!waking.end());
+    }
+}
