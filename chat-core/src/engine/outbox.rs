@@ -8,7 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicU8, AtomicUsize, Ordering},
     },
-    task::Waker,
+    task::{Wake, Waker},
 };
 
 use bytes::Bytes;
@@ -35,7 +35,7 @@ pub(crate) struct Outbox {
     dirty: Dirty,
     /// Commands whose answer is still to come.
     in_flight: AtomicUsize,
-    /// Which fields of `waiting` have something, by the constants of [`has`]; changed under its lock only.
+    /// Which fields of `waiting` have something, by the constants of [`has`]; changed under its lock.
     has: AtomicU8,
     waiting: Mutex<Waiting>,
 }
@@ -60,6 +60,8 @@ mod has {
     pub(super) const JOINED: u8 = 4;
     pub(super) const SIGNALS: u8 = 8;
     pub(super) const ORDER: u8 = 16;
+    /// Nothing of `waiting`: the connection's own stream has something.
+    pub(super) const STREAM: u8 = 32;
 }
 
 /// What the engine orders a connection to do.
@@ -75,6 +77,11 @@ impl Outbox {
     /// Registers who is to be woken. To be called before looking at what waits.
     pub(crate) fn register(&self, waker: &Waker) {
         self.waker.register(waker);
+    }
+
+    /// Whether the stream has woken the connection since this was asked last.
+    pub(crate) fn take_stream(&self) -> bool {
+        self.holds(has::STREAM) && self.has.fetch_and(!has::STREAM, Ordering::AcqRel) & has::STREAM != 0
     }
 
     /// Notes that a command will be answered later.
@@ -180,6 +187,19 @@ impl Outbox {
         let mut waiting = self.waiting.lock();
         self.has.fetch_and(!what, Ordering::Release);
         take(&mut waiting)
+    }
+}
+
+/// As the waker of a connection's stream. A connection is woken for what it is to tell far more often than by its peer,
+/// and so knows when it need not look there.
+impl Wake for Outbox {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.has.fetch_or(has::STREAM, Ordering::Release);
+        self.waker.wake();
     }
 }
 

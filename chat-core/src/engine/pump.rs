@@ -11,7 +11,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -39,6 +39,10 @@ pub(crate) struct Pump<C> {
     shared: Arc<Shared>,
     connection: C,
     outbox: Arc<Outbox>,
+    /// Wakes by way of the outbox, for the connection.
+    stream_waker: Waker,
+    /// What the last look at the connection's input has come to.
+    input: Input,
     _registration: Registration,
     phase: Phase,
     /// What the handshake presented: its token until that is used, where it comes from for good.
@@ -60,21 +64,22 @@ pub(crate) struct Pump<C> {
     held: Option<Box<ClientFrame>>,
 }
 
+#[allow(clippy::large_enum_variant, reason = "nearly all are live, nearly all the time")]
 enum Phase {
     /// Waiting for `authenticate`, until then.
     Greeting(Instant),
     /// Authenticated.
-    Live(Box<Session>),
+    Live(Session),
     /// Saying goodbye: what is queued is written until the deadline, then the reason is given.
     Closing(CloseReason, Instant),
 }
 
-/// What reading has come to.
+/// What a look at the connection's input has come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Input {
     /// Something was read.
     Took,
-    /// There is nothing; the connection wakes when there is.
+    /// There is nothing; the stream wakes the connection when there is.
     Waits,
     /// Nothing may be read now.
     Paused,
@@ -97,6 +102,8 @@ impl<C: Connection> Pump<C> {
         Self {
             _registration: Registration::new(&shared, &outbox),
             connection,
+            stream_waker: Waker::from(outbox.clone()),
+            input: Input::Paused,
             outbox,
             phase: Phase::Greeting(greeting_ends),
             hello: Some(Box::new(hello)),
@@ -166,7 +173,7 @@ impl<C: Connection> Pump<C> {
     }
 
     /// Takes what the session has to tell and writes it. Tells whether there is more to do at once.
-    fn poll_output(&mut self, cx: &mut Context<'_>, input: Input, now: Instant) -> bool {
+    fn poll_output(&mut self, cx: &mut Context<'_>, stream_cx: &mut Context<'_>, now: Instant) -> bool {
         // What is left from before goes first, and then there may be more to pull.
         let mut pulled = if self.queue.is_empty() { Pulled::Nothing } else { Pulled::Part };
         if self.queue.is_empty()
@@ -176,7 +183,7 @@ impl<C: Connection> Pump<C> {
             pulled = session.poll_pull(cx, &mut |outgoing| queue.push(outgoing.framed(framing)));
         }
         let before = self.queue.bytes();
-        let sent = self.connection.poll_send(cx, &mut self.queue);
+        let sent = self.connection.poll_send(stream_cx, &mut self.queue);
         let wrote = self.queue.bytes() < before;
         if wrote {
             // A slow but living reader is one that takes something now and then.
@@ -186,7 +193,7 @@ impl<C: Connection> Pump<C> {
             // Its waker stands with the connection.
             Poll::Pending => false,
             // Reading may have paused for what is written now.
-            Poll::Ready(Ok(())) => pulled == Pulled::Part || (wrote && input == Input::Paused),
+            Poll::Ready(Ok(())) => pulled == Pulled::Part || (wrote && self.input == Input::Paused),
             Poll::Ready(Err(_)) => {
                 self.phase = Phase::Closing(CloseReason::Normal, Instant::now());
                 self.queue = SendQueue::default();
@@ -236,11 +243,17 @@ impl<C: Connection> Pump<C> {
         self.timer.reset(until);
     }
 
-    fn poll_close(&mut self, cx: &mut Context<'_>, reason: CloseReason, until: Instant) -> Poll<()> {
+    fn poll_close(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream_cx: &mut Context<'_>,
+        reason: CloseReason,
+        until: Instant,
+    ) -> Poll<()> {
         if !self.queue.is_empty() {
             let now = Instant::now();
             let expired = self.timer.poll(cx, now) && now >= until;
-            match self.connection.poll_send(cx, &mut self.queue) {
+            match self.connection.poll_send(stream_cx, &mut self.queue) {
                 Poll::Ready(Ok(())) => {}
                 // In the middle of a frame no reason can be given: the connection is just dropped.
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
@@ -248,7 +261,7 @@ impl<C: Connection> Pump<C> {
                 Poll::Pending => return Poll::Pending,
             }
         }
-        self.connection.poll_close(cx, reason)
+        self.connection.poll_close(stream_cx, reason)
     }
 }
 
@@ -259,19 +272,20 @@ impl<C: Connection> Future for Pump<C> {
         let this = &mut *self;
         // Orders and answers wake a connection even while it waits for its peer to take something.
         this.outbox.register(cx.waker());
-        let (now, mut input) = (Instant::now(), Input::Paused);
+        let now = Instant::now();
+        let stream_waker = this.stream_waker.clone();
+        let stream_cx = &mut Context::from_waker(&stream_waker);
         for _ in 0..ROUNDS_MAX {
             if let Phase::Closing(reason, until) = this.phase {
-                return this.poll_close(cx, reason, until);
+                return this.poll_close(cx, stream_cx, reason, until);
             }
             let mut moved = this.poll_timer(cx, now);
             moved |= this.poll_current(cx);
-            // A read that waits has left its waker: another one in the same breath would tell nothing new.
-            if input != Input::Waits {
-                input = this.poll_input(cx, now);
+            if this.outbox.take_stream() || this.input != Input::Waits {
+                this.input = this.poll_input(stream_cx, now);
             }
-            moved |= input == Input::Took;
-            moved |= this.poll_output(cx, input, now);
+            moved |= this.input == Input::Took;
+            moved |= this.poll_output(cx, stream_cx, now);
             this.note_refusals();
             moved |= this.obey();
             if !moved {

@@ -197,7 +197,7 @@ impl<C: Connection> Pump<C> {
                 self.expires_at = session.caller().identity().expires_at;
                 let welcome = self.welcome(&session);
                 self.push(&welcome.frame(id.as_ref()));
-                self.phase = Phase::Live(Box::new(session));
+                self.phase = Phase::Live(session);
                 self.alive_at = Instant::now();
                 self.ping_at = self.alive_at + self.shared.timing.heartbeat;
                 let next = self.next_deadline();
