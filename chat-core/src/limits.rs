@@ -154,8 +154,8 @@ pub const BAD_FRAMES_PER_MINUTE: usize = 20;
 pub const REFUSALS_PER_TEN_SECONDS: usize = 100;
 
 /// Followers of a room that are woken in one go. Those of a larger room are woken so many at a time, and between two
-/// goes whatever else is ready gets its turn: an ack waits for some hundred writes at most, not for those of the
-/// whole room.
+/// goes whatever else is ready gets its turn: an ack waits for some hundred writes of each large room that is being
+/// told something, not for those of all its followers.
 pub const WAKE_AT_ONCE: usize = 128;
 
 /// Times that one batch of commands is planned again after another node was first. Over it: `unavailable`.

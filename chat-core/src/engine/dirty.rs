@@ -2,8 +2,9 @@
 //!
 //! Both sides use a read-modify-write on one word, so that they are ordered: whichever comes second sees what the
 //! other did before. Either taking comes second, and the look at the ring that follows finds the news; or marking
-//! comes second, finds the word empty, and wakes the reader once more. `tests/wake_up.rs` explores every
-//! interleaving of this file.
+//! comes second, finds the word empty, and wakes the reader once more. A reader who finds the word empty leaves it
+//! alone: its waker stands by then, and whoever marks after that wakes it. `tests/wake_up.rs` explores the
+//! interleavings of marking and taking.
 
 use super::sync::{AtomicU64, Mutex, Ordering};
 

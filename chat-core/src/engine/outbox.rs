@@ -94,7 +94,7 @@ impl Outbox {
         self.put(has::ANSWERS | if refused { has::REFUSALS } else { 0 }, |waiting| {
             waiting.refusals += usize::from(refused);
             waiting.answers.extend(frame);
-            // After the answer: who sees that nothing is in flight finds it.
+            // Last of all: who sees that nothing is in flight finds the answer.
             self.in_flight.fetch_sub(1, Ordering::Release);
         });
     }
@@ -174,8 +174,9 @@ impl Outbox {
 
     fn put(&self, what: u8, add: impl FnOnce(&mut Waiting)) {
         let mut waiting = self.waiting.lock();
-        add(&mut waiting);
+        // Before it is there: who finds this waits for the lock, and who finds anything of `add` finds this.
         self.has.fetch_or(what, Ordering::Release);
+        add(&mut waiting);
         drop(waiting);
         self.waker.wake();
     }

@@ -287,7 +287,7 @@ impl<C: Connection> Future for Pump<C> {
             moved |= this.input == Input::Took;
             moved |= this.poll_output(cx, stream_cx, now);
             this.note_refusals();
-            moved |= this.obey();
+            moved |= matches!(this.phase, Phase::Closing(..)) || this.obey();
             if !moved {
                 return Poll::Pending;
             }

@@ -28,6 +28,11 @@ impl Waking {
         self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, next) == Ok(RESTS)
     }
 
+    /// Nobody wakes any more: the next news begin anew.
+    fn abandon(&self) {
+        self.0.store(RESTS, Ordering::Release);
+    }
+
     /// Whether to begin once more.
     fn end(&self) -> bool {
         let next = |state| Some(if state == WAKES_AGAIN { WAKES } else { RESTS });
@@ -48,6 +53,7 @@ impl Cell {
 }
 
 async fn wake_all(cell: Arc<Cell>) {
+    let mut turn = Turn { cell: cell.clone(), finished: false };
     loop {
         let mut first = 0;
         while cell.wake_some(first, WAKE_AT_ONCE) {
@@ -55,13 +61,29 @@ async fn wake_all(cell: Arc<Cell>) {
             after_those_that_are_ready().await;
         }
         if !cell.waking().end() {
+            turn.finished = true;
             return;
         }
     }
 }
 
-/// Goes to the end of the queue. Unlike `yield_now` of tokio, which lets everything go first that becomes ready
-/// meanwhile, so that a busy runtime would never come back.
+/// If waking is cut short, by the end of the runtime that it runs on, nobody is left asleep with news.
+struct Turn {
+    cell: Arc<Cell>,
+    finished: bool,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.cell.waking().abandon();
+            self.cell.wake_some(0, usize::MAX);
+        }
+    }
+}
+
+/// Goes to the end of the queue. `yield_now` of tokio would come back only after a round of the runtime's driver, which
+/// a busy runtime seldom has time for.
 async fn after_those_that_are_ready() {
     let mut waited = false;
     poll_fn(|cx| {

@@ -96,7 +96,9 @@ pub enum Durability {
 /// 1. A commit is saved whole or not at all, whatever happens in between.
 /// 2. A commit whose `after` is not the stored head saves nothing and answers [`CommitError::Conflict`] with
 ///    the stored head.
-/// 3. A guard that does not hold saves nothing and answers [`CommitError::Guard`].
+/// 3. A guard that does not hold saves nothing and answers [`CommitError::Guard`]. So does one that goes with a row
+///    without being named: above all a sent key that is there already, [`Guard::KeyNew`](crate::domain::Guard::KeyNew),
+///    since the engine does not look keys up before.
 /// 4. Of any number of commits racing for one `after`, exactly one is saved.
 /// 5. After an `Ok`, every read sees the commit; before it is durable, no read of entries, pages or heads does.
 /// 6. Dropping the future of a commit does not undo it: it is saved, or it is not.

@@ -70,13 +70,16 @@ impl fmt::Debug for Frame {
 /// Wire bytes that a connection has still to write; remembers how far into the first it has come.
 #[derive(Debug, Default)]
 pub struct SendQueue {
-    /// Those that are written stay, empty, until all are: a connection that keeps up has one frame at a time,
-    /// which needs no memory of its own.
+    /// Those that are written stay, empty, for a while: a connection that keeps up has one frame at a time, which
+    /// needs no memory of its own.
     frames: SmallVec<[Bytes; 1]>,
     /// How many of them are written.
     written: usize,
     bytes: usize,
 }
+
+/// Frames that are written and not yet let go of, unless as many are still to be written.
+const WRITTEN_KEPT: usize = 32;
 
 impl SendQueue {
     /// Adds a frame's wire bytes at the end.
@@ -147,6 +150,10 @@ impl SendQueue {
         self.written += 1;
         if self.is_empty() {
             (self.frames, self.written) = (SmallVec::new(), 0);
+        } else if self.written >= WRITTEN_KEPT && self.written * 2 >= self.frames.len() {
+            // One that is never quite empty must not grow either. Each frame moves once on average.
+            self.frames.drain(..self.written);
+            self.written = 0;
         }
     }
 }
@@ -161,6 +168,18 @@ mod tests {
         let upper = Framing { name: "upper", encode: |json| json.to_ascii_uppercase().into() };
         assert_eq!(frame.framed(upper).as_ptr(), frame.clone().framed(upper).as_ptr());
         assert_eq!(frame.framed(Framing::PLAIN), "{}", "another transport gets its own");
+    }
+
+    #[test]
+    fn a_queue_that_is_never_empty_does_not_grow() {
+        let mut queue = SendQueue::default();
+        queue.push("0".into());
+        for number in 1..10_000 {
+            queue.push(number.to_string().into());
+            assert_eq!(queue.pop(), Some((number - 1).to_string().into()));
+            assert_eq!(queue.frames(), 1);
+        }
+        assert!(queue.frames.len() <= 2 * WRITTEN_KEPT, "{} kept", queue.frames.len());
     }
 
     #[test]

@@ -2,11 +2,14 @@
 
 use std::{
     future::Future,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Waker},
 };
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::{
+    task::unconstrained,
+    time::{Instant, Sleep, sleep_until},
+};
 
 /// A deadline that is looked at by the clock of who asks, and at the runtime's timer only when it is due: a connection
 /// is woken for other things thousands of times before.
@@ -33,7 +36,8 @@ impl Timer {
         if waits {
             return false;
         }
-        let ready = self.sleep.as_mut().poll(cx).is_ready();
+        // One that only waits for its share of the task's budget would have left no waker.
+        let ready = pin!(unconstrained(self.sleep.as_mut())).poll(cx).is_ready();
         self.wakes = (!ready).then(|| cx.waker().clone());
         ready
     }
