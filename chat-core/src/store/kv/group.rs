@@ -12,11 +12,12 @@ use super::{
     Direction, KvBatch, OrderedKv,
     keys::{self, Id16, table},
     request::{Refusal, Request},
+    sent,
     values::{self, v1},
 };
 use crate::{
-    domain::{Change, Commit, Entry, Guard, Member, Message, Room, RoomKind, RowChange, Sanction, Sent},
-    id::{ClientMessageId, Seq, UserId},
+    domain::{Change, Commit, Entry, Guard, Member, Message, Room, RoomKind, RowChange, Sanction},
+    id::{Seq, UserId},
     limits::{COMMIT_ENTRIES_MAX, STORE_KEY_BYTES_MAX, STORE_SWEEP_MAX, STORE_VALUE_BYTES_MAX},
     store::{StoreError, UserProfile},
     time::Timestamp,
@@ -71,7 +72,7 @@ pub(super) fn evaluate<'r, K: OrderedKv>(
         };
         let request_changes = std::mem::take(&mut group.request);
         if answer.is_ok() {
-            weeks.extend(request_changes.keys().filter_map(|key| week_of_sent(key)));
+            weeks.extend(request_changes.keys().filter_map(|key| sent::week_of(key)));
             group.changes.extend(request_changes);
         }
         answers.push(answer);
@@ -81,13 +82,6 @@ pub(super) fn evaluate<'r, K: OrderedKv>(
     let undo = group.undo()?;
     let batch = KvBatch { changes: group.changes.into_iter().collect() };
     Ok(Evaluated { batch, undo, answers, weeks, swept })
-}
-
-fn week_of_sent(key: &[u8]) -> Option<u16> {
-    match key {
-        [table::SENT, high, low, ..] => Some(u16::from_be_bytes([*high, *low])),
-        _ => None,
-    }
 }
 
 /// Whether readers see a row of this table as it was until the change is durable. New rows of the log are above
@@ -115,7 +109,7 @@ pub(super) struct Group<'a, K> {
     /// What was read of the rows that readers look at, as it stands in `kv`.
     read: Changes,
     /// The weeks that may hold sent keys.
-    weeks_of_sent: Vec<u16>,
+    pub(super) weeks_of_sent: Vec<u16>,
     /// The changes of the requests that succeeded so far.
     changes: Changes,
     /// The changes of the request at hand.
@@ -249,38 +243,6 @@ impl<K: OrderedKv> Group<'_, K> {
             | RowChange::RemoveLink(_) => return self.way_in(room, row),
         }
         Ok(())
-    }
-
-    fn put_sent(
-        &mut self,
-        room16: &Id16,
-        user: &UserId,
-        client: &ClientMessageId,
-        sent: Sent,
-    ) -> Result<(), Refusal> {
-        let (user16, week) = (keys::user16(user), keys::week(sent.at));
-        if !self.key_is_new(room16, user, client)? {
-            return Err(Refusal::Guard(Guard::KeyNew(user.clone(), client.clone())));
-        }
-        if !self.weeks_of_sent.contains(&week) {
-            self.weeks_of_sent.push(week);
-        }
-        Ok(self.put(keys::sent(week, &user16, room16, client), values::encode_sent(sent)?)?)
-    }
-
-    fn key_is_new(
-        &mut self,
-        room16: &Id16,
-        user: &UserId,
-        client: &ClientMessageId,
-    ) -> Result<bool, StoreError> {
-        let user16 = keys::user16(user);
-        for index in 0..self.weeks_of_sent.len() {
-            if self.get(&keys::sent(self.weeks_of_sent[index], &user16, room16, client))?.is_some() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     fn put_member(&mut self, room16: &Id16, kind: RoomKind, member: &Member) -> Result<(), StoreError> {

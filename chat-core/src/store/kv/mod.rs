@@ -24,6 +24,7 @@ mod retention;
 mod review;
 mod rework;
 mod seam;
+mod sent;
 mod store;
 mod tally;
 mod threads;
