@@ -98,7 +98,14 @@ async fn after_those_that_are_ready() {
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Waker};
+
     use super::*;
+    use crate::{
+        domain::Room,
+        engine::outbox::Outbox,
+        id::{RoomId, UserId},
+    };
 
     #[test]
     fn one_wakes_and_begins_once_more_for_all_news_meanwhile() {
@@ -109,5 +116,27 @@ mod tests {
         assert!(!waking.end());
         assert!(waking.begin());
         assert!(!waking.end());
+    }
+
+    #[test]
+    fn who_is_left_asleep_when_waking_is_cut_short_is_woken() {
+        let cell = Arc::new(Cell::new(Room::unborn(RoomId::parse("lobby").unwrap())));
+        let user = UserId::parse("alice").unwrap();
+        let outboxes: Vec<_> = (0..3 * WAKE_AT_ONCE).map(|_| Arc::new(Outbox::default())).collect();
+        for outbox in &outboxes {
+            cell.follow(0, &user, outbox);
+        }
+        assert!(cell.waking().begin());
+        let mut task = Box::pin(wake_all(cell.clone()));
+        assert!(task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        let woken = || {
+            let mut woken = 0;
+            outboxes.iter().for_each(|outbox| outbox.take_dirty(|_| woken += 1));
+            woken
+        };
+        assert_eq!(woken(), WAKE_AT_ONCE, "some at a time");
+        drop(task);
+        assert_eq!(woken(), outboxes.len());
+        assert!(cell.waking().begin(), "later news wake again");
     }
 }
