@@ -67,6 +67,23 @@ async fn no_row_and_no_frame_holds_anything_of_who_was_erased() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_room_of_the_operator_outlasts_its_only_owner() {
+    let (engine, store) = engine_and_store().await;
+    let lobby = RoomId::parse("lobby").unwrap();
+    engine.ensure_room(lobby.clone(), RoomSpec::public("lobby").unwrap()).await.unwrap();
+    let mut alice = TestClient::connect(&engine, "alice").await;
+    alice.join("lobby").await;
+    let user = UserId::parse("alice").unwrap();
+    engine.appoint_owner(&lobby, &user).await.unwrap();
+    let erased = engine.erase_user(&user).await.unwrap();
+    assert_eq!((erased.memberships, erased.rooms), (1, 0));
+    let mut bob = TestClient::connect(&engine, "bob").await;
+    bob.join("lobby").await;
+    engine.appoint_owner(&lobby, &UserId::parse("bob").unwrap()).await.unwrap();
+    verifies(&*store).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn others_hear_of_it_as_it_happens_and_see_the_same_afterwards() {
     let (engine, store) = engine_and_store().await;
     let mut alice = TestClient::connect(&engine, "alice").await;

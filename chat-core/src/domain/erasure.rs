@@ -9,7 +9,7 @@ use crate::id::{Seq, UserId};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Erasing {
     /// Their membership ends. A room that they alone own gets another owner by the same commit; with nobody else in
-    /// it, it is deleted.
+    /// it, it is deleted, unless it is the operator's: that stays, without an owner.
     Membership {
         /// Who becomes the owner, if there has to be one.
         successor: Option<UserId>,

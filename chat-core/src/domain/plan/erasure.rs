@@ -36,14 +36,17 @@ impl Plan<'_> {
         let Some(member) = self.rows.member(&actor.user) else { return Ok(Outcome::AlreadyLeft) };
         let role = member.role;
         let is_last_owner = role == Role::Owner && self.room.owners == 1;
+        let is_alone = self.room.members == 1;
+        // The operator's rooms are there for whoever comes next.
+        let is_operators = self.room.created_by == UserId::nobody();
         let mut details = Vec::new();
-        if is_last_owner && self.room.members == 1 {
+        if is_last_owner && is_alone && !is_operators {
             // What they called it is nobody else's.
             self.drop_room(actor, at, Vec::new());
             self.audit(actor, at, AuditAct::EraseUser, Some(actor.user.clone()), details);
             return Ok(Outcome::Changed(self.room.head));
         }
-        if is_last_owner {
+        if is_last_owner && !is_alone {
             let fits = |user: &&UserId| **user != actor.user && self.rows.member(user).is_some();
             let successor = successor.filter(fits).ok_or(NO_SUCCESSOR)?;
             self.put_role(actor, at, successor, Role::Owner);
