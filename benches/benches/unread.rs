@@ -169,12 +169,7 @@ async fn filled<S: Store>(store: &S, id: &str, members: usize, messages: usize, 
 }
 
 async fn enter<S: Store>(store: &S, name: &str) {
-    let profile = UserProfile {
-        id: user(name),
-        username: Username::parse(name).unwrap(),
-        created_at: Timestamp::from_millis(0),
-        external: false,
-    };
+    let profile = UserProfile::new(user(name), Username::parse(name).unwrap(), Timestamp::from_millis(0));
     store.create_user(profile).await.unwrap();
 }
 

@@ -84,7 +84,7 @@ async fn blocked(faults: &KvFaults) {
 
 fn profile(name: &str) -> UserProfile {
     let username = Username::parse(name).unwrap();
-    UserProfile { id: user(name), username, created_at: Timestamp::default(), external: false }
+    UserProfile::new(user(name), username, Timestamp::default())
 }
 
 /// All that can be read about the room `lobby`, `bob` and the room `attic`.

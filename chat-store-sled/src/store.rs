@@ -11,8 +11,9 @@ use chat_core::{
     id::{HeldId, InviteId, ReportId, RoomId, Seq, UserId},
     store::{
         AuditStore, Block, CommitError, CreateUserError, FormerTexts, Keeping, LogStore, Maintenance,
-        MarkedRead, MessagePage, MessageQuery, Page, PageRequest, PeopleError, PeopleStore, ReadingStore,
-        ReviewStore, RoomOverview, RoomStore, StoreError, UserProfile, UserStore,
+        MarkedRead, MessagePage, MessageQuery, Page, PageRequest, PeopleError, PeopleStore, ProfileChange,
+        ReadingStore, ReviewStore, RoomOverview, RoomStore, StoreError, UpdateUserError, UserProfile,
+        UserStore,
         kv::{KvOptions, KvStore},
     },
     time::Timestamp,
@@ -158,12 +159,20 @@ impl UserStore for SledStore {
         self.kv.create_user(user).await
     }
 
+    async fn update_user(&self, user: &UserId, change: ProfileChange) -> Result<(), UpdateUserError> {
+        self.kv.update_user(user, change).await
+    }
+
     async fn users(&self, users: &[UserId]) -> Result<Vec<Option<UserProfile>>, StoreError> {
         self.kv.users(users).await
     }
 
     async fn user_named(&self, name: &Username) -> Result<Option<UserId>, StoreError> {
         self.kv.user_named(name).await
+    }
+
+    async fn users_like(&self, beginning: &str, page: PageRequest) -> Result<Page<UserProfile>, StoreError> {
+        self.kv.users_like(beginning, page).await
     }
 
     async fn save_presences(&self, presences: Vec<(UserId, KeptPresence)>) -> Result<(), StoreError> {

@@ -206,7 +206,7 @@ impl Accounts {
         let id =
             UserId::parse(&uuid_v7(now, random()?).to_string()).map_err(|_| AccountError::Unavailable)?;
         let family = Family::begin(FamilyId::new(now, random()?), id.clone(), now);
-        let profile = UserProfile { id: id.clone(), username, created_at: now, external: false };
+        let profile = UserProfile::new(id.clone(), username, now);
         let account = Account { user: id, email: email.clone(), password };
         let new = NewAccount { profile: profile.clone(), account, family: family.clone() };
         match inner.store.create_account(new).await {

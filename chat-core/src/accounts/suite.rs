@@ -60,7 +60,7 @@ fn new(id: &str, name: &str, email: &str) -> NewAccount {
     let user = UserId::parse(id).unwrap();
     let username = Username::parse(name).unwrap();
     NewAccount {
-        profile: UserProfile { id: user.clone(), username, created_at: at(7), external: false },
+        profile: UserProfile::new(user.clone(), username, at(7)),
         account: Account {
             user,
             email: Email::parse(email).unwrap(),

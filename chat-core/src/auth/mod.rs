@@ -112,6 +112,9 @@ pub enum AuthError {
     /// Whoever it is was erased, for good.
     #[error("the user was erased")]
     Erased,
+    /// Whoever it is is kept out, until the operator lets them in again.
+    #[error("the user is disabled")]
+    Disabled,
     /// It can't be checked at the moment.
     #[error("authentication is unavailable")]
     Unavailable,
@@ -126,7 +129,7 @@ impl AuthError {
             Self::Invalid => ErrorCode::InvalidToken,
             Self::Expired => ErrorCode::TokenExpired,
             Self::RateLimited => ErrorCode::RateLimited,
-            Self::Erased => ErrorCode::Forbidden,
+            Self::Erased | Self::Disabled => ErrorCode::Forbidden,
             Self::Unavailable => ErrorCode::Unavailable,
         }
     }

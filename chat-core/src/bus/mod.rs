@@ -79,6 +79,13 @@ pub enum Hint {
         /// Why.
         reason: CloseReason,
     },
+    /// A user has another name, or is to be looked at anew for another reason.
+    Profile {
+        /// Who has forgotten the old one already.
+        from: NodeId,
+        /// Whose.
+        user: UserId,
+    },
     /// Who is there, as far as one node goes. Each node tells of all its users every few seconds, and of changes at
     /// once; of whom nothing is heard any more, they are gone.
     Presence {

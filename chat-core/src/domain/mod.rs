@@ -82,5 +82,7 @@ pub use review::{HeldMessage, Release, Report, ReportReason, Resolution, Snapsho
 pub use room::{History, Room, RoomKind};
 pub use rows::{Rows, THREAD_ROWS_MAX};
 pub use settings::RoomChange;
-pub use text::{Content, Description, Reason, RoomName, StatusText, TextError, TextRules, Username};
+pub use text::{
+    Content, Description, DisplayName, Reason, RoomName, StatusText, TextError, TextRules, Username,
+};
 pub use typing::{TYPING_LASTS, Typing};

@@ -267,6 +267,17 @@ impl Person {
         self.settle(now, at);
     }
 
+    /// The user says something about how they are, on no session in particular.
+    pub fn say(&mut self, text: StatusText, now: Duration, at: Timestamp) {
+        self.expire(now);
+        if text != self.kept.text {
+            self.kept.text = text;
+            self.unsaved = true;
+        }
+        self.set_at = at.max(self.set_at.plus_millis(1));
+        self.settle(now, at);
+    }
+
     /// How others see them.
     #[must_use]
     pub fn seen_by_others(&self, now: Duration) -> Presence {

@@ -1,7 +1,7 @@
 //! What text is accepted. Every type here can only hold text that passed its rules.
 
 use std::{fmt, sync::Arc};
-use unicode_normalization::{UnicodeNormalization, is_nfc};
+use unicode_normalization::{UnicodeNormalization, char::is_combining_mark, is_nfc};
 
 use super::Rejection;
 
@@ -192,6 +192,57 @@ impl Reason {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// What a user wishes to be called beside their username: 1 to 50 characters, NFC, one line, without white space around
+/// it. Nothing in it can hide, turn around or pile up on what stands beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DisplayName(Arc<str>);
+
+impl DisplayName {
+    /// Checks and normalises a name.
+    ///
+    /// # Errors
+    /// [`TextError`] when the length is not 1 to 50 or a character is forbidden.
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        let text = bounded(text.trim(), 50).filter(|text| !text.is_empty());
+        let text = text.ok_or(TextError("a display name has 1 to 50 characters"))?;
+        if text.chars().any(|c| c.is_control() || is_invisible(c)) {
+            return Err(TextError("a display name holds no control characters and no invisible ones"));
+        }
+        let mut marks = 0;
+        for c in text.chars() {
+            marks = if is_combining_mark(c) { marks + 1 } else { 0 };
+            if marks > COMBINING_MARKS_MAX {
+                return Err(TextError("a display name holds too many combining marks"));
+            }
+        }
+        Ok(Self(text))
+    }
+
+    /// Adopts a name that was checked before it was stored.
+    #[must_use]
+    pub fn from_stored(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The name as written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// As many as any orthography puts on one letter, and not as many as reach into the next line.
+const COMBINING_MARKS_MAX: usize = 4;
+
+/// Whether a character shows as nothing, or turns the direction of what follows (Unicode Standard Annex 9 and Unicode
+/// Technical Standard 39): in a name it can only deceive.
+const fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0e}' | '\u{feff}'
+        | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// The name under which a user appears: 3 to 50 of `A-Z a-z 0-9 _`, unique without regard to case.

@@ -6,6 +6,7 @@ mod messages;
 mod moderation;
 mod people;
 mod presence;
+mod profile;
 mod reading;
 mod retention;
 mod settings;

@@ -56,6 +56,10 @@ async fn follow(shared: &Shared, hint: Hint) -> Result<(), StoreError> {
         Hint::Signal { from, .. } if from == shared.node => Ok(()),
         Hint::Presence { from, .. } if from == shared.node => Ok(()),
         Hint::Disconnect { from, .. } if from == shared.node => Ok(()),
+        Hint::Profile { user, .. } => {
+            shared.profiles.forget(&user);
+            Ok(())
+        }
         Hint::Disconnect { user, login: Some(login), reason, .. } => {
             shared.users.close_login(&user, &login, reason);
             Ok(())

@@ -10,7 +10,7 @@ use super::{
     shared::{Readable, Shared},
 };
 use crate::{
-    domain::{Change, Entry, Rejection, Replies, Report},
+    domain::{Change, DisplayName, Entry, Rejection, Replies, Report},
     id::{MessageId, RoomId, Seq, UserId},
     limits::EXPORT_PAGE_ITEMS,
     store::{Block, GivenReaction, Page, PageRequest, RoomOverview, UserProfile},
@@ -163,11 +163,14 @@ impl Export {
     }
 
     async fn profile(&self) -> Result<Value, Error> {
-        let UserProfile { id, username, created_at, external } = &self.profile;
+        let UserProfile { id, username, created_at, external, display_name, avatar_url, disabled: _ } =
+            &self.profile;
         let kept = self.shared.store.presences(std::slice::from_ref(id)).await?.pop().flatten();
         Ok(json!({
             "userId": id.as_str(),
             "username": username.as_str(),
+            "displayName": display_name.as_ref().map(DisplayName::as_str),
+            "avatarUrl": avatar_url.as_deref(),
             "createdAt": rfc3339(*created_at),
             "external": external,
             "statusText": kept.as_ref().and_then(|kept| kept.text.as_str()),

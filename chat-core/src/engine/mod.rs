@@ -28,6 +28,7 @@ mod export;
 mod following;
 mod ids;
 mod operations;
+mod operator;
 mod outbox;
 mod presence;
 mod profiles;
@@ -86,10 +87,8 @@ use self::{
 };
 use crate::{
     auth::{Hello, Identity},
-    bus::Hint,
     close::CloseReason,
-    domain::{Rejection, RoomSpec},
-    id::{RoomId, UserId},
+    id::UserId,
     store::{Store, StoreError},
     transport::{Connection, Transport},
     wire::SubscribeTo,
@@ -158,33 +157,6 @@ impl Engine {
         Serve { engine: self.clone(), transport, until: Box::pin(std::future::pending()) }
     }
 
-    /// Makes sure that a public room without an owner is there, for the operator. A room that exists is left
-    /// as it is.
-    ///
-    /// # Errors
-    /// `conflict` when another public room has the name.
-    pub async fn ensure_room(&self, id: RoomId, spec: RoomSpec) -> Result<(), Error> {
-        let operator = Caller::operator(self.shared.clone());
-        match operator.create_room_as(id.clone(), RoomSpec { owned: false, ..spec }).await {
-            Ok(_) => Ok(()),
-            Err(Error::Rejected(Rejection::Conflict(_)))
-                if self.shared.open(&id).await.is_ok_and(|cell| cell.room().exists()) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Makes a user owner of a room, for the operator: whatever they were there before, a member or not. Who is owner
-    /// already stays so. The room's audit log has it.
-    ///
-    /// # Errors
-    /// `not_found` for a room or a user that is not there, `forbidden` for a direct room.
-    pub async fn appoint_owner(&self, room: &RoomId, user: &UserId) -> Result<(), Error> {
-        Caller::operator(self.shared.clone()).appoint(room, user).await
-    }
-
     /// Everything that is a user's, as lines of JSON: see [`Export`].
     ///
     /// # Errors
@@ -209,30 +181,6 @@ impl Engine {
     #[must_use]
     pub fn has_session(&self, user: &UserId) -> bool {
         self.shared.users.has(user)
-    }
-
-    /// Ends all sessions of a user, over every device: [`CloseReason::Banned`] for who was banned from the server or
-    /// erased, [`CloseReason::Unauthenticated`] for whose tokens were revoked. On this node they are closed at once;
-    /// on others as soon as the bus tells them, which it does as well as can be. Keeping the user from coming back is
-    /// up to the authenticator, which therefore has to know before this is called.
-    pub async fn disconnect(&self, user: &UserId, reason: CloseReason) {
-        self.shared.users.close(user, reason);
-        if self.shared.bus.has_other_nodes() {
-            let (from, user) = (self.shared.node.clone(), user.clone());
-            self.shared.bus.publish(Hint::Disconnect { from, user, login: None, reason }).await;
-        }
-    }
-
-    /// Ends the sessions of one login of a user ([`Identity::login`]) with [`CloseReason::Unauthenticated`], since it
-    /// was revoked; the user's other logins go on. As well as [`Engine::disconnect`] does it, and under the same
-    /// condition.
-    pub async fn disconnect_login(&self, user: &UserId, login: &str) {
-        let reason = CloseReason::Unauthenticated;
-        self.shared.users.close_login(user, login, reason);
-        if self.shared.bus.has_other_nodes() {
-            let (from, user, login) = (self.shared.node.clone(), user.clone(), Some(login.to_owned()));
-            self.shared.bus.publish(Hint::Disconnect { from, user, login, reason }).await;
-        }
     }
 
     /// Whether the engine takes no new commands any more.

@@ -116,6 +116,19 @@ impl Presences {
         self.wake(state, user);
     }
 
+    /// A user says something about how they are, whether or not they are there. `kept` counts for a user who was not
+    /// known.
+    pub(crate) fn say(&self, user: &UserId, kept: KeptPresence, text: StatusText, at: Timestamp) {
+        let now = self.now();
+        let mut state = self.state.lock();
+        state.meet(user, kept);
+        state.change(user, now, |known| {
+            known.saves = true;
+            known.person.say(text, now, at);
+        });
+        self.wake(state, user);
+    }
+
     /// Another node tells of its people.
     pub(crate) fn attend(&self, node: &NodeId, people: &[Attendance], at: Timestamp) {
         let now = self.now();

@@ -14,8 +14,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// Names by user, in front of the store's profiles. A name changes in one way only: its user is erased, and then it
-/// is forgotten here.
+/// Names by user, in front of the store's profiles. Where a name changes, or its user is erased, it is forgotten here.
 pub(crate) struct Profiles {
     store: Arc<dyn Store>,
     known: Mutex<Known>,
@@ -39,9 +38,7 @@ impl Profiles {
         let forgotten = self.known.lock().forgotten;
         let known = self.store.users(std::slice::from_ref(&identity.user)).await?.pop().flatten();
         if let Some(profile) = known {
-            if profile.is_erased() {
-                return Err(AuthError::Erased.into());
-            }
+            admitted(&profile)?;
             // Somebody else's issuer must not speak for an account of ours.
             let impostor = identity.external && !profile.external;
             if impostor {
@@ -53,10 +50,8 @@ impl Profiles {
         }
         for username in candidates(identity) {
             let profile = UserProfile {
-                id: identity.user.clone(),
-                username,
-                created_at: now,
                 external: identity.external,
+                ..UserProfile::new(identity.user.clone(), username, now)
             };
             match self.store.create_user(profile.clone()).await {
                 Ok(()) => {
@@ -71,6 +66,15 @@ impl Profiles {
             }
         }
         Err(Error::Unavailable)
+    }
+
+    /// Whether a user who has a profile may still come in, as the store knows it now.
+    pub(crate) async fn admits(&self, user: &UserId) -> Result<(), Error> {
+        match self.store.users(std::slice::from_ref(user)).await?.pop().flatten() {
+            Some(profile) => Ok(admitted(&profile)?),
+            // Nobody has taken their profile away, but for the operator, who has none.
+            None => Ok(()),
+        }
     }
 
     /// The names that entries are shown under: the author's for a message, the member's for a membership.
@@ -93,7 +97,7 @@ impl Profiles {
         Ok(users.iter().all(|user| known.get(user).is_some_and(|profile| !profile.is_erased())))
     }
 
-    /// Forgets the name of a user who was erased.
+    /// Forgets the name of a user who was erased, or has another one.
     pub(crate) fn forget(&self, user: &UserId) {
         let mut known = self.known.lock();
         known.forgotten += 1;
@@ -134,6 +138,14 @@ impl Profiles {
             }
             known.profiles.insert(profile.id.clone(), profile);
         }
+    }
+}
+
+fn admitted(profile: &UserProfile) -> Result<(), AuthError> {
+    match profile {
+        erased if erased.is_erased() => Err(AuthError::Erased),
+        UserProfile { disabled: true, .. } => Err(AuthError::Disabled),
+        _ => Ok(()),
     }
 }
 

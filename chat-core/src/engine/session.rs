@@ -150,10 +150,8 @@ impl Session {
             events: VecDeque::new(),
             registration: None,
         };
-        // Looked at once registered: an erasure that begins later finds the session and closes it.
-        if shared.store.erasure(session.caller.user()).await?.is_some() {
-            return Err(AuthError::Erased.into());
-        }
+        // Looked at once registered: whoever shuts the user out later finds the session and closes it.
+        shared.profiles.admits(session.caller.user()).await?;
         let same_epoch = epoch.is_none_or(|epoch| epoch == shared.store.epoch());
         for ResumeFrom { room_id: text, after } in resume {
             match session.resume(&text, after, same_epoch).await {

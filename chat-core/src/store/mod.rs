@@ -25,6 +25,7 @@ mod personal;
 mod reading;
 mod retention;
 mod review;
+mod users;
 
 use async_trait::async_trait;
 
@@ -36,9 +37,10 @@ pub use personal::{GivenReaction, PersonalStore};
 pub use reading::{MarkedRead, Reading, ReadingStore, RoomOverview};
 pub use retention::RetentionStore;
 pub use review::{Keeping, ReviewStore};
+pub use users::{CreateUserError, ProfileChange, UpdateUserError, UserProfile, UserStore};
 
 use crate::{
-    domain::{AuditRecord, Commit, Content, Entry, KeptPresence, Member, Needs, Room, Rows, Username},
+    domain::{AuditRecord, Commit, Content, Entry, Member, Needs, Room, Rows},
     id::{RoomId, Seq, UserId},
     time::Timestamp,
 };
@@ -189,35 +191,6 @@ pub trait LogStore: Send + Sync + 'static {
     ) -> Result<FormerTexts, StoreError>;
 }
 
-/// Profiles of users, whoever authenticates them.
-///
-/// # To ensure correctness
-///
-/// 1. Of any number of users created at once with one username, or one id, exactly one is created.
-/// 2. Usernames are compared by [`Username::key`].
-/// 3. A presence that was saved is read as it was, also after reopening.
-#[async_trait]
-pub trait UserStore: Send + Sync + 'static {
-    /// Creates a profile, durably.
-    ///
-    /// # Errors
-    /// [`CreateUserError`] when the id or the name is taken, or the store fails.
-    async fn create_user(&self, user: UserProfile) -> Result<(), CreateUserError>;
-
-    /// Profiles of these users, `None` for an unknown one, in the order asked.
-    async fn users(&self, users: &[UserId]) -> Result<Vec<Option<UserProfile>>, StoreError>;
-
-    /// Who has this username.
-    async fn user_named(&self, name: &Username) -> Result<Option<UserId>, StoreError>;
-
-    /// Saves what is kept of the presence of these users, at most [`crate::limits::PRESENCES_SAVED_AT_ONCE`] of
-    /// them, durably. What was saved before is replaced.
-    async fn save_presences(&self, presences: Vec<(UserId, KeptPresence)>) -> Result<(), StoreError>;
-
-    /// What was saved last of the presence of these users, `None` where nothing was, in the order asked.
-    async fn presences(&self, users: &[UserId]) -> Result<Vec<Option<KeptPresence>>, StoreError>;
-}
-
 /// The audit logs of rooms. They are written by commits ([`crate::domain::RowChange::Audit`]) and by nothing else.
 ///
 /// # To ensure correctness
@@ -339,39 +312,4 @@ pub struct FormerText {
     pub written_at: Timestamp,
     /// When another one took its place.
     pub replaced_at: Timestamp,
-}
-
-/// Who a user is to other users.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UserProfile {
-    /// Their id.
-    pub id: UserId,
-    /// Their name.
-    pub username: Username,
-    /// When the profile was created.
-    pub created_at: Timestamp,
-    /// Whether somebody else's issuer vouches for them (then they have no password here).
-    pub external: bool,
-}
-
-impl UserProfile {
-    /// Whether it stands for somebody who was erased: they are no user any more, but their id may still be shown.
-    #[must_use]
-    pub fn is_erased(&self) -> bool {
-        self.username.is_erased()
-    }
-}
-
-/// Why a profile was not created.
-#[derive(Debug, thiserror::Error)]
-pub enum CreateUserError {
-    /// There is a profile with this id.
-    #[error("the user exists already")]
-    IdTaken,
-    /// Somebody else has this username.
-    #[error("the username is taken")]
-    NameTaken,
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }

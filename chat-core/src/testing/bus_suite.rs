@@ -101,7 +101,10 @@ fn hint(number: u64) -> Hint {
 fn number(hint: &Hint) -> u64 {
     match hint {
         Hint::Grown { head, .. } => head.get(),
-        Hint::Signal { from, .. } | Hint::Presence { from, .. } | Hint::Disconnect { from, .. } => {
+        Hint::Signal { from, .. }
+        | Hint::Presence { from, .. }
+        | Hint::Profile { from, .. }
+        | Hint::Disconnect { from, .. } => {
             from.as_str().strip_prefix("node-").and_then(|number| number.parse().ok()).unwrap_or_default()
         }
     }

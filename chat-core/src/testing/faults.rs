@@ -22,8 +22,9 @@ use crate::{
     id::{HeldId, InviteId, ReportId, RoomId, Seq, UserId},
     store::{
         AuditStore, Block, CommitError, CreateUserError, FormerTexts, Keeping, LogStore, Maintenance,
-        MarkedRead, MessagePage, MessageQuery, Page, PageRequest, PeopleError, PeopleStore, ReadingStore,
-        ReviewStore, RoomOverview, RoomStore, Store, StoreError, UserProfile, UserStore,
+        MarkedRead, MessagePage, MessageQuery, Page, PageRequest, PeopleError, PeopleStore, ProfileChange,
+        ReadingStore, ReviewStore, RoomOverview, RoomStore, Store, StoreError, UpdateUserError, UserProfile,
+        UserStore,
     },
     time::Timestamp,
 };
@@ -307,6 +308,12 @@ impl<S: Store, A: Around> UserStore for Decorated<S, A> {
         if forget { Err(StoreError::Unknown.into()) } else { Ok(()) }
     }
 
+    async fn update_user(&self, user: &UserId, change: ProfileChange) -> Result<(), UpdateUserError> {
+        let forget = self.around.before_write().await?;
+        self.inner.update_user(user, change).await?;
+        if forget { Err(StoreError::Unknown.into()) } else { Ok(()) }
+    }
+
     async fn users(&self, users: &[UserId]) -> Result<Vec<Option<UserProfile>>, StoreError> {
         self.around.before_read().await?;
         self.inner.users(users).await
@@ -315,6 +322,11 @@ impl<S: Store, A: Around> UserStore for Decorated<S, A> {
     async fn user_named(&self, name: &Username) -> Result<Option<UserId>, StoreError> {
         self.around.before_read().await?;
         self.inner.user_named(name).await
+    }
+
+    async fn users_like(&self, beginning: &str, page: PageRequest) -> Result<Page<UserProfile>, StoreError> {
+        self.around.before_read().await?;
+        self.inner.users_like(beginning, page).await
     }
 
     async fn save_presences(&self, presences: Vec<(UserId, KeptPresence)>) -> Result<(), StoreError> {

@@ -111,6 +111,11 @@ macro_rules! store_conformance {
             of_users_racing_for_one_name_exactly_one_is_created
             of_users_racing_for_one_id_exactly_one_is_created
             a_refused_user_leaves_nothing_behind
+            a_changed_profile_is_read_as_it_was_changed
+            another_name_frees_the_old_one_and_can_be_nobody_elses
+            of_users_taking_one_name_at_most_one_gets_it
+            the_profile_of_who_was_erased_changes_no_more
+            users_are_found_by_how_their_name_begins
             a_presence_comes_back_as_it_was_saved_last
             a_save_of_too_many_presences_saves_nothing
         }
@@ -291,7 +296,7 @@ pub(crate) const fn at(millis: i64) -> Timestamp {
 /// A profile.
 pub(crate) fn profile(id: &str, username: &str) -> UserProfile {
     let username = crate::domain::Username::parse(username).unwrap();
-    UserProfile { id: user(id), username, created_at: at(0), external: false }
+    UserProfile::new(user(id), username, at(0))
 }
 
 /// A message that is to be sent.

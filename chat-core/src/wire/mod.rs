@@ -10,6 +10,7 @@ mod invitation;
 mod message;
 mod review;
 mod server;
+mod user;
 mod view;
 
 pub use client::{AttachmentFields, FetchThread};
@@ -25,4 +26,5 @@ pub use invitation::{BlockView, InviteLinkView, InviteView};
 pub use message::{EditView, MessageView};
 pub use review::{HeldView, ReportView};
 pub use server::{Answer, LimitsView, Notice, Topic, auth_error_frame, error_frame};
+pub use user::UserView;
 pub use view::{AuditView, MemberView, OwnRoomView, PresenceView, RoomView, rfc3339};

@@ -111,7 +111,7 @@ async fn account<S: AccountStore>(store: &S) {
     let at = Timestamp::from_millis(1_790_000_000_000);
     let username = Username::parse("Canary_Bob").unwrap();
     let new = NewAccount {
-        profile: UserProfile { id: bob(), username, created_at: at, external: false },
+        profile: UserProfile::new(bob(), username, at),
         account: Account {
             user: bob(),
             email: Email::parse("canary@example.org").unwrap(),

@@ -236,7 +236,7 @@ impl<C: Connection> Pump<C> {
 
     fn refuse(&mut self, id: Option<&RequestId>, error: &Error) {
         self.push(&auth_error_frame(id, error.code(), &error.to_string()));
-        if *error == Error::Auth(AuthError::Erased) {
+        if matches!(error, Error::Auth(AuthError::Erased | AuthError::Disabled)) {
             return self.close(CloseReason::Banned);
         }
         self.close(match error.code() {

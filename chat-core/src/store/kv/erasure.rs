@@ -193,12 +193,7 @@ impl<K: OrderedKv> Group<'_, K> {
         }
         let Some(row) = self.get(&keys::user(&user16))? else { return Ok(false) };
         self.remove(keys::username(&values::decode_user(&row)?.username));
-        let profile = UserProfile {
-            id: user.clone(),
-            username: Username::erased(),
-            created_at: Timestamp::default(),
-            external: false,
-        };
+        let profile = UserProfile::new(user.clone(), Username::erased(), Timestamp::default());
         self.put(keys::user(&user16), values::encode_user(&profile)?)?;
         self.remove(keys::presence(&user16));
         #[cfg(feature = "accounts")]
@@ -328,7 +323,7 @@ mod tests {
         for name in ["ann", "bob"] {
             let (id, username) = (UserId::parse(name).unwrap(), Username::parse(name).unwrap());
             let created_at = Timestamp::default();
-            store.create_user(UserProfile { id, username, created_at, external: false }).await.unwrap();
+            store.create_user(UserProfile::new(id, username, created_at)).await.unwrap();
         }
         let bob = UserId::parse("bob").unwrap();
         assert_eq!(store.begin_erasure(&bob).await, Ok(true));

@@ -19,7 +19,7 @@ use crate::{
     domain::{Change, Commit, Entry, Guard, Member, Message, Room, RoomKind, RowChange, Sanction},
     id::{Seq, UserId},
     limits::{COMMIT_ENTRIES_MAX, STORE_KEY_BYTES_MAX, STORE_SWEEP_MAX, STORE_VALUE_BYTES_MAX},
-    store::{StoreError, UserProfile},
+    store::StoreError,
     time::Timestamp,
 };
 
@@ -58,6 +58,7 @@ pub(super) fn evaluate<'r, K: OrderedKv>(
         let answer = match request {
             Request::Commit(commit) => group.commit(commit).map(|()| false),
             Request::CreateUser(user) => group.create_user(user).map(|()| false),
+            Request::UpdateUser(user, change) => group.update_user(user, change).map(|()| false),
             Request::Put(rows) => group.put_all(rows).map(|()| false),
             Request::People(change) => group.people(change),
             #[cfg(feature = "accounts")]
@@ -294,20 +295,6 @@ impl<K: OrderedKv> Group<'_, K> {
         let v1::UserCount { rooms, version } = self.user_count(user16)?;
         let count = v1::UserCount { rooms: change(rooms), version: version + 1 };
         self.put(keys::user_count(user16), values::encode(&count)?)
-    }
-
-    pub(super) fn create_user(&mut self, user: &UserProfile) -> Result<(), Refusal> {
-        let key = keys::user(&keys::user16(&user.id));
-        if self.get(&key)?.is_some() {
-            return Err(Refusal::IdTaken);
-        }
-        let name_key = keys::username(&user.username);
-        if self.get(&name_key)?.is_some() {
-            return Err(Refusal::NameTaken);
-        }
-        self.put(key, values::encode_user(user)?)?;
-        self.put(name_key, values::encode_named(user.id.as_str())?)?;
-        Ok(())
     }
 
     fn put_all(&mut self, rows: &[(Vec<u8>, Vec<u8>)]) -> Result<(), Refusal> {

@@ -28,6 +28,7 @@ mod sent;
 mod store;
 mod tally;
 mod threads;
+mod users;
 mod values;
 mod verify;
 mod view;

@@ -10,10 +10,10 @@ use super::{
     view::{View, Visible},
 };
 use crate::{
-    domain::{Entry, InThread, Member, Needs, Room, RoomName, Rows, Username},
+    domain::{Entry, InThread, Member, Needs, Room, RoomName, Rows},
     id::{RoomId, Seq, UserId},
     limits::STORE_NAMES_SCANNED_MAX,
-    store::{Page, PageRequest, StoreError, UserProfile},
+    store::{Page, PageRequest, StoreError},
 };
 
 /// Items on a page at most, whatever is asked.
@@ -186,25 +186,6 @@ pub(super) fn membership_versions<K: OrderedKv>(
         None => Ok(0),
     };
     users.iter().map(version).collect()
-}
-
-pub(super) fn users<K: OrderedKv>(
-    rows: &Visible<K>,
-    users: &[UserId],
-) -> Result<Vec<Option<UserProfile>>, StoreError> {
-    let profile = |user: &UserId| {
-        let row = rows.view().get(&keys::user(&keys::user16(user)))?;
-        row.map(|row| values::decode_user(&row)).transpose()
-    };
-    users.iter().map(profile).collect()
-}
-
-pub(super) fn user_named<K: OrderedKv>(
-    rows: &Visible<K>,
-    name: &Username,
-) -> Result<Option<UserId>, StoreError> {
-    let row = rows.view().get(&keys::username(name))?;
-    row.map(|row| values::decode::<v1::Named<'_>>(&row)?.id.user()).transpose()
 }
 
 /// One page of the rows under `prefix`. The cursor is the rest of the last key, in hexadecimal; one that this

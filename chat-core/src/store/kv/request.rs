@@ -10,7 +10,7 @@ use crate::{
     domain::{Change, Commit, Guard, RowChange},
     id::{RoomId, Seq, UserId},
     limits::{INVITES_PER_ROOM_MAX, LINKS_PER_ROOM_MAX, STORE_SWEEP_MAX},
-    store::{StoreError, UserProfile},
+    store::{ProfileChange, StoreError, UserProfile},
     time::Timestamp,
 };
 
@@ -25,6 +25,7 @@ const MENTION_OPS: usize = 3;
 pub(super) enum Request {
     Commit(Box<Commit>),
     CreateUser(UserProfile),
+    UpdateUser(UserId, ProfileChange),
     /// Rows that nothing depends on.
     Put(Vec<(Vec<u8>, Vec<u8>)>),
     People(people::Change),
@@ -69,6 +70,7 @@ pub(super) enum Refusal {
     Guard(Guard),
     IdTaken,
     NameTaken,
+    NoUser,
     TooMany,
     #[cfg(feature = "accounts")]
     Unexpected,
@@ -138,6 +140,7 @@ impl Request {
                 (ops, text + ops * 96)
             }
             Self::CreateUser(_) => (2, 256),
+            Self::UpdateUser(..) => (3, 1_024),
             Self::Put(rows) => (rows.len(), rows.iter().map(|(key, value)| key.len() + value.len()).sum()),
             Self::People(change) => change.cost(),
             #[cfg(feature = "accounts")]

@@ -12,12 +12,11 @@ use super::{
     writer::{Shared, Writer},
 };
 use crate::{
-    domain::{AuditRecord, Commit, Entry, KeptPresence, Member, Needs, Room, Rows, Username},
+    domain::{AuditRecord, Commit, Entry, Member, Needs, Room, Rows},
     id::{RoomId, Seq, UserId},
     store::{
-        AuditStore, CommitError, CreateUserError, Durability, FormerTexts, LogStore, Maintenance, MarkedRead,
-        MessagePage, MessageQuery, Page, PageRequest, ReadingStore, RoomOverview, RoomStore, StoreError,
-        UserProfile, UserStore,
+        AuditStore, CommitError, Durability, FormerTexts, LogStore, Maintenance, MarkedRead, MessagePage,
+        MessageQuery, Page, PageRequest, ReadingStore, RoomOverview, RoomStore, StoreError,
     },
     time::Timestamp,
 };
@@ -211,38 +210,6 @@ impl<K: OrderedKv> LogStore for KvStore<K> {
     ) -> Result<FormerTexts, StoreError> {
         let room = room.clone();
         self.read(move |shared| log::former_texts(&shared.rows, &room, target, max_bytes)).await
-    }
-}
-
-#[async_trait]
-impl<K: OrderedKv> UserStore for KvStore<K> {
-    async fn create_user(&self, user: UserProfile) -> Result<(), CreateUserError> {
-        match self.writer.write(Request::CreateUser(user)).await {
-            Ok(_) => Ok(()),
-            Err(Refusal::IdTaken) => Err(CreateUserError::IdTaken),
-            Err(Refusal::NameTaken) => Err(CreateUserError::NameTaken),
-            Err(refusal) => Err(refusal.into_store_error().into()),
-        }
-    }
-
-    async fn users(&self, users: &[UserId]) -> Result<Vec<Option<UserProfile>>, StoreError> {
-        let users = users.to_vec();
-        self.read(move |shared| read::users(&shared.rows, &users)).await
-    }
-
-    async fn user_named(&self, name: &Username) -> Result<Option<UserId>, StoreError> {
-        let name = name.clone();
-        self.read(move |shared| read::user_named(&shared.rows, &name)).await
-    }
-
-    async fn save_presences(&self, presences: Vec<(UserId, KeptPresence)>) -> Result<(), StoreError> {
-        let rows = presence::rows(&presences)?;
-        self.writer.write(Request::Put(rows)).await.map(drop).map_err(Refusal::into_store_error)
-    }
-
-    async fn presences(&self, users: &[UserId]) -> Result<Vec<Option<KeptPresence>>, StoreError> {
-        let users = users.to_vec();
-        self.read(move |shared| presence::presences(&shared.rows, &users)).await
     }
 }
 

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::keys::canonical_uuid;
 use crate::{
     domain::{
-        AuditHash, AuditRecord, Description, History, Marker, Member, Retention, Role, Room, RoomKind,
-        RoomName, Sanction, Sent, Username,
+        AuditHash, AuditRecord, Description, DisplayName, History, Marker, Member, Retention, Role, Room,
+        RoomKind, RoomName, Sanction, Sent, Username,
     },
     id::{RoomId, Seq, UserId},
     store::{StoreError, UserProfile},
@@ -34,6 +34,9 @@ const VERSION: u8 = 1;
 
 /// The version of those.
 const MESSAGE_VERSION: u8 = 2;
+
+/// The version of users of whom there is more to say than a name.
+const USER_VERSION: u8 = 2;
 
 /// A row that says all by being there.
 pub(super) const PRESENT: &[u8] = &[VERSION];
@@ -104,24 +107,35 @@ impl<'a> v1::Id<'a> {
 }
 
 pub(super) fn encode_user(user: &UserProfile) -> Result<Vec<u8>, StoreError> {
-    encode(&v1::User {
-        id: v1::Id::of(user.id.as_str()),
-        username: user.username.as_str(),
-        created_at: user.created_at.as_millis(),
-        external: user.external,
-    })
+    let UserProfile { id, username, created_at, external, display_name, avatar_url, disabled } = user;
+    let (id, username) = (v1::Id::of(id.as_str()), username.as_str());
+    let (created_at, external) = (created_at.as_millis(), *external);
+    let plain = v1::User { id, username, created_at, external };
+    if display_name.is_none() && avatar_url.is_none() && !disabled {
+        return encode(&plain);
+    }
+    let (display_name, avatar_url) = (display_name.as_ref().map(DisplayName::as_str), avatar_url.as_deref());
+    encode_as(USER_VERSION, &v2::User { plain, display_name, avatar_url, disabled: *disabled })
 }
 
 pub(super) fn decode_user(bytes: &[u8]) -> Result<UserProfile, StoreError> {
-    let row: v1::User<'_> = decode(bytes)?;
+    let row = match bytes.split_first() {
+        Some((&USER_VERSION, rest)) => decode_rest(rest)?,
+        Some((&found, _)) if found > USER_VERSION => return Err(StoreError::TooNew { found }),
+        _ => decode::<v1::User<'_>>(bytes).map(v2::User::from)?,
+    };
+    let v2::User { plain, display_name, avatar_url, disabled } = row;
     Ok(UserProfile {
-        id: row.id.user()?,
-        username: match Username::from_stored(row.username) {
+        id: plain.id.user()?,
+        username: match Username::from_stored(plain.username) {
             erased if erased.is_erased() => erased,
-            _ => Username::parse(row.username).map_err(|_| corrupt("a username"))?,
+            _ => Username::parse(plain.username).map_err(|_| corrupt("a username"))?,
         },
-        created_at: Timestamp::from_millis(row.created_at),
-        external: row.external,
+        created_at: Timestamp::from_millis(plain.created_at),
+        external: plain.external,
+        display_name: display_name.map(DisplayName::from_stored),
+        avatar_url: avatar_url.map(Into::into),
+        disabled,
     })
 }
 

@@ -23,8 +23,9 @@ use crate::{
     id::{HeldId, InviteId, ReportId, RoomId, Seq, UserId},
     store::{
         AuditStore, Block, CommitError, CreateUserError, FormerTexts, Keeping, LogStore, Maintenance,
-        MarkedRead, MessagePage, MessageQuery, Page, PageRequest, PeopleError, PeopleStore, ReadingStore,
-        ReviewStore, RoomOverview, RoomStore, StoreError, UserProfile, UserStore,
+        MarkedRead, MessagePage, MessageQuery, Page, PageRequest, PeopleError, PeopleStore, ProfileChange,
+        ReadingStore, ReviewStore, RoomOverview, RoomStore, StoreError, UpdateUserError, UserProfile,
+        UserStore,
         kv::{KvStore, MemKv},
     },
     testing::random::Random,
@@ -242,6 +243,12 @@ impl UserStore for NodeStore {
         Ok(self.written().await?)
     }
 
+    async fn update_user(&self, user: &UserId, change: ProfileChange) -> Result<(), UpdateUserError> {
+        self.writing().await?;
+        self.inner.update_user(user, change).await?;
+        Ok(self.written().await?)
+    }
+
     async fn users(&self, users: &[UserId]) -> Result<Vec<Option<UserProfile>>, StoreError> {
         self.reading().await?;
         self.inner.users(users).await
@@ -250,6 +257,11 @@ impl UserStore for NodeStore {
     async fn user_named(&self, name: &Username) -> Result<Option<UserId>, StoreError> {
         self.reading().await?;
         self.inner.user_named(name).await
+    }
+
+    async fn users_like(&self, beginning: &str, page: PageRequest) -> Result<Page<UserProfile>, StoreError> {
+        self.reading().await?;
+        self.inner.users_like(beginning, page).await
     }
 
     async fn save_presences(&self, presences: Vec<(UserId, KeptPresence)>) -> Result<(), StoreError> {

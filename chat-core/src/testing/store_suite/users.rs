@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use super::{all_at_once, at, profile, user, verifies};
 use crate::{
-    domain::{KeptPresence, PresenceMode, StatusText, Username},
+    domain::{DisplayName, KeptPresence, PresenceMode, StatusText, Username},
     limits::PRESENCES_SAVED_AT_ONCE,
-    store::{CreateUserError, Store, StoreError, UserProfile},
+    store::{
+        CreateUserError, Page, PageRequest, ProfileChange, Store, StoreError, UpdateUserError, UserProfile,
+    },
 };
 
 fn named(name: &str) -> Username {
@@ -69,6 +71,108 @@ pub async fn a_refused_user_leaves_nothing_behind<S: Store>(open: impl AsyncFn()
     store.create_user(profile("other", "other")).await.unwrap();
     assert_eq!(store.users(&[user("alice")]).await.unwrap(), [Some(profile("alice", "alice"))]);
     verifies(&store).await;
+}
+
+fn renamed(name: &str) -> ProfileChange {
+    ProfileChange { username: Some(named(name)), ..ProfileChange::default() }
+}
+
+pub async fn a_changed_profile_is_read_as_it_was_changed<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    let mut alice = UserProfile { external: true, ..profile("alice", "alice") };
+    store.create_user(alice.clone()).await.unwrap();
+    let changes = [
+        ProfileChange {
+            display_name: Some(Some(DisplayName::parse("Alice \u{1f642} Liddell").unwrap())),
+            ..ProfileChange::default()
+        },
+        ProfileChange { avatar_url: Some(Some("/api/files/1/a.png".into())), ..ProfileChange::default() },
+        ProfileChange { disabled: Some(true), ..ProfileChange::default() },
+        ProfileChange::default(),
+        renamed("Alice_2"),
+        ProfileChange {
+            username: Some(named("alice_3")),
+            display_name: Some(None),
+            avatar_url: Some(None),
+            disabled: Some(false),
+        },
+    ];
+    for change in changes {
+        store.update_user(&alice.id, change.clone()).await.unwrap();
+        alice = alice.changed(&change);
+        assert_eq!(store.users(&[alice.id.clone()]).await.unwrap(), [Some(alice.clone())], "{change:?}");
+    }
+    assert_eq!(alice, UserProfile { external: true, ..profile("alice", "alice_3") });
+    assert_eq!(store.update_user(&user("bob"), renamed("bob")).await, Err(UpdateUserError::NoUser));
+    verifies(&store).await;
+}
+
+pub async fn another_name_frees_the_old_one_and_can_be_nobody_elses<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    store.create_user(profile("alice", "alice")).await.unwrap();
+    store.create_user(profile("bob", "bob")).await.unwrap();
+    let whole =
+        ProfileChange { display_name: Some(Some(DisplayName::parse("Bob").unwrap())), ..renamed("ALICE") };
+    assert_eq!(store.update_user(&user("bob"), whole).await, Err(UpdateUserError::NameTaken));
+    assert_eq!(store.users(&[user("bob")]).await.unwrap(), [Some(profile("bob", "bob"))]);
+    // One's own name in other letters is one's own name.
+    store.update_user(&user("alice"), renamed("ALICE")).await.unwrap();
+    store.update_user(&user("alice"), renamed("carol")).await.unwrap();
+    store.update_user(&user("bob"), renamed("alice")).await.unwrap();
+    let holders = [named("alice"), named("bob"), named("carol")];
+    let mut held = Vec::new();
+    for name in &holders {
+        held.push(store.user_named(name).await.unwrap());
+    }
+    assert_eq!(held, [Some(user("bob")), None, Some(user("alice"))]);
+    verifies(&store).await;
+}
+
+pub async fn of_users_taking_one_name_at_most_one_gets_it<S: Store>(open: impl AsyncFn() -> S) {
+    let store = Arc::new(open().await);
+    for number in 0..50 {
+        store.create_user(profile(&format!("user-{number}"), &format!("name_{number}"))).await.unwrap();
+    }
+    let results = all_at_once(&store, 50, |store, number| async move {
+        store.update_user(&user(&format!("user-{number}")), renamed("wanted")).await
+    })
+    .await;
+    let got: Vec<_> = (0..50).filter(|number| results[*number].is_ok()).collect();
+    let refused = results.iter().filter(|result| **result == Err(UpdateUserError::NameTaken)).count();
+    assert_eq!((got.len(), refused), (1, 49));
+    assert_eq!(store.user_named(&named("wanted")).await.unwrap(), Some(user(&format!("user-{}", got[0]))));
+    verifies(&*store).await;
+}
+
+pub async fn the_profile_of_who_was_erased_changes_no_more<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    store.create_user(profile("alice", "alice")).await.unwrap();
+    assert!(store.begin_erasure(&user("alice")).await.unwrap());
+    let erased = store.users(&[user("alice")]).await.unwrap();
+    assert_eq!(store.update_user(&user("alice"), renamed("alice")).await, Err(UpdateUserError::NoUser));
+    assert_eq!(store.users(&[user("alice")]).await.unwrap(), erased);
+    verifies(&store).await;
+}
+
+pub async fn users_are_found_by_how_their_name_begins<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    for (id, name) in [("1", "anna"), ("2", "ANN_1"), ("3", "ann"), ("4", "bob"), ("5", "annex")] {
+        store.create_user(profile(id, name)).await.unwrap();
+    }
+    assert!(store.begin_erasure(&user("5")).await.unwrap());
+    let mut found = Vec::new();
+    let mut page = PageRequest::first(2);
+    loop {
+        let Page { items, next } = store.users_like("aNN", page).await.unwrap();
+        assert!(items.len() <= 2);
+        found.extend(items.into_iter().map(|profile| profile.username.as_str().to_owned()));
+        let Some(cursor) = next else { break };
+        page = PageRequest { cursor: Some(cursor), limit: 2 };
+    }
+    assert_eq!(found, ["ann", "ANN_1", "anna"]);
+    let all = store.users_like("", PageRequest::first(10)).await.unwrap();
+    assert_eq!((all.items.len(), all.next), (4, None));
+    assert_eq!(store.users_like("\u{0}", PageRequest::first(10)).await.unwrap().items, []);
 }
 
 /// Presences of three users, unlike each other.

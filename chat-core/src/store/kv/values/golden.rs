@@ -144,7 +144,15 @@ fn member() -> Member {
 
 fn profile() -> UserProfile {
     let created_at = Timestamp::from_millis(64);
-    UserProfile { id: user(UUID), username: Username::parse("Alice").unwrap(), created_at, external: true }
+    UserProfile {
+        external: true,
+        ..UserProfile::new(user(UUID), Username::parse("Alice").unwrap(), created_at)
+    }
+}
+
+fn whole_profile() -> UserProfile {
+    let display_name = Some(DisplayName::from_stored("A."));
+    UserProfile { display_name, avatar_url: Some("/a".into()), disabled: true, ..profile() }
 }
 
 fn kept() -> KeptPresence {
@@ -207,6 +215,7 @@ fn every_stored_struct_has_the_bytes_of_version_1() {
     let event = |change| encode_event(&entry(change)).unwrap().unwrap();
     let rows = [
         ("profile", encode_user(&profile()).unwrap()),
+        ("whole profile", encode_user(&whole_profile()).unwrap()),
         ("named", encode_named("lobby").unwrap()),
         ("user count", encode(&v1::UserCount { rooms: 2, version: 129 }).unwrap()),
         ("presence", encode_presence(&user(UUID), &kept()).unwrap()),
@@ -250,8 +259,9 @@ fn every_stored_struct_has_the_bytes_of_version_1() {
     assert_eq!(found, GOLDEN);
 }
 
-const GOLDEN: [&str; 41] = [
+const GOLDEN: [&str; 42] = [
     "profile 01000190b5a27a397c3e8f0000000000000105416c696365800101",
+    "whole profile 02000190b5a27a397c3e8f0000000000000105416c6963658001010102412e01022f6101",
     "named 0101056c6f626279",
     "user count 01028101",
     "presence 01000190b5a27a397c3e8f000000000000010202c3bc018001",
@@ -296,7 +306,9 @@ const GOLDEN: [&str; 41] = [
 
 #[test]
 fn every_stored_struct_comes_back_as_it_was() {
-    assert_eq!(decode_user(&encode_user(&profile()).unwrap()), Ok(profile()));
+    for user in [profile(), whole_profile()] {
+        assert_eq!(decode_user(&encode_user(&user).unwrap()), Ok(user));
+    }
     let (row, count) = (encode_room(&room()).unwrap(), encode_room_count(&room()).unwrap());
     assert_eq!(decode_room(&row, &count), Ok(room()));
     assert_eq!(decode_head(&count), Ok(Seq::new(300)));

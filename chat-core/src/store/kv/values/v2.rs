@@ -4,6 +4,22 @@ use serde::{Deserialize, Serialize};
 
 use super::v1::{self, Id};
 
+/// `10`: a user of whom there is more to say. Others are still written as [`v1::User`].
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct User<'a> {
+    #[serde(borrow)]
+    pub(in super::super) plain: v1::User<'a>,
+    pub(in super::super) display_name: Option<&'a str>,
+    pub(in super::super) avatar_url: Option<&'a str>,
+    pub(in super::super) disabled: bool,
+}
+
+impl<'a> From<v1::User<'a>> for User<'a> {
+    fn from(plain: v1::User<'a>) -> Self {
+        Self { plain, display_name: None, avatar_url: None, disabled: false }
+    }
+}
+
 /// `30`: a message to which something was done. One to which nothing was is still written as [`v1::Message`].
 #[derive(Debug, Serialize, Deserialize)]
 pub(in super::super) struct Message<'a> {

@@ -22,10 +22,7 @@ async fn filled() -> MemKv {
     let alice = UserId::parse("alice").unwrap();
     let username = Username::parse("alice").unwrap();
     let at = Timestamp::from_millis(1_790_000_000_000);
-    store
-        .create_user(UserProfile { id: alice.clone(), username, created_at: at, external: false })
-        .await
-        .unwrap();
+    store.create_user(UserProfile::new(alice.clone(), username, at)).await.unwrap();
     store.save_presences(vec![(alice.clone(), KeptPresence::default())]).await.unwrap();
     let unborn = Room::unborn(RoomId::parse("lobby").unwrap());
     let rules = TextRules { content_chars: 20_000 };
@@ -80,7 +77,7 @@ async fn filled() -> MemKv {
     let carol = UserId::parse("carol").unwrap();
     let lobby = store.room(&RoomId::parse("lobby").unwrap()).await.unwrap().unwrap();
     let username = Username::parse("carol").unwrap();
-    let profile = UserProfile { id: carol.clone(), username, created_at: at, external: false };
+    let profile = UserProfile::new(carol.clone(), username, at);
     store.create_user(profile).await.unwrap();
     let needs = Needs {
         members: vec![alice.clone(), carol.clone()],
