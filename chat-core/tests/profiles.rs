@@ -1,5 +1,6 @@
 //! What users say of themselves, and keeping somebody out.
 #![cfg(feature = "testing")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 

@@ -128,8 +128,8 @@ pub async fn answer<B>(
     };
     let checked = authenticator.authenticate(Hello { token: Some(token), address }).await;
     match checked {
-        // Whoever was erased learns it by the close code, for good.
-        Ok(_) | Err(AuthError::Erased) => Ok(examined.upgrade),
+        // Whoever was erased, or is kept out, learns it by the close code.
+        Ok(_) | Err(AuthError::Erased | AuthError::Disabled) => Ok(examined.upgrade),
         Err(AuthError::RateLimited) => Err(Refusal::TooMany),
         Err(AuthError::Unavailable) => Err(Refusal::Unavailable),
         Err(AuthError::Missing | AuthError::Invalid | AuthError::Expired) => Err(Refusal::Unauthorized),
