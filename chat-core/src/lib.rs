@@ -30,6 +30,7 @@
 //! * [`domain`]: the rules, pure: commands are planned into entries, entries move the room.
 //! * [`store`], [`bus`], [`transport`], [`auth`], [`domain::Policy`], [`hooks`]: the six points of extension.
 //! * [`engine`]: the async shell that authorises, plans, appends, applies, answers and fans out.
+//! * [`files`]: what is remembered of uploads, and how messages refer to them.
 //! * [`wire`]: the JSON protocol.
 //! * [`limits`]: every bound, with its reason.
 //! * `testing` (feature): conformance suites by one macro line each, decorators that fail and delay, a seeded
@@ -57,6 +58,8 @@ pub mod bus;
 pub mod close;
 #[cfg(feature = "engine")]
 pub mod engine;
+#[cfg(feature = "engine")]
+pub mod files;
 #[cfg(feature = "engine")]
 pub mod hooks;
 pub mod limits;

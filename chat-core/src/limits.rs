@@ -256,6 +256,13 @@ pub const REPORTS_PER_ROOM_MAX: u32 = 1_000;
 /// Reports of one reporter that one room keeps, so that nobody fills it alone. Over it: `rate_limited`.
 pub const REPORTS_PER_REPORTER_MAX: usize = 200;
 
+/// How long an upload that no message refers to is kept, in milliseconds: a day is enough to write a message in.
+pub const FILE_UNCLAIMED_MS: i64 = 24 * 3_600_000;
+
+/// Messages that one file is posted by, so that who may have it is looked for in a bounded number of rooms. Over it a
+/// message that refers to the file is `conflict`; it can be uploaded again.
+pub const FILE_POSTINGS_MAX: usize = 100;
+
 /// Items that an export of a user reads at once, messages with all their earlier texts among them.
 pub const EXPORT_PAGE_ITEMS: usize = 20;
 

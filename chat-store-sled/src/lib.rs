@@ -60,6 +60,7 @@ mod accounts;
 mod creation;
 mod erasure;
 mod error;
+mod files;
 mod filesystem;
 mod format;
 mod kv;

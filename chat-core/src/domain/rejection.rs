@@ -32,6 +32,9 @@ impl Rejection {
     /// A room that is not there, or must look so.
     pub const NO_ROOM: Self = Self::NotFound("room");
 
+    /// There is no such file, or none that the caller may have.
+    pub const NO_FILE: Self = Self::NotFound("file");
+
     /// A message that is not there: it never was, it is deleted, or it must look so.
     pub const NO_MESSAGE: Self = Self::NotFound("message");
     /// A user who is not there.

@@ -18,6 +18,7 @@ use crate::{
     auth::{AuthError, Authenticator, Hello, Identity},
     bus::{Bus, LocalBus},
     domain::{Entry, MembersOnly, Policy},
+    files::FileResolver,
     hooks::{Hooks, NoHooks},
     limits::{AFTER_SEND_MAX, Limits},
     store::{MemoryStore, Store},
@@ -31,6 +32,7 @@ pub struct EngineBuilder {
     authenticator: Option<Arc<dyn Authenticator>>,
     policy: Arc<dyn Policy>,
     hooks: Arc<dyn Hooks>,
+    files: Option<Arc<dyn FileResolver>>,
     clock: Arc<dyn Clock>,
     limits: Limits,
     timing: Timing,
@@ -47,6 +49,7 @@ impl Default for EngineBuilder {
             authenticator: None,
             policy: Arc::new(MembersOnly),
             hooks: Arc::new(NoHooks),
+            files: None,
             clock: Arc::new(SystemClock),
             limits: Limits::default(),
             timing: Timing {
@@ -100,6 +103,13 @@ impl EngineBuilder {
     #[must_use]
     pub fn hooks(mut self, hooks: impl Hooks) -> Self {
         self.hooks = Arc::new(hooks);
+        self
+    }
+
+    /// Who knows the files that messages refer to. Without one, attachments are as clients write them.
+    #[must_use]
+    pub fn files(mut self, files: impl FileResolver) -> Self {
+        self.files = Some(Arc::new(files));
         self
     }
 
@@ -167,6 +177,7 @@ impl EngineBuilder {
             authenticator: self.authenticator.unwrap_or_else(|| Arc::new(refuse_all)),
             policy: self.policy,
             hooks: self.hooks,
+            files: self.files,
             clock: self.clock,
             limits: self.limits,
             timing: self.timing,

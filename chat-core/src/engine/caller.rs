@@ -1,6 +1,7 @@
 //! What an authenticated user can ask for, whichever way they come.
 
 mod care;
+mod files;
 mod invites;
 mod messages;
 mod moderation;

@@ -50,7 +50,7 @@ impl Caller {
             ClientCommand::LeaveRoom(room) => self.leave(&room_id(&room)?).await.map(|()| Answer::Done {}),
             ClientCommand::ListMembers(fields) => self.perform_list_members(fields).await,
             ClientCommand::SendMessage(fields) => {
-                let (room, draft) = self.draft(fields)?;
+                let (room, draft) = self.draft(fields).await?;
                 Ok(offered_answer(&room, &self.offer(&room, draft).await?))
             }
             ClientCommand::GetRoom(room) => self.perform_get_room(&room).await,
@@ -113,7 +113,7 @@ impl Caller {
         fields: SendMessage,
         reply: impl FnOnce(Result<Answer, Error>) + Send + 'static,
     ) {
-        match self.draft(fields) {
+        match self.draft(fields).await {
             Ok((room, draft)) => {
                 let place = room.clone();
                 let tell = move |outcome: Result<_, Error>| {
@@ -126,7 +126,7 @@ impl Caller {
     }
 
     /// Reads the fields of a message.
-    fn draft(&self, fields: SendMessage) -> Result<(RoomId, Draft), Error> {
+    async fn draft(&self, fields: SendMessage) -> Result<(RoomId, Draft), Error> {
         let room = room_id(&fields.room_id)?;
         let message_type = match fields.message_type.as_deref().map(MessageType::named) {
             Some(None) => {
@@ -134,12 +134,19 @@ impl Caller {
             }
             kind => kind.flatten().unwrap_or_default(),
         };
-        let attachments = Attachments::parse(
-            fields.attachments.unwrap_or_default().into_iter().map(messages::attachment).collect(),
-        )?;
         let client_message_id = match fields.client_message_id.as_deref().map(ClientMessageId::parse) {
             Some(Err(_)) => return Err(Rejection::BadRequest(BAD_KEY).into()),
             key => key.and_then(Result::ok),
+        };
+        let attachments = match (self.attachments(fields.attachments).await, &client_message_id) {
+            // A repeat is answered as the first was, also when its files are gone meanwhile.
+            (Err(Error::Rejected(Rejection::NotFound(what))), Some(key)) => {
+                if !self.was_sent(&room, key).await? {
+                    return Err(Rejection::NotFound(what).into());
+                }
+                Attachments::default()
+            }
+            (attachments, _) => attachments?,
         };
         let rules = self.shared().limits.text();
         let content = match attachments.is_empty() {

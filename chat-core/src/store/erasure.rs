@@ -43,7 +43,7 @@ pub trait ErasureStore: Send + Sync + 'static {
 
     /// Deletes some of the rows of an erased user that stand in no log: what they reported, what was reported about
     /// them, what is held of them, markers, invitations to and by them, links by them, whom they have blocked, what
-    /// stands against them, keys of what they sent, logins, and what is left in deleted rooms. Returns where to go
+    /// stands against them, keys of what they sent, logins, records of their files, and what is left in deleted rooms. Returns where to go
     /// on, `None` at the end. Changes nothing for a user who is not erased.
     async fn erase_rows(&self, user: &UserId, cursor: Option<String>) -> Result<Option<String>, StoreError>;
 }

@@ -47,7 +47,7 @@ impl Plan<'_> {
 }
 
 fn of_draft(draft: &Draft) -> usize {
-    of_text(&draft.content) + draft.attachments.len()
+    of_text(&draft.content) + FILE * draft.attachments.len()
 }
 
 /// A text, and those whom it may mention.
@@ -57,10 +57,13 @@ fn of_text(content: &Content) -> usize {
     MENTION * names + text.len() / TEXT_BYTES
 }
 
+/// Rows of one file: what the message says of it, and that it is posted there.
+const FILE: usize = 2;
+
 /// What stands of a message.
 fn of_message(message: &Message) -> usize {
     let mentioned = message.mentions.users.len() + usize::from(message.mentions.room);
-    MENTION * mentioned + message.attachments.len() + message.content.as_str().len() / TEXT_BYTES
+    MENTION * mentioned + FILE * message.attachments.len() + message.content.as_str().len() / TEXT_BYTES
 }
 
 /// What was done to a message, and goes with it.

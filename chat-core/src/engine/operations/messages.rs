@@ -2,12 +2,14 @@
 
 use super::{page_limit, room_id};
 use crate::{
-    domain::{Attachment, Content, Emoji, Entry, Rejection, Username},
+    domain::{Attachment, Attachments, Content, Emoji, Entry, Needs, Rejection, Username},
     engine::{
         caller::{Caller, Changed, Messages, Thread},
         error::Error,
     },
-    id::{MessageId, RoomId, Seq},
+    files::FileReference,
+    id::{ClientMessageId, MessageId, RoomId, Seq},
+    limits::ATTACHMENTS_MAX,
     store::Place,
     wire::{
         Answer, AttachmentFields, EditMessage, EditView, FetchThread, ListPins, MessageRef, MessageView,
@@ -84,6 +86,33 @@ impl Caller {
         Ok(Answer::Pins { room_id: fields.room_id.clone(), messages, has_more_before: more_before })
     }
 
+    /// The files that a message of the caller is to refer to: those that are known are as they are known, others as
+    /// they were written.
+    pub(super) async fn attachments(
+        &self,
+        fields: Option<Vec<AttachmentFields>>,
+    ) -> Result<Attachments, Error> {
+        let files: Vec<_> = fields.unwrap_or_default().into_iter().map(reference).collect();
+        if files.is_empty() {
+            return Ok(Attachments::default());
+        }
+        // Before anybody looks for them.
+        if files.len() > ATTACHMENTS_MAX {
+            return Err(Rejection::BadRequest("a message has at most 10 attachments").into());
+        }
+        let attachments = match &self.shared().files {
+            Some(known) => known.resolve(self.user(), files).await?,
+            None => as_written(files)?,
+        };
+        Ok(Attachments::parse(attachments)?)
+    }
+
+    /// Whether something was sent to a room under this key.
+    pub(super) async fn was_sent(&self, room: &RoomId, key: &ClientMessageId) -> Result<bool, Error> {
+        let needs = Needs { sent: vec![(self.user().clone(), key.clone())], ..Needs::default() };
+        Ok(self.shared().store.gather(room, &needs).await?.sent(self.user(), key).is_some())
+    }
+
     /// Messages as this caller sees them.
     pub(super) fn views(&self, items: &[(Entry, Username)]) -> Vec<MessageView> {
         let view = |(entry, name): &(Entry, Username)| {
@@ -94,9 +123,15 @@ impl Caller {
 }
 
 /// A reference to a file, as a client gave it.
-pub(super) fn attachment(fields: AttachmentFields) -> Attachment {
+fn reference(fields: AttachmentFields) -> FileReference {
     let AttachmentFields { file_id, name, mime, size, url, width, height } = fields;
-    Attachment { file_id, name, mime, size, url, width, height }
+    FileReference { file_id, name, mime, size, url, width, height }
+}
+
+/// Attachments just as they were written.
+fn as_written(files: Vec<FileReference>) -> Result<Vec<Attachment>, Error> {
+    let written: Option<_> = files.into_iter().map(FileReference::as_written).collect();
+    Ok(written.ok_or(Rejection::BadRequest("an attachment has a fileId, name, mime, size and url"))?)
 }
 
 fn place(fields: &MessageRef) -> Result<(RoomId, Seq), Error> {

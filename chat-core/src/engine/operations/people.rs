@@ -19,7 +19,7 @@ impl Caller {
         fields: SendDm,
         reply: impl FnOnce(Result<Answer, Error>) + Send + 'static,
     ) {
-        match self.direct_draft(fields) {
+        match self.direct_draft(fields).await {
             Ok((to, room, draft)) => {
                 let tell = move |outcome: Result<_, Error>| {
                     reply(outcome.and_then(|outcome| Ok(sent_answer(&room, sent(&outcome)?))));
@@ -31,16 +31,16 @@ impl Caller {
     }
 
     pub(super) async fn perform_dm(&self, fields: SendDm) -> Result<Answer, Error> {
-        let (to, _, draft) = self.direct_draft(fields)?;
+        let (to, _, draft) = self.direct_draft(fields).await?;
         let (room, sent) = self.send_dm(&to, draft).await?;
         Ok(sent_answer(&room, sent))
     }
 
     /// Reads the fields of a direct message.
-    fn direct_draft(&self, fields: SendDm) -> Result<(UserId, RoomId, Draft), Error> {
+    async fn direct_draft(&self, fields: SendDm) -> Result<(UserId, RoomId, Draft), Error> {
         let to = user_id(&fields.recipient_id)?;
         let room_id = RoomId::direct(self.user(), &to).as_str().to_owned();
-        let (room, draft) = self.draft(SendMessage { room_id, ..fields.message })?;
+        let (room, draft) = self.draft(SendMessage { room_id, ..fields.message }).await?;
         Ok((to, room, draft))
     }
 

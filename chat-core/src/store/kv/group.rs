@@ -66,11 +66,13 @@ pub(super) fn evaluate<'r, K: OrderedKv>(
             Request::Mark(mark) => group.mark(mark),
             Request::Review(request) => group.review(request).map(|()| false),
             Request::Erase(request) => group.erase(request),
+            Request::Files(request) => group.files(request),
             Request::Sweep(now) => group.sweep(*now).map(|(more, before)| {
                 swept = swept.max((!more).then_some(before));
                 more
             }),
         };
+        let answer = answer.and_then(|done| Ok(group.index_postings().map(|()| done)?));
         let request_changes = std::mem::take(&mut group.request);
         if answer.is_ok() {
             weeks.extend(request_changes.keys().filter_map(|key| sent::week_of(key)));
@@ -352,6 +354,20 @@ impl<K: OrderedKv> Group<'_, K> {
             }
         })?;
         Ok(rows)
+    }
+
+    /// The rows of a range that the request at hand changes, and their new values.
+    pub(super) fn changed_between(&self, from: &[u8], to: &[u8]) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+        let range = (Bound::Included(from.to_vec()), Bound::Excluded(to.to_vec()));
+        self.request.range(range).map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
+    /// A row as the requests before the one at hand leave it.
+    pub(super) fn before(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.changes.get(key) {
+            Some(value) => Ok(value.clone()),
+            None => self.as_stored(key),
+        }
     }
 
     /// A row as it is stored, whatever the requests so far have changed.

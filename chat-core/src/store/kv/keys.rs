@@ -41,6 +41,12 @@
 //! | `40` | user, room | how far the user has read |
 //! | `41` | user, room | up to where the room was delivered to the user |
 //! | `50` | week `u16`, user, room, client's key | what was sent under a key |
+//! | `53 00` | file | what is remembered of an uploaded file |
+//! | `53 01` | user, file | index: the files of a user |
+//! | `53 02` | file, room, seq | index: the messages that refer to a file |
+//! | `53 03` | file, room, held message | index: the held messages that refer to it |
+//! | `53 04` | time, file | file that may be nobody's from then on |
+//! | `53 05` | user | how many files and bytes the user has |
 //! | `60` | room, number `u64` | record of an audit log |
 //! | `61` | room | how many records its audit log has, and the hash of the newest |
 //! | `62 00` | room, `00` open or `01` resolved, report | report of a message |
@@ -61,8 +67,8 @@
 //! | `65 01` | user | index: erasures that are not at their end |
 //! | `65 02` | number `u64` | index: who was erased, in that order |
 //!
-//! Users and rooms are 16 bytes each, see [`id16`]. The tags `13`, `52` to `A0` are
-//! kept free for devices, tokens, files, audit, search and expiry.
+//! Users and rooms are 16 bytes each, see [`id16`]. The tags `13`, `52`, `54` to `A0` are
+//! kept free for devices, tokens, audit, search and expiry.
 
 use crate::{
     domain::{Emoji, LinkId, RoomName, Username},
@@ -111,6 +117,7 @@ pub(super) mod table {
     pub(in super::super) const MARKER: u8 = 0x40;
     pub(in super::super) const DELIVERED: u8 = 0x41;
     pub(in super::super) const SENT: u8 = 0x50;
+    pub(in super::super) const FILE: u8 = 0x53;
     pub(in super::super) const AUDIT: u8 = 0x60;
     pub(in super::super) const AUDIT_HEAD: u8 = 0x61;
     pub(in super::super) const REPORT: u8 = 0x62;
@@ -258,8 +265,14 @@ pub(super) fn all_trimmed() -> Vec<u8> {
 }
 
 /// An instant as bytes that sort as instants do.
-fn sortable(at: Timestamp) -> [u8; 8] {
+pub(super) fn sortable(at: Timestamp) -> [u8; 8] {
     (at.as_millis().cast_unsigned() ^ (1 << 63)).to_be_bytes()
+}
+
+/// The instant of [`sortable`] at an offset of a key.
+pub(super) fn instant_at(key: &[u8], offset: usize) -> Option<Timestamp> {
+    let bytes = key.get(offset..offset + 8)?.try_into().ok()?;
+    Some(Timestamp::from_millis((u64::from_be_bytes(bytes) ^ (1 << 63)).cast_signed()))
 }
 
 /// Names sort as their folded forms do. Folding can make a name many times longer, so what is over 200 bytes

@@ -9,6 +9,7 @@ mod accounts;
 mod audit;
 mod deleted;
 mod erasure;
+mod files;
 mod group;
 mod invites;
 mod keys;

@@ -2,6 +2,7 @@
 
 use super::{
     erasure::EraseRequest,
+    files::{FileRefusal, FileRequest},
     people,
     review::{ReviewRefusal, ReviewRequest},
     values,
@@ -33,6 +34,7 @@ pub(super) enum Request {
     Guarded(GuardedRows),
     Review(Box<ReviewRequest>),
     Erase(EraseRequest),
+    Files(Box<FileRequest>),
     Sweep(Timestamp),
     Mark(MarkRequest),
 }
@@ -75,6 +77,7 @@ pub(super) enum Refusal {
     #[cfg(feature = "accounts")]
     Unexpected,
     Review(ReviewRefusal),
+    Files(FileRefusal),
     Store(StoreError),
 }
 
@@ -107,7 +110,7 @@ impl Request {
                         (
                             2 + in_thread
                                 + MENTION_OPS * message.mentions.users.len()
-                                + message.attachments.len()
+                                + 2 * message.attachments.len()
                                 + bytes.saturating_sub(1) / values::TEXT_INLINE_BYTES,
                             bytes,
                         )
@@ -148,6 +151,7 @@ impl Request {
             Self::Mark(_) => (1, 96),
             Self::Review(request) => request.cost(),
             Self::Erase(request) => request.cost(),
+            Self::Files(request) => request.cost(),
             Self::Sweep(_) => (STORE_SWEEP_MAX, STORE_SWEEP_MAX * 96),
         }
     }

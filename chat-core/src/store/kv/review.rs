@@ -34,8 +34,8 @@ use crate::{
 pub(super) use self::{
     check::differences,
     place::{
-        held_of_author, held_of_author16, held_row16, reports_by_reporters, reports_of_author16,
-        reports_of_reporter, reports_of_reporter16,
+        files_of_held, held_of_author, held_of_author16, held_row16, reports_by_reporters,
+        reports_of_author16, reports_of_reporter, reports_of_reporter16,
     },
     rows::{held_listed, report_listed},
 };

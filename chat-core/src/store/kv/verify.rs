@@ -58,6 +58,7 @@ pub(super) fn verify<K: OrderedKv>(kv: &K) -> Result<Vec<String>, StoreError> {
     check.differences.extend(super::review::differences(kv)?);
     check.differences.extend(super::invites::differences(kv)?);
     check.differences.extend(super::erasure::differences(kv)?);
+    check.differences.extend(super::files::differences(kv)?);
     #[cfg(feature = "accounts")]
     check.differences.extend(super::accounts::differences(kv)?);
     Ok(check.differences)

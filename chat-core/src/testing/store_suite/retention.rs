@@ -18,7 +18,7 @@ use crate::{
 const DAY: i64 = 24 * 60 * 60 * 1_000;
 
 /// Sets how much of a room is kept.
-pub(super) async fn retain<S: Store>(store: &S, room: &RoomId, days: Option<u32>, messages: Option<u32>) {
+pub(crate) async fn retain<S: Store>(store: &S, room: &RoomId, days: Option<u32>, messages: Option<u32>) {
     let change = RoomChange {
         retention_days: Some(days),
         retention_messages: Some(messages),
@@ -32,7 +32,7 @@ pub(super) fn trim(cut: Cut, millis: i64) -> Request {
 }
 
 /// Cuts what may go, and tells where the log begins then.
-pub(super) async fn cut<S: Store>(store: &S, room: &RoomId, millis: i64) -> Option<u64> {
+pub(crate) async fn cut<S: Store>(store: &S, room: &RoomId, millis: i64) -> Option<u64> {
     let cut = store.due_cut(room, at(millis)).await.unwrap()?;
     done(store, room, &trim(cut, millis)).await.unwrap();
     let first = store.room(room).await.unwrap().unwrap().first;

@@ -36,20 +36,24 @@ impl fmt::Debug for EditMessage {
     }
 }
 
-/// A file that a message refers to. Its `Debug` form hides what the sender wrote.
+/// A file that a message refers to; of an uploaded one its id is enough. Its `Debug` form hides what the sender wrote.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AttachmentFields {
     /// The file's id.
     pub file_id: String,
     /// The name to show.
-    pub name: String,
+    #[serde(default)]
+    pub name: Option<String>,
     /// The media type.
-    pub mime: String,
+    #[serde(default)]
+    pub mime: Option<String>,
     /// Bytes.
-    pub size: u64,
+    #[serde(default)]
+    pub size: Option<u64>,
     /// Where to get it.
-    pub url: String,
+    #[serde(default)]
+    pub url: Option<String>,
     /// Pixels.
     #[serde(default)]
     pub width: Option<u32>,

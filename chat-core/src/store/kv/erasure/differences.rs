@@ -8,7 +8,7 @@ use crate::{
     store::{
         ErasureStage, StoreError,
         kv::{
-            Direction, OrderedKv,
+            Direction, OrderedKv, files,
             keys::{self, Id16, table},
             people::rows,
             review,
@@ -81,6 +81,7 @@ fn leftovers<K: OrderedKv>(
         ("rooms", keys::key(table::ROOM_OF_USER, &[user16])),
         ("invitations", keys::invites_of_user(user16)),
         ("blocks", keys::blocks(user16)),
+        ("files", files::files_of_owner16(user16)),
     ];
     for (what, prefix) in own {
         if !rows(kv, &prefix)?.is_empty() {

@@ -7,7 +7,7 @@ use crate::{
 };
 
 use super::super::{
-    OrderedKv,
+    OrderedKv, files,
     group::Group,
     invites,
     keys::{self, Id16, table},
@@ -46,6 +46,7 @@ fn lists(user16: &Id16, weeks: &[u16]) -> Vec<List> {
         own(keys::key(table::ROOM_OF_USER, &[user16])),
         own(keys::invites_of_user(user16)),
         own(keys::blocks(user16)),
+        own(files::files_of_owner16(user16)),
         all(vec![table::INVITE]),
         all(keys::key(table::LINK, &[&[1]])),
         all(vec![table::SANCTION]),
@@ -134,6 +135,7 @@ impl<K: OrderedKv> Group<'_, K> {
                 self.remove_link(&keys::room16(&room), invites::link_at(key, 2)?);
             }
             Some(&table::AUTHOR) => self.erase_authored(key)?,
+            Some(&table::FILE) => self.erase_file(key)?,
             Some(&table::MARKER | &table::DELIVERED | &table::BLOCK | &table::SENT) => {
                 self.remove(key.to_vec())
             }

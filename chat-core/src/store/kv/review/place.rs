@@ -54,6 +54,11 @@ pub(super) fn file_key(table: u8, room16: &Id16, id: &str, number: u8) -> Vec<u8
     keys::key(table, &[&[part::FILE], room16, &keys::id16(id), &[number]])
 }
 
+/// Where the files of held messages begin.
+pub(in super::super) fn files_of_held() -> Vec<u8> {
+    keys::key(table::HELD, &[&[part::FILE]])
+}
+
 pub(super) fn count_key(table: u8, room16: &Id16) -> Vec<u8> {
     keys::key(table, &[&[part::COUNT], room16])
 }

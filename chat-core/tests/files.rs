@@ -1,0 +1,108 @@
+//! Files over the memory store: the contract of the store, and how messages refer to them.
+#![cfg(feature = "testing")]
+#![allow(clippy::unwrap_used, reason = "a test that fails fails loudly")]
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use chat_core::{
+    domain::{Attachment, Rejection},
+    engine::Error,
+    file_store_conformance,
+    files::{FileReference, FileResolver},
+    id::UserId,
+    store::MemoryStore,
+    testing::TestClient,
+};
+use serde_json::{Value, json};
+
+file_store_conformance!(async { (MemoryStore::new(), ()) });
+
+/// Alice has uploaded `mine`, until it is gone; what else is said is believed when it is whole.
+#[derive(Clone, Default)]
+struct Cabinet {
+    is_gone: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl FileResolver for Cabinet {
+    async fn resolve(&self, user: &UserId, files: Vec<FileReference>) -> Result<Vec<Attachment>, Error> {
+        let known = |file: FileReference| match file.file_id.as_str() {
+            "mine" if user.as_str() == "alice" && !self.is_gone.load(Ordering::SeqCst) => Ok(Attachment {
+                file_id: file.file_id,
+                name: "photo.png".into(),
+                mime: "image/png".into(),
+                size: 7,
+                url: "/api/files/mine/photo.png".into(),
+                width: Some(1),
+                height: Some(2),
+            }),
+            "mine" => Err(Rejection::NO_FILE.into()),
+            _ => Ok(file.as_written().ok_or(Rejection::BadRequest("incomplete"))?),
+        };
+        files.into_iter().map(known).collect()
+    }
+}
+
+fn message(room: &str, attachments: &Value) -> Value {
+    json!({"type": "send_message", "roomId": room, "content": "see", "clientMessageId": "k", "attachments": attachments})
+}
+
+#[tokio::test]
+async fn a_message_says_of_an_uploaded_file_what_is_known_and_not_what_the_client_wrote() {
+    let engine = common::builder().files(Cabinet::default()).build().await.unwrap();
+    let mut alice = TestClient::connect(&engine, "alice").await;
+    let room = alice.create_room("Lobby").await;
+    let lie = json!({"fileId": "mine", "name": "x.exe", "mime": "text/html", "size": 1, "url": "https://evil.example"});
+    let other =
+        json!({"fileId": "f", "name": "n", "mime": "text/plain", "size": 1, "url": "https://e.example/f"});
+    let sent = alice.ask(message(&room, &json!([lie, other]))).await;
+    assert_eq!(sent["type"], "ack", "{sent}");
+    let shown = alice.ask(json!({"type": "fetch_history", "roomId": room})).await;
+    let mut expected = other.clone();
+    let mine = json!({"fileId": "mine", "name": "photo.png", "mime": "image/png", "size": 7,
+        "url": "/api/files/mine/photo.png", "width": 1, "height": 2});
+    expected["fileId"] = json!("f");
+    assert_eq!(shown["messages"][0]["attachments"], json!([mine, expected]));
+}
+
+#[tokio::test]
+async fn a_file_of_somebody_else_is_one_that_is_not_there() {
+    let engine = common::builder().files(Cabinet::default()).build().await.unwrap();
+    let mut alice = TestClient::connect(&engine, "alice").await;
+    let room = alice.create_room("Lobby").await;
+    let mut bob = TestClient::connect(&engine, "bob").await;
+    bob.join(&room).await;
+    let refused = bob.ask(message(&room, &json!([{"fileId": "mine"}]))).await;
+    assert_eq!((&refused["code"], &refused["type"]), (&json!("not_found"), &json!("error")));
+    let direct = json!({"type": "send_dm", "recipientId": "alice", "content": "", "attachments": [{"fileId": "mine"}]});
+    assert_eq!(bob.ask(direct).await["code"], "not_found");
+}
+
+#[tokio::test]
+async fn without_files_of_ones_own_an_attachment_says_everything_itself() {
+    let engine = common::engine().await;
+    let mut alice = TestClient::connect(&engine, "alice").await;
+    let room = alice.create_room("Lobby").await;
+    let refused = alice.ask(message(&room, &json!([{"fileId": "mine"}]))).await;
+    assert_eq!(refused["code"], "bad_request");
+}
+
+#[tokio::test]
+async fn a_repeat_is_answered_as_the_first_was_also_when_its_file_is_gone() {
+    let cabinet = Cabinet::default();
+    let engine = common::builder().files(cabinet.clone()).build().await.unwrap();
+    let mut alice = TestClient::connect(&engine, "alice").await;
+    let room = alice.create_room("Lobby").await;
+    let send = message(&room, &json!([{"fileId": "mine"}]));
+    let first = alice.ask(send.clone()).await;
+    cabinet.is_gone.store(true, Ordering::SeqCst);
+    let second = alice.ask(send.clone()).await;
+    assert_eq!((&second["seq"], &second["duplicate"]), (&first["seq"], &json!(true)), "{second}");
+    let mut other = send;
+    other["clientMessageId"] = json!("another");
+    assert_eq!(alice.ask(other).await["code"], "not_found");
+}
