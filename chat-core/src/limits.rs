@@ -182,6 +182,17 @@ pub const PASSWORD_CHARS_MAX: usize = 128;
 /// Times that a refresh is judged anew after another one with the same token was first. Over it: `unavailable`.
 pub const ROTATION_RETRIES_MAX: usize = 8;
 
+/// Times that a change of an account is planned again after another one was first. Over it: `unavailable`. More than
+/// logins of one account can come at once: they are let through two at a time.
+pub const ACCOUNT_RETRIES_MAX: usize = 64;
+
+/// Logins of one user, at most. With one more the least recently used one ends: a person has fewer devices.
+pub const LOGINS_PER_USER_MAX: usize = 50;
+
+/// Logins of one user that are listed, and ended, in one step. Only users who logged in before
+/// [`LOGINS_PER_USER_MAX`] was held can have more; what is over is dealt with in the next step.
+pub const LOGINS_PER_STEP: usize = 100;
+
 /// Logins looked at in one step of forgetting those that are over.
 pub const FAMILIES_PER_SWEEP: usize = 256;
 

@@ -13,13 +13,15 @@ use std::{
 use chat_core::{
     account_store_conformance,
     accounts::{
-        AccountError, AccountStore, Accounts, FieldError, Grant, HashingCost, Registration, TokenKeys,
+        AccountError, AccountStore, Accounts, Client, Device, FieldError, Grant, HashingCost, Login,
+        Registration, TokenKeys,
     },
     auth::{AuthError, Secret},
     domain::ErrorCode,
     id::UserId,
+    limits::LOGINS_PER_USER_MAX,
     store::{
-        Maintenance,
+        ErasureStore, Maintenance, ProfileChange, UserStore,
         kv::{Direction, KvBatch, KvError, KvStore, MemKv, MemoryStore, OrderedKv},
     },
     time::{Clock, Timestamp},
@@ -57,11 +59,18 @@ impl World {
     }
 
     async fn ann(&self) -> Grant {
-        self.accounts.register(registration("ann@example.org", "ann", "correct horse")).await.unwrap()
+        self.accounts
+            .register(registration("ann@example.org", "ann", "correct horse"), &Client::default())
+            .await
+            .unwrap()
+    }
+
+    async fn register(&self, registration: Registration) -> Result<Grant, AccountError> {
+        self.accounts.register(registration, &Client::default()).await
     }
 
     async fn login(&self, login: &str, password: &str) -> Result<Grant, AccountError> {
-        self.accounts.login(login, Secret::new(password)).await
+        self.accounts.login(login, Secret::new(password), &Client::default()).await
     }
 }
 
@@ -93,7 +102,11 @@ async fn a_refresh_token_is_no_access_token() {
 
 #[tokio::test]
 async fn every_field_at_fault_is_named_at_once() {
-    let error = World::new().accounts.register(registration("ann", "a", "short")).await.unwrap_err();
+    let error = World::new()
+        .accounts
+        .register(registration("ann", "a", "short"), &Client::default())
+        .await
+        .unwrap_err();
     let expected = AccountError::Invalid(vec![
         FieldError { field: "email", message: "this is no e-mail address" },
         FieldError { field: "username", message: "a username has 3 to 50 characters out of A-Z a-z 0-9 _" },
@@ -112,7 +125,8 @@ async fn a_password_has_8_to_128_characters_of_any_kind() {
         ("d__", "☃".repeat(129), false),
     ] {
         let email = format!("{name}@example.org");
-        let registered = world.accounts.register(registration(&email, name, &password)).await;
+        let registered =
+            world.accounts.register(registration(&email, name, &password), &Client::default()).await;
         assert_eq!(registered.is_ok(), good, "{name}");
     }
 }
@@ -121,9 +135,15 @@ async fn a_password_has_8_to_128_characters_of_any_kind() {
 async fn names_and_addresses_are_taken_without_regard_to_case() {
     let world = World::new();
     world.ann().await;
-    let name = world.accounts.register(registration("x@example.org", "ANN", "correct horse")).await;
+    let name = world
+        .accounts
+        .register(registration("x@example.org", "ANN", "correct horse"), &Client::default())
+        .await;
     assert!(matches!(name, Err(AccountError::Taken(FieldError { field: "username", .. }))));
-    let email = world.accounts.register(registration("ANN@example.org", "other", "correct horse")).await;
+    let email = world
+        .accounts
+        .register(registration("ANN@example.org", "other", "correct horse"), &Client::default())
+        .await;
     assert!(matches!(email, Err(AccountError::Taken(FieldError { field: "email", .. }))));
 }
 
@@ -235,7 +255,10 @@ async fn whose_login_could_not_be_ended_is_told_for_a_spent_token_alone() {
     let keys = TokenKeys::new(Secret::new("an example of a secret, 32 bytes")).unwrap();
     let clock = Arc::new(Hands(AtomicI64::new(1_000_000_000_000)));
     let accounts = Accounts::new(store, keys, HashingCost::trivial(), clock.clone()).unwrap();
-    let first = accounts.register(registration("ann@example.org", "ann", "correct horse")).await.unwrap();
+    let first = accounts
+        .register(registration("ann@example.org", "ann", "correct horse"), &Client::default())
+        .await
+        .unwrap();
     disk.is_full.store(true, Ordering::SeqCst);
     let unchanged = accounts.refresh(&first.refresh_token).await.unwrap_err();
     assert_eq!(unchanged, AccountError::Unavailable);
@@ -325,4 +348,110 @@ async fn a_login_that_was_ended_is_over_for_all_its_tokens_and_no_others() {
     assert_eq!(world.accounts.refresh(&first.refresh_token).await.unwrap_err(), AccountError::InvalidToken);
     assert_eq!(world.accounts.check_login(&stays).await, Ok(()));
     world.accounts.refresh(&other.refresh_token).await.unwrap();
+}
+
+/// Logs Ann in and lets a second pass.
+async fn again(world: &World, device: &str) -> Grant {
+    world.pass(1_000);
+    let client = Client { device: Device::new(device), address: None };
+    world.accounts.login("ann", Secret::new("correct horse"), &client).await.unwrap()
+}
+
+#[tokio::test]
+async fn logins_are_listed_with_their_device_the_most_recently_used_first() {
+    let world = World::new();
+    let first = world.ann().await;
+    let begun = world.clock.now();
+    let second = again(&world, "curl/8\r\n").await;
+    world.pass(1_000);
+    world.accounts.refresh(&first.refresh_token).await.unwrap();
+    let login = |id, device: &str, created_at, last_used_at| Login {
+        id,
+        device: Device::new(device),
+        created_at,
+        last_used_at,
+    };
+    let expected = [
+        login(first.family, "", begun, world.clock.now()),
+        login(second.family, "curl/8", begun.plus_millis(1_000), begun.plus_millis(1_000)),
+    ];
+    let user = &first.profile.id;
+    assert_eq!(world.accounts.logins(user).await.unwrap(), expected);
+    world.pass(7 * 24 * 3_600_000 - 1_000);
+    assert_eq!(world.accounts.logins(user).await.unwrap().len(), 1, "one is over, and not yet swept");
+}
+
+#[tokio::test]
+async fn all_logins_of_a_user_end_at_once_and_nobody_elses() {
+    let world = World::new();
+    let first = world.ann().await;
+    let second = again(&world, "curl").await;
+    let other = registration("bob@example.org", "bob", "correct horse");
+    let bob = world.accounts.register(other, &Client::default()).await.unwrap();
+    let user = &first.profile.id;
+    assert_eq!(world.accounts.logout_all(user).await.unwrap(), [first.family, second.family]);
+    assert_eq!(world.accounts.logins(user).await.unwrap(), []);
+    for grant in [&first, &second] {
+        let gone = world.accounts.refresh(&grant.refresh_token).await.unwrap_err();
+        assert_eq!(gone, AccountError::InvalidToken);
+    }
+    assert_eq!(world.accounts.logout_all(user).await.unwrap(), []);
+    assert_eq!(world.accounts.logins(&bob.profile.id).await.unwrap().len(), 1);
+    again(&world, "curl").await;
+}
+
+#[tokio::test]
+async fn with_one_login_too_many_the_least_recently_used_one_ends() {
+    let world = World::new();
+    let first = world.ann().await;
+    let second = again(&world, "").await;
+    for _ in 2..LOGINS_PER_USER_MAX {
+        assert_eq!(again(&world, "").await.ended, []);
+    }
+    world.pass(1_000);
+    world.accounts.refresh(&first.refresh_token).await.unwrap();
+    assert_eq!(again(&world, "").await.ended, [second.family]);
+    let logins = world.accounts.logins(&first.profile.id).await.unwrap();
+    assert_eq!(logins.len(), LOGINS_PER_USER_MAX);
+    assert!(logins.iter().any(|login| login.id == first.family));
+    assert_eq!(world.store.verify().await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn who_is_kept_out_is_told_so_with_the_right_password_alone() {
+    let world = World::new();
+    let grant = world.ann().await;
+    let change = |disabled| ProfileChange { disabled: Some(disabled), ..ProfileChange::default() };
+    world.store.update_user(&grant.profile.id, change(true)).await.unwrap();
+    assert_eq!(world.login("ann", "wrong horse").await.unwrap_err(), AccountError::WrongCredentials);
+    let disabled = world.login("ann", "correct horse").await.unwrap_err();
+    assert_eq!((disabled.clone(), disabled.code()), (AccountError::Disabled, ErrorCode::Forbidden));
+    assert_eq!(world.accounts.refresh(&grant.refresh_token).await.unwrap_err(), AccountError::Disabled);
+    world.store.update_user(&grant.profile.id, change(false)).await.unwrap();
+    world.accounts.refresh(&grant.refresh_token).await.unwrap();
+    world.login("ann", "correct horse").await.unwrap();
+}
+
+#[tokio::test]
+async fn of_many_logins_at_once_all_succeed_within_their_bound() {
+    let world = World::new();
+    let user = world.ann().await.profile.id;
+    let logins = join_all((0..30).map(|_| world.login("ann", "correct horse"))).await;
+    assert!(logins.into_iter().all(|login| login.is_ok()));
+    assert_eq!(world.accounts.logins(&user).await.unwrap().len(), 31);
+}
+
+#[tokio::test]
+async fn a_name_that_looks_like_a_taken_one_is_taken_until_its_account_is_erased() {
+    let world = World::new();
+    let grant = world.register(registration("a@example.org", "modern", "correct horse"));
+    let grant = grant.await.unwrap();
+    for name in ["modem", "M0DERN", "rnodern", "m0dem"] {
+        let alike = world.register(registration("b@example.org", name, "correct horse"));
+        let error = alike.await.unwrap_err();
+        let message = "the username looks like one that is taken";
+        assert_eq!(error, AccountError::Taken(FieldError { field: "username", message }), "{name}");
+    }
+    world.store.begin_erasure(&grant.profile.id).await.unwrap();
+    world.register(registration("b@example.org", "m0dem", "correct horse")).await.unwrap();
 }

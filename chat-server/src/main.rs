@@ -86,6 +86,7 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let keys = TokenKeys::new(data.signing_key()?)?;
     let store = Arc::new(open_store(&config, &data).await?);
     let accounts = Accounts::new(store.clone(), keys, HashingCost::default(), Arc::clone(&clock))?;
+    accounts.upgrade().await?;
     let tokens = Tokens::new(accounts.clone(), config.external.as_ref(), &clock);
     let engine = Engine::builder()
         .shared_store(store.clone())

@@ -31,6 +31,7 @@ impl Tokens {
                 audience: external.audience.clone(),
                 token_type: None,
                 external: true,
+                ..JwtRules::default()
             };
             let secret = external.hs256_secret.expose().as_bytes();
             Arc::new(JwtAuthenticator::hs256(secret, rules, Arc::clone(clock)))

@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 use chat_core::{
-    accounts::{Account, AccountStore, CreateAccountError, Email, Family, FamilyId, NewAccount},
+    accounts::{
+        Account, AccountChange, AccountStore, CreateAccountError, Email, Family, FamilyId, NewAccount,
+        PasswordReset,
+    },
     id::UserId,
     store::StoreError,
     time::Timestamp,
@@ -24,12 +27,16 @@ impl AccountStore for SledStore {
         self.kv.account_with_email(email).await
     }
 
-    async fn create_family(&self, family: Family) -> Result<(), StoreError> {
-        self.kv.create_family(family).await
+    async fn change_account(&self, change: AccountChange) -> Result<bool, StoreError> {
+        self.kv.change_account(change).await
     }
 
     async fn family(&self, id: FamilyId) -> Result<Option<Family>, StoreError> {
         self.kv.family(id).await
+    }
+
+    async fn families(&self, user: &UserId) -> Result<Vec<Family>, StoreError> {
+        self.kv.families(user).await
     }
 
     async fn replace_family(&self, current: &Family, next: Option<Family>) -> Result<bool, StoreError> {
@@ -42,5 +49,21 @@ impl AccountStore for SledStore {
         cursor: Option<FamilyId>,
     ) -> Result<Option<FamilyId>, StoreError> {
         self.kv.forget_families(now, cursor).await
+    }
+
+    async fn put_reset(&self, reset: PasswordReset) -> Result<(), StoreError> {
+        self.kv.put_reset(reset).await
+    }
+
+    async fn reset(&self, user: &UserId) -> Result<Option<PasswordReset>, StoreError> {
+        self.kv.reset(user).await
+    }
+
+    async fn forget_resets(&self, now: Timestamp) -> Result<bool, StoreError> {
+        self.kv.forget_resets(now).await
+    }
+
+    async fn upgrade_accounts(&self) -> Result<(), StoreError> {
+        self.kv.upgrade_accounts().await
     }
 }

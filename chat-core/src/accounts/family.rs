@@ -4,6 +4,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
+use super::Device;
 use crate::{id::UserId, time::Timestamp};
 
 /// How long a refresh token is good, unused.
@@ -63,6 +64,8 @@ pub struct Family {
     pub created_at: Timestamp,
     /// When the good token was first handed out.
     pub rotated_at: Timestamp,
+    /// What logged in, as it called itself.
+    pub device: Device,
 }
 
 /// What it means that a token is shown.
@@ -81,8 +84,8 @@ pub(crate) enum Shown {
 impl Family {
     /// A login that happens now.
     #[must_use]
-    pub const fn begin(id: FamilyId, user: UserId, at: Timestamp) -> Self {
-        Self { id, user, generation: 1, created_at: at, rotated_at: at }
+    pub const fn begin(id: FamilyId, user: UserId, device: Device, at: Timestamp) -> Self {
+        Self { id, user, generation: 1, created_at: at, rotated_at: at, device }
     }
 
     /// From when on no token of the family is good, unless it is rotated before.
@@ -127,7 +130,12 @@ mod tests {
 
     #[test]
     fn the_token_before_is_answered_again_for_20_seconds_and_then_ends_the_family() {
-        let family = Family::begin(FamilyId::new(at(0), [7; 10]), UserId::parse("ann").unwrap(), at(0));
+        let family = Family::begin(
+            FamilyId::new(at(0), [7; 10]),
+            UserId::parse("ann").unwrap(),
+            Device::default(),
+            at(0),
+        );
         assert_eq!(family.shown(1, at(1)), Shown::Current);
         let family = family.rotated(1, at(1_000));
         assert_eq!(family.shown(1, at(20_999)), Shown::Repeated);
@@ -139,7 +147,12 @@ mod tests {
 
     #[test]
     fn a_family_that_is_silent_for_seven_days_is_over() {
-        let family = Family::begin(FamilyId::new(at(0), [7; 10]), UserId::parse("ann").unwrap(), at(0));
+        let family = Family::begin(
+            FamilyId::new(at(0), [7; 10]),
+            UserId::parse("ann").unwrap(),
+            Device::default(),
+            at(0),
+        );
         assert_eq!(family.shown(1, at(REFRESH_LIFETIME_MS - 1)), Shown::Current);
         assert_eq!(family.shown(1, at(REFRESH_LIFETIME_MS)), Shown::Expired);
         assert_eq!(family.rotated(1, at(1)).shown(2, at(REFRESH_LIFETIME_MS)), Shown::Current);

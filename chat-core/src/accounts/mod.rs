@@ -17,12 +17,15 @@
 //! down, up to a bound, and never lock it: who knows the password gets in. Rates per address are the business of
 //! whoever knows addresses, that is, of the server.
 
+mod client;
 mod delays;
 mod email;
 mod family;
+mod login;
 mod password;
 mod row;
 mod service;
+mod sessions;
 mod tokens;
 
 #[cfg(feature = "testing")]
@@ -30,9 +33,11 @@ mod tokens;
 #[allow(missing_docs, reason = "each case is named by its sentence")]
 pub mod suite;
 
+pub use client::{Client, Device};
 pub use email::Email;
 pub use family::{Family, FamilyId};
 pub use password::{HashingCost, PasswordHash};
-pub use row::{Account, AccountStore, CreateAccountError, NewAccount};
+pub use row::{Account, AccountChange, AccountStore, CreateAccountError, NewAccount, PasswordReset};
 pub use service::{AccountError, Accounts, FieldError, Grant, Registration};
+pub use sessions::Login;
 pub use tokens::TokenKeys;

@@ -1,20 +1,18 @@
-//! Registration, login, renewal.
+//! The service: what it is made of, registration, and what all its parts share.
 
 use std::{fmt, sync::Arc};
 
 use tokio::sync::Semaphore;
 
 use super::{
-    Account, AccountStore, CreateAccountError, Email, Family, FamilyId, HashingCost, NewAccount, TokenKeys,
-    delays::{Delays, Subject},
-    family::{Shown, uuid_v7},
-    password::Passwords,
+    Account, AccountStore, Client, CreateAccountError, Email, Family, FamilyId, HashingCost, NewAccount,
+    TokenKeys, delays::Delays, family::uuid_v7, password::Passwords,
 };
 use crate::{
-    auth::{AuthError, Identity, JwtAuthenticator, Secret},
+    auth::{JwtAuthenticator, Secret, ServerRole},
     domain::{ErrorCode, Username},
     id::UserId,
-    limits::{LOGINS_DELAYED_MAX, PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, ROTATION_RETRIES_MAX},
+    limits::{LOGINS_DELAYED_MAX, PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN},
     store::{StoreError, UserProfile},
     time::{Clock, Timestamp},
 };
@@ -22,16 +20,16 @@ use crate::{
 /// Registers people, logs them in and renews their logins. Cheap to clone; all clones share their bounds.
 #[derive(Clone)]
 pub struct Accounts {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
-    store: Arc<dyn AccountStore>,
-    keys: TokenKeys,
-    clock: Arc<dyn Clock>,
-    passwords: Passwords,
-    delays: Delays,
-    delayed: Semaphore,
+pub(super) struct Inner {
+    pub(super) store: Arc<dyn AccountStore>,
+    pub(super) keys: TokenKeys,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) passwords: Passwords,
+    pub(super) delays: Delays,
+    pub(super) delayed: Semaphore,
 }
 
 /// What somebody fills in to register.
@@ -60,6 +58,11 @@ pub struct Grant {
     pub refresh_token: Secret,
     /// The login that both tokens belong to.
     pub family: FamilyId,
+    /// What their user may do beyond rooms.
+    pub role: ServerRole,
+    /// Logins of theirs that ended, since they had as many as they may have: who is connected by one is to be
+    /// disconnected ([`crate::engine::Engine::disconnect_login`]).
+    pub ended: Vec<FamilyId>,
 }
 
 /// One field that can't be accepted, and why.
@@ -83,6 +86,9 @@ pub enum AccountError {
     /// No such account, or not its password: which of the two is not told.
     #[error("the login or the password is wrong")]
     WrongCredentials,
+    /// Whoever it is is kept out by the operator. It is told to nobody but who has proven who they are.
+    #[error("the user is disabled")]
+    Disabled,
     /// The refresh token is none of ours, spent, or its family has ended.
     #[error("the refresh token is not valid")]
     InvalidToken,
@@ -137,6 +143,7 @@ impl AccountError {
             Self::Invalid(_) => ErrorCode::BadRequest,
             Self::Taken(_) => ErrorCode::Conflict,
             Self::WrongCredentials => ErrorCode::Unauthenticated,
+            Self::Disabled => ErrorCode::Forbidden,
             Self::InvalidToken | Self::LoginEnded { .. } => ErrorCode::InvalidToken,
             Self::TokenExpired => ErrorCode::TokenExpired,
             Self::Overloaded => ErrorCode::RateLimited,
@@ -191,7 +198,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AccountError::Invalid`] with every field at fault, [`AccountError::Taken`], or that it can't be done now.
-    pub async fn register(&self, registration: Registration) -> Result<Grant, AccountError> {
+    pub async fn register(&self, registration: Registration, client: &Client) -> Result<Grant, AccountError> {
         let (email, username) = checked(&registration)?;
         let inner = &self.inner;
         // Asked before hashing: a name that is taken costs no hash. The store decides in the end.
@@ -205,77 +212,19 @@ impl Accounts {
         let now = inner.clock.now();
         let id =
             UserId::parse(&uuid_v7(now, random()?).to_string()).map_err(|_| AccountError::Unavailable)?;
-        let family = Family::begin(FamilyId::new(now, random()?), id.clone(), now);
+        let family = Family::begin(FamilyId::new(now, random()?), id.clone(), client.device.clone(), now);
         let profile = UserProfile::new(id.clone(), username, now);
-        let account = Account { user: id, email: email.clone(), password };
-        let new = NewAccount { profile: profile.clone(), account, family: family.clone() };
+        let account = Account { user: id, email, password, role: ServerRole::User };
+        let new =
+            NewAccount { profile: profile.clone(), account: account.clone(), family: Some(family.clone()) };
         match inner.store.create_account(new).await {
-            Ok(()) => self.grant(profile, email, &family),
+            Ok(()) => self.grant(profile, account, &family),
             Err(CreateAccountError::NameTaken) => Err(AccountError::Taken(NAME_TAKEN)),
+            Err(CreateAccountError::NameAlike) => Err(AccountError::Taken(NAME_ALIKE)),
             Err(CreateAccountError::EmailTaken) => Err(AccountError::Taken(EMAIL_TAKEN)),
             Err(CreateAccountError::IdTaken) => Err(AccountError::Unavailable),
             Err(CreateAccountError::Store(error)) => Err(error.into()),
         }
-    }
-
-    /// Lets somebody in who knows an account's password. `login` is the e-mail address or the username.
-    ///
-    /// # Errors
-    /// [`AccountError::WrongCredentials`] whichever is wrong, or that it can't be done now.
-    pub async fn login(&self, login: &str, password: Secret) -> Result<Grant, AccountError> {
-        let inner = &self.inner;
-        let account = self.find(login).await?;
-        let subject = subject(account.as_ref(), login);
-        self.wait_for_turn(subject).await?;
-        if password.expose().chars().nth(PASSWORD_CHARS_MAX).is_some() {
-            return Err(AccountError::WrongCredentials);
-        }
-        let stored = account.as_ref().map(|account| account.password.clone());
-        let right = inner.passwords.verify(password, stored).await?;
-        let Some(account) = account.filter(|_| right) else { return Err(AccountError::WrongCredentials) };
-        inner.delays.succeeded(&subject);
-        let profile = self.profile(&account.user).await?;
-        let now = inner.clock.now();
-        let family = Family::begin(FamilyId::new(now, random()?), account.user, now);
-        inner.store.create_family(family.clone()).await?;
-        self.grant(profile, account.email, &family)
-    }
-
-    /// Renews a login: the token that was shown is spent, the grant has a new one.
-    ///
-    /// A token that is shown again within 20 seconds, before the new one was used, gets the same new one again,
-    /// since the answer may have been lost. Later it ends the login: somebody has a copy.
-    ///
-    /// # Errors
-    /// [`AccountError::InvalidToken`], [`AccountError::TokenExpired`], or that it can't be done now.
-    pub async fn refresh(&self, token: &Secret) -> Result<Grant, AccountError> {
-        let inner = &self.inner;
-        let (id, generation) = inner.keys.open_refresh(token.expose()).ok_or(AccountError::InvalidToken)?;
-        for _ in 0..ROTATION_RETRIES_MAX {
-            let family = inner.store.family(id).await?.ok_or(AccountError::InvalidToken)?;
-            let now = inner.clock.now();
-            let next = match family.shown(generation, now) {
-                Shown::Expired => return Err(AccountError::TokenExpired),
-                Shown::Repeated => return self.grant_again(&family).await,
-                Shown::Current => Some(family.rotated(generation, now)),
-                Shown::Spent => None,
-            };
-            match (inner.store.replace_family(&family, next.clone()).await, next) {
-                // Somebody else was first with the same token: judge it anew.
-                (Ok(false), _) => {}
-                (Ok(true), Some(next)) => return self.grant_again(&next).await,
-                (Ok(true), None) => {
-                    tracing::warn!(user = %family.user, login = %family.id, "a spent refresh token was shown; its login is ended");
-                    return Err(AccountError::LoginEnded { user: family.user, login: family.id });
-                }
-                (Err(error), Some(_)) => return Err(error.into()),
-                (Err(error), None) => {
-                    tracing::warn!(%error, user = %family.user, login = %family.id, "a spent refresh token was shown; its login could not be ended");
-                    return Err(AccountError::LoginDoubtful { user: family.user, login: family.id });
-                }
-            }
-        }
-        Err(AccountError::Unavailable)
     }
 
     /// Whose account has this username.
@@ -288,44 +237,15 @@ impl Accounts {
         Ok(store.account(&user).await?.map(|account| account.user))
     }
 
-    /// Checks that the login which an access token stems from has not ended: the token itself does not tell.
-    ///
-    /// # Errors
-    /// [`AuthError::Invalid`] when it has, [`AuthError::Erased`] when its user was erased, [`AuthError::Unavailable`] when it can't be looked up.
-    pub async fn check_login(&self, identity: &Identity) -> Result<(), AuthError> {
-        let id = identity.login.as_deref().and_then(FamilyId::parse).ok_or(AuthError::Invalid)?;
-        match self.inner.store.family(id).await {
-            Ok(Some(family)) if family.user == identity.user => Ok(()),
-            // The logins of who was erased are gone; they are told why.
-            Ok(_) => match self.profile(&identity.user).await {
-                Ok(profile) if profile.is_erased() => Err(AuthError::Erased),
-                _ => Err(AuthError::Invalid),
-            },
-            Err(error) => {
-                tracing::warn!(%error, "the account store failed");
-                Err(AuthError::Unavailable)
-            }
-        }
-    }
-
-    /// Ends a login: neither its refresh tokens nor, where [`Accounts::check_login`] is asked, its access tokens are
-    /// good from here on. Who is connected by it is to be disconnected
-    /// ([`crate::engine::Engine::disconnect_login`]). What has ended already stays so.
+    /// Brings what an earlier version wrote into the present form. To be called once, before anything else is.
     ///
     /// # Errors
     /// That it can't be done now.
-    pub async fn logout(&self, user: &UserId, login: FamilyId) -> Result<(), AccountError> {
-        for _ in 0..ROTATION_RETRIES_MAX {
-            let family = self.inner.store.family(login).await?;
-            let Some(family) = family.filter(|family| family.user == *user) else { return Ok(()) };
-            if self.inner.store.replace_family(&family, None).await? {
-                return Ok(());
-            }
-        }
-        Err(AccountError::Unavailable)
+    pub async fn upgrade(&self) -> Result<(), AccountError> {
+        Ok(self.inner.store.upgrade_accounts().await?)
     }
 
-    /// Deletes logins that are over. To be called now and then, an hour apart, say.
+    /// Deletes logins and tokens that are over. To be called now and then, an hour apart, say.
     ///
     /// # Errors
     /// That it can't be done now.
@@ -334,50 +254,31 @@ impl Accounts {
         loop {
             cursor = self.inner.store.forget_families(self.inner.clock.now(), cursor).await?;
             if cursor.is_none() {
-                return Ok(());
+                break;
             }
         }
-    }
-
-    async fn find(&self, login: &str) -> Result<Option<Account>, AccountError> {
-        let store = &self.inner.store;
-        let user = if let Some(email) = Email::parse(login) {
-            store.account_with_email(&email).await?
-        } else if let Ok(name) = Username::parse(login.trim()) {
-            store.user_named(&name).await?
-        } else {
-            None
-        };
-        match user {
-            Some(user) => Ok(store.account(&user).await?),
-            None => Ok(None),
-        }
-    }
-
-    async fn wait_for_turn(&self, subject: Subject) -> Result<(), AccountError> {
-        let delay = self.inner.delays.attempt(subject, self.inner.clock.now());
-        if !delay.is_zero() {
-            let _waiting = self.inner.delayed.try_acquire().map_err(|_| AccountError::Overloaded)?;
-            tokio::time::sleep(delay).await;
-        }
+        while self.inner.store.forget_resets(self.inner.clock.now()).await? {}
         Ok(())
     }
 
-    async fn profile(&self, user: &UserId) -> Result<UserProfile, AccountError> {
+    pub(super) async fn profile(&self, user: &UserId) -> Result<UserProfile, AccountError> {
         let found = self.inner.store.users(std::slice::from_ref(user)).await?;
         found.into_iter().next().flatten().ok_or(AccountError::Unavailable)
     }
 
-    async fn grant_again(&self, family: &Family) -> Result<Grant, AccountError> {
-        let account = self.inner.store.account(&family.user).await?.ok_or(AccountError::InvalidToken)?;
-        self.grant(self.profile(&family.user).await?, account.email, family)
-    }
-
-    fn grant(&self, profile: UserProfile, email: Email, family: &Family) -> Result<Grant, AccountError> {
+    pub(super) fn grant(
+        &self,
+        profile: UserProfile,
+        account: Account,
+        family: &Family,
+    ) -> Result<Grant, AccountError> {
         let inner = &self.inner;
-        let (access_token, expires_at) = inner.keys.access(family, &profile.username, inner.clock.now())?;
+        let Account { email, role, .. } = account;
+        let (access_token, expires_at) =
+            inner.keys.access(family, &profile.username, role, inner.clock.now())?;
         let refresh_token = inner.keys.refresh(family.id, family.generation);
-        Ok(Grant { profile, email, access_token, expires_at, refresh_token, family: family.id })
+        let ended = Vec::new();
+        Ok(Grant { profile, email, access_token, expires_at, refresh_token, family: family.id, role, ended })
     }
 }
 
@@ -388,6 +289,8 @@ impl fmt::Debug for Accounts {
 }
 
 const NAME_TAKEN: FieldError = FieldError { field: "username", message: "the username is taken" };
+const NAME_ALIKE: FieldError =
+    FieldError { field: "username", message: "the username looks like one that is taken" };
 const EMAIL_TAKEN: FieldError = FieldError { field: "email", message: "the e-mail address is taken" };
 
 fn checked(registration: &Registration) -> Result<(Email, Username), AccountError> {
@@ -413,17 +316,7 @@ fn checked(registration: &Registration) -> Result<(Email, Username), AccountErro
     }
 }
 
-/// An account is counted by its id, whichever of its names was typed; an unknown name by itself.
-fn subject(account: Option<&Account>, login: &str) -> Subject {
-    let mut hasher = blake3::Hasher::new();
-    match account {
-        Some(account) => hasher.update(b"account").update(account.user.as_str().as_bytes()),
-        None => hasher.update(b"unknown").update(login.trim().to_lowercase().as_bytes()),
-    };
-    *hasher.finalize().as_bytes()
-}
-
-fn random<const N: usize>() -> Result<[u8; N], AccountError> {
+pub(super) fn random<const N: usize>() -> Result<[u8; N], AccountError> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|_| AccountError::Unavailable)?;
     Ok(bytes)

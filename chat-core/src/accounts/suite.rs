@@ -4,11 +4,15 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 
-use super::{Account, AccountStore, CreateAccountError, Email, Family, FamilyId, NewAccount, PasswordHash};
+use super::{
+    Account, AccountChange, AccountStore, CreateAccountError, Device, Email, Family, FamilyId, NewAccount,
+    PasswordHash, PasswordReset,
+};
 use crate::{
+    auth::ServerRole,
     domain::Username,
     id::UserId,
-    store::{CreateUserError, UserProfile},
+    store::{CreateUserError, ProfileChange, UpdateUserError, UserProfile},
     time::Timestamp,
 };
 
@@ -29,6 +33,14 @@ macro_rules! account_store_conformance {
             of_replacements_of_one_state_exactly_one_takes_effect
             an_ended_family_stays_ended
             forgetting_deletes_what_is_over_and_nothing_else
+            of_accounts_racing_for_one_look_exactly_one_is_created
+            who_takes_another_name_takes_its_look_along
+            a_change_of_an_account_takes_effect_whole
+            a_change_that_was_planned_on_another_state_changes_nothing
+            of_changes_of_one_state_exactly_one_takes_effect
+            the_logins_of_a_user_are_listed_as_they_are
+            a_token_takes_the_place_of_the_one_before
+            tokens_that_have_expired_are_forgotten_and_no_others
         }
     };
     (@cases ($open:expr): $($case:ident)*) => {
@@ -52,7 +64,7 @@ fn at(millis: i64) -> Timestamp {
 
 fn family(number: u8, user: &str, millis: i64) -> Family {
     let user = UserId::parse(user).unwrap_or_else(|_| UserId::nobody());
-    Family::begin(FamilyId::new(at(millis), [number; 10]), user, at(millis))
+    Family::begin(FamilyId::new(at(millis), [number; 10]), user, Device::new("curl"), at(millis))
 }
 
 #[allow(clippy::unwrap_used, reason = "a suite of tests: its inputs are its own")]
@@ -65,8 +77,9 @@ fn new(id: &str, name: &str, email: &str) -> NewAccount {
             user,
             email: Email::parse(email).unwrap(),
             password: PasswordHash::from_stored("$argon2id$example"),
+            role: ServerRole::User,
         },
-        family: family(id.as_bytes()[0], id, 7),
+        family: Some(family(id.as_bytes()[0], id, 7)),
     }
 }
 
@@ -76,10 +89,16 @@ async fn found<S: AccountStore>(store: &S, new: &NewAccount) -> Option<NewAccoun
     let user = &new.profile.id;
     let profile = store.users(std::slice::from_ref(user)).await.unwrap().remove(0);
     let account = store.account(user).await.unwrap();
-    let family = store.family(new.family.id).await.unwrap();
+    let family = match &new.family {
+        Some(family) => store.family(family.id).await.unwrap(),
+        None => None,
+    };
+    let logins = store.families(user).await.unwrap();
+    assert_eq!(logins.into_iter().next(), family);
     let parts = (profile.is_some(), account.is_some(), family.is_some());
-    assert!(parts == (true, true, true) || parts == (false, false, false), "created in part: {parts:?}");
-    Some(NewAccount { profile: profile?, account: account?, family: family? })
+    let whole = (true, true, new.family.is_some());
+    assert!(parts == whole || parts == (false, false, false), "created in part: {parts:?}");
+    Some(NewAccount { profile: profile?, account: account?, family })
 }
 
 /// 1.
@@ -160,15 +179,22 @@ pub async fn a_user_without_an_account_has_none<S: AccountStore>(store: S) {
     store.create_user(guest.profile).await.unwrap();
     assert_eq!(store.account(&guest.account.user).await, Ok(None));
     assert_eq!(store.account_with_email(&guest.account.email).await, Ok(None));
-    assert_eq!(store.family(guest.family.id).await, Ok(None));
+    assert_eq!(store.families(&guest.account.user).await, Ok(Vec::new()));
+}
+
+/// Creates Ann, and returns her first login.
+#[allow(clippy::unwrap_used, reason = "a suite of tests")]
+async fn begun<S: AccountStore>(store: &S) -> Family {
+    let new = new("ann", "ann", "ann@example.org");
+    store.create_account(new.clone()).await.unwrap();
+    new.family.unwrap()
 }
 
 /// 3.
 #[allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a case of the suite")]
 pub async fn of_replacements_of_one_state_exactly_one_takes_effect<S: AccountStore>(store: S) {
+    let first = begun(&store).await;
     let store = Arc::new(store);
-    let first = family(1, "ann", 0);
-    store.create_family(first.clone()).await.unwrap();
     let next = |generation| Family { generation, rotated_at: at(5), ..first.clone() };
     let racing = (2..18).map(|generation| {
         let (store, first, next) = (Arc::clone(&store), first.clone(), next(generation));
@@ -182,8 +208,7 @@ pub async fn of_replacements_of_one_state_exactly_one_takes_effect<S: AccountSto
 /// 3.
 #[allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a case of the suite")]
 pub async fn an_ended_family_stays_ended<S: AccountStore>(store: S) {
-    let first = family(1, "ann", 0);
-    store.create_family(first.clone()).await.unwrap();
+    let first = begun(&store).await;
     assert_eq!(store.replace_family(&first, None).await, Ok(true));
     assert_eq!(store.replace_family(&first, Some(first.clone())).await, Ok(false));
     assert_eq!(store.family(first.id).await, Ok(None));
@@ -192,10 +217,15 @@ pub async fn an_ended_family_stays_ended<S: AccountStore>(store: S) {
 /// 5.
 #[allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a case of the suite")]
 pub async fn forgetting_deletes_what_is_over_and_nothing_else<S: AccountStore>(store: S) {
-    let store = Arc::new(store);
     let week = 7 * 24 * 3_600_000;
     let families: Vec<Family> = (0..600_i64).map(|i| family((i % 251) as u8, "ann", i)).collect();
-    join_all(families.iter().map(|family| store.create_family(family.clone()))).await;
+    store.create_account(new("ann", "ann", "ann@example.org")).await.unwrap();
+    for family in &families {
+        let logins = store.families(&family.user).await.unwrap();
+        let account = store.account(&family.user).await.unwrap().unwrap();
+        let change = AccountChange { begin: Some(family.clone()), ..AccountChange::of(account, &logins) };
+        assert_eq!(store.change_account(change).await, Ok(true));
+    }
     let mut rotated = families[3].clone();
     rotated.rotated_at = at(1_000);
     assert_eq!(store.replace_family(&families[3], Some(rotated.clone())).await, Ok(true));
@@ -214,5 +244,168 @@ pub async fn forgetting_deletes_what_is_over_and_nothing_else<S: AccountStore>(s
             _ => Some(family.clone()),
         };
         assert_eq!(store.family(family.id).await, Ok(expected), "family {i}");
+    }
+}
+
+/// 2.
+#[allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a case of the suite")]
+pub async fn of_accounts_racing_for_one_look_exactly_one_is_created<S: AccountStore>(store: S) {
+    let names = ["modem_l0", "rnodern_lo", "Modem_IO", "m0dem_10", "modern_l0", "MODEM_1O"];
+    let racers = names
+        .iter()
+        .enumerate()
+        .map(|(i, name)| new(&format!("user-{i}"), name, &format!("{i}@example.org")));
+    let racers: Vec<_> = racers.collect();
+    assert!(racers.iter().all(|account| account.profile.username.look() == "rnodern_lo"));
+    let answers = race(store, racers).await;
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "{answers:?}");
+    assert_eq!(answers.iter().filter(|answer| **answer == Err(CreateAccountError::NameAlike)).count(), 5);
+}
+
+/// 2.
+#[allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a case of the suite")]
+pub async fn who_takes_another_name_takes_its_look_along<S: AccountStore>(store: S) {
+    let (ann, guest) = (new("ann", "modem", "ann@example.org"), new("guest", "guest", "guest@example.org"));
+    store.create_account(ann.clone()).await.unwrap();
+    store.create_user(guest.profile.clone()).await.unwrap();
+    let called =
+        |name: &str| ProfileChange { username: Username::parse(name).ok(), ..ProfileChange::default() };
+    let taken = store.update_user(&guest.profile.id, called("modern")).await;
+    assert_eq!(taken, Err(UpdateUserError::NameTaken));
+    store.update_user(&ann.profile.id, called("m0dem")).await.unwrap();
+    store.update_user(&ann.profile.id, called("small")).await.unwrap();
+    store.update_user(&guest.profile.id, called("modern")).await.unwrap();
+    let bob = store.create_account(new("bob", "sma1l", "bob@example.org")).await;
+    assert_eq!(bob, Err(CreateAccountError::NameAlike));
+    store.create_account(new("bob", "rnodem", "bob@example.org")).await.unwrap();
+}
+
+/// Ann with the login that she registered with and two more, and her account.
+#[allow(clippy::unwrap_used, reason = "a suite of tests")]
+async fn three_logins<S: AccountStore>(store: &S) -> (Account, Vec<Family>) {
+    begun(store).await;
+    let user = UserId::parse("ann").unwrap();
+    for (number, millis) in [(1, 8), (2, 9)] {
+        let (account, logins) =
+            (store.account(&user).await.unwrap().unwrap(), store.families(&user).await.unwrap());
+        let begin = Some(family(number, "ann", millis));
+        let change = AccountChange { begin, ..AccountChange::of(account, &logins) };
+        assert_eq!(store.change_account(change).await, Ok(true));
+    }
+    (store.account(&user).await.unwrap().unwrap(), store.families(&user).await.unwrap())
+}
+
+/// A change of everything that can be changed: the first two logins end, another one begins.
+fn everything(account: &Account, logins: &[Family], reset: &PasswordReset) -> AccountChange {
+    AccountChange {
+        password: Some(PasswordHash::from_stored("$argon2id$another")),
+        role: Some(ServerRole::Admin),
+        end: logins.iter().take(2).map(|family| family.id).collect(),
+        begin: Some(family(9, "ann", 10)),
+        reset: Some(reset.clone()),
+        ..AccountChange::of(account.clone(), logins)
+    }
+}
+
+fn token(user: &UserId, byte: u8, millis: i64) -> PasswordReset {
+    PasswordReset { user: user.clone(), hash: [byte; 32], expires_at: at(millis) }
+}
+
+/// 6.
+#[allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a case of the suite")]
+pub async fn a_change_of_an_account_takes_effect_whole<S: AccountStore>(store: S) {
+    let (account, logins) = three_logins(&store).await;
+    let reset = token(&account.user, 1, 50);
+    store.put_reset(reset.clone()).await.unwrap();
+    let change = everything(&account, &logins, &reset);
+    assert_eq!(store.change_account(change.clone()).await, Ok(true));
+    let changed = store.account(&account.user).await.unwrap().unwrap();
+    assert_eq!(changed, change.next());
+    assert_eq!((changed.role, changed.email), (ServerRole::Admin, account.email));
+    let left = vec![logins[2].clone(), family(9, "ann", 10)];
+    assert_eq!(store.families(&account.user).await, Ok(left));
+    assert_eq!(store.family(logins[0].id).await, Ok(None));
+    assert_eq!(store.reset(&account.user).await, Ok(None));
+}
+
+/// 6.
+#[allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a case of the suite")]
+pub async fn a_change_that_was_planned_on_another_state_changes_nothing<S: AccountStore>(store: S) {
+    let (account, logins) = three_logins(&store).await;
+    let reset = token(&account.user, 1, 50);
+    let change = everything(&account, &logins, &reset);
+    assert_eq!(store.change_account(change.clone()).await, Ok(false), "there is no token");
+    store.put_reset(token(&account.user, 2, 50)).await.unwrap();
+    assert_eq!(store.change_account(change.clone()).await, Ok(false), "it is another token");
+    store.put_reset(reset.clone()).await.unwrap();
+    let mut other = change.clone();
+    other.logins.pop();
+    assert_eq!(store.change_account(other).await, Ok(false), "there is one more login");
+    let mut other = change.clone();
+    other.logins.push(FamilyId::from_bytes([0xff; 16]));
+    assert_eq!(store.change_account(other).await, Ok(false), "there is one login less");
+    let mut other = change.clone();
+    other.account.password = PasswordHash::from_stored("$argon2id$former");
+    assert_eq!(store.change_account(other).await, Ok(false), "the password is another one");
+    assert_eq!(store.account(&account.user).await, Ok(Some(account.clone())));
+    assert_eq!(store.families(&account.user).await, Ok(logins));
+    assert_eq!(store.reset(&account.user).await, Ok(Some(reset)));
+    assert_eq!(store.change_account(change).await, Ok(true));
+}
+
+/// 6.
+#[allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a case of the suite")]
+pub async fn of_changes_of_one_state_exactly_one_takes_effect<S: AccountStore>(store: S) {
+    let (account, logins) = three_logins(&store).await;
+    let store = Arc::new(store);
+    let racing = (10..26).map(|number| {
+        let begin = Some(family(number, "ann", 20));
+        let change = AccountChange { begin, ..AccountChange::of(account.clone(), &logins) };
+        let store = Arc::clone(&store);
+        async move { store.change_account(change).await.unwrap() }
+    });
+    assert_eq!(join_all(racing).await.into_iter().filter(|changed| *changed).count(), 1);
+    assert_eq!(store.families(&account.user).await.unwrap().len(), logins.len() + 1);
+}
+
+/// 7.
+#[allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a case of the suite")]
+pub async fn the_logins_of_a_user_are_listed_as_they_are<S: AccountStore>(store: S) {
+    let (account, logins) = three_logins(&store).await;
+    store.create_account(new("bob", "bob", "bob@example.org")).await.unwrap();
+    assert_eq!(logins, [family(b'a', "ann", 7), family(1, "ann", 8), family(2, "ann", 9)]);
+    let rotated = Family { generation: 2, rotated_at: at(30), ..logins[1].clone() };
+    assert_eq!(store.replace_family(&logins[1], Some(rotated.clone())).await, Ok(true));
+    assert_eq!(store.replace_family(&logins[0], None).await, Ok(true));
+    assert_eq!(store.families(&account.user).await, Ok(vec![rotated, logins[2].clone()]));
+    let nobody = UserId::parse("nobody-here").unwrap();
+    assert_eq!(store.families(&nobody).await, Ok(Vec::new()));
+}
+
+/// 8.
+#[allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a case of the suite")]
+pub async fn a_token_takes_the_place_of_the_one_before<S: AccountStore>(store: S) {
+    let user = begun(&store).await.user;
+    assert_eq!(store.reset(&user).await, Ok(None));
+    for byte in 1..4 {
+        store.put_reset(token(&user, byte, 50)).await.unwrap();
+        assert_eq!(store.reset(&user).await, Ok(Some(token(&user, byte, 50))));
+    }
+}
+
+/// 5.
+#[allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a case of the suite")]
+pub async fn tokens_that_have_expired_are_forgotten_and_no_others<S: AccountStore>(store: S) {
+    let users: Vec<_> = (0..300).map(|i| UserId::parse(&format!("user-{i}")).unwrap()).collect();
+    join_all((0..).zip(&users).map(|(i, user)| store.put_reset(token(user, 1, i)))).await;
+    for step in 0.. {
+        assert!(step < 300, "it comes to an end");
+        if !store.forget_resets(at(289)).await.unwrap() {
+            break;
+        }
+    }
+    for (i, user) in (0..).zip(&users) {
+        let expected = (i > 289).then(|| token(user, 1, i));
+        assert_eq!(store.reset(user).await, Ok(expected), "user {i}");
     }
 }

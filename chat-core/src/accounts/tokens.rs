@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{AccountError, Family, FamilyId};
 use crate::{
-    auth::{JwtAuthenticator, JwtRules, Secret},
+    auth::{ClaimNames, JwtAuthenticator, JwtRules, Secret, ServerRole},
     domain::Username,
     time::{Clock, Timestamp},
 };
@@ -52,6 +52,11 @@ impl TokenKeys {
             audience: Some(AUDIENCE.into()),
             token_type: Some(ACCESS.into()),
             external: false,
+            claims: ClaimNames {
+                roles: "role".into(),
+                admin_role: Some(ServerRole::Admin.as_str().into()),
+                ..ClaimNames::default()
+            },
         };
         JwtAuthenticator::hs256(self.signing.expose().as_bytes(), rules, clock)
     }
@@ -61,6 +66,7 @@ impl TokenKeys {
         &self,
         family: &Family,
         name: &Username,
+        role: ServerRole,
         now: Timestamp,
     ) -> Result<(Secret, Timestamp), AccountError> {
         let iat = now.as_millis().div_euclid(1_000);
@@ -72,6 +78,7 @@ impl TokenKeys {
             sub: family.user.as_str(),
             name: name.as_str(),
             sid: family.id.to_string(),
+            role: role.as_str(),
             iat,
             exp,
         };
@@ -119,6 +126,7 @@ struct AccessClaims<'a> {
     name: &'a str,
     /// The login that it stems from.
     sid: String,
+    role: &'static str,
     iat: i64,
     exp: i64,
 }
@@ -126,7 +134,7 @@ struct AccessClaims<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::UserId;
+    use crate::{accounts::Device, id::UserId};
 
     const SECRET: &str = "an example of a secret, 32 bytes";
 
@@ -159,10 +167,15 @@ mod tests {
             }
         }
         let user = UserId::parse("ann").unwrap();
-        let family =
-            Family::begin(FamilyId::new(Timestamp::from_millis(1), [3; 10]), user, Timestamp::default());
+        let family = Family::begin(
+            FamilyId::new(Timestamp::from_millis(1), [3; 10]),
+            user,
+            Device::default(),
+            Timestamp::default(),
+        );
         let name = Username::parse("Ann").unwrap();
-        let (token, expires_at) = keys(SECRET).access(&family, &name, Timestamp::from_millis(5_500)).unwrap();
+        let (token, expires_at) =
+            keys(SECRET).access(&family, &name, ServerRole::User, Timestamp::from_millis(5_500)).unwrap();
         assert_eq!(expires_at, Timestamp::from_millis(905_000));
         let check = |now| keys(SECRET).authenticator(Arc::new(At(now))).check(token.expose());
         let identity = check(904_999).unwrap();

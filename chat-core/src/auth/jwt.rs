@@ -4,10 +4,12 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use serde::Deserialize;
 
-use super::{AuthError, Authenticator, Hello, Identity};
-use crate::{id::UserId, time::Clock};
+use super::{
+    AuthError, Authenticator, Hello, Identity,
+    claims::{ClaimNames, Claims},
+};
+use crate::time::Clock;
 
 /// Accepts tokens that one key signed.
 ///
@@ -32,42 +34,22 @@ pub struct JwtRules {
     pub token_type: Option<String>,
     /// Whether these users are somebody else's: see [`Identity::external`].
     pub external: bool,
+    /// Which claims say who somebody is.
+    pub claims: ClaimNames,
 }
 
 /// Longest token that is looked at, in bytes: longer than any real one, shorter than a frame.
 const TOKEN_BYTES_MAX: usize = 8 * 1024;
-
-#[derive(Deserialize)]
-struct Claims {
-    sub: String,
-    exp: f64,
-    nbf: Option<f64>,
-    name: Option<String>,
-    typ: Option<String>,
-    sid: Option<String>,
-}
 
 impl JwtAuthenticator {
     /// Accepts HS256 tokens under a shared secret, which should have 32 bytes or more.
     #[must_use]
     pub fn hs256(secret: &[u8], rules: JwtRules, clock: Arc<dyn Clock>) -> Self {
         let mut validation = Validation::new(Algorithm::HS256);
-        // Time is ours to tell, so that tests and the simulator own it.
+        // What a token says is judged here: time is ours to tell, and nothing is to be overlooked that is mistyped.
         validation.validate_exp = false;
-        validation.validate_nbf = false;
-        let mut required = vec!["exp", "sub"];
-        if let Some(issuer) = &rules.issuer {
-            validation.set_issuer(&[issuer]);
-            required.push("iss");
-        }
-        match &rules.audience {
-            Some(audience) => {
-                validation.set_audience(&[audience]);
-                required.push("aud");
-            }
-            None => validation.validate_aud = false,
-        }
-        validation.set_required_spec_claims(&required);
+        validation.validate_aud = false;
+        validation.required_spec_claims.clear();
         Self { key: DecodingKey::from_secret(secret), validation, rules, clock }
     }
 
@@ -79,24 +61,33 @@ impl JwtAuthenticator {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(AuthError::Invalid);
         }
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation)
-            .map_err(|_| AuthError::Invalid)?
-            .claims;
-        if self.rules.token_type.is_some() && claims.typ != self.rules.token_type {
+        let decoded = jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation)
+            .map_err(|_| AuthError::Invalid)?;
+        // Whoever does not know what it says there must not accept it (RFC 7515, 4.1.11), and we know nothing.
+        if decoded.header.crit.is_some() {
             return Err(AuthError::Invalid);
         }
-        let user = UserId::parse(&claims.sub).map_err(|_| AuthError::Invalid)?;
-        let now_ms = self.clock.now().as_millis() as f64;
-        if claims.nbf.is_some_and(|nbf| nbf * 1_000.0 > now_ms) || !claims.exp.is_finite() {
+        self.judge(&decoded.claims)
+    }
+
+    fn judge(&self, claims: &Claims) -> Result<Identity, AuthError> {
+        let rules = &self.rules;
+        let kept = claims.is("iss", rules.issuer.as_deref())?
+            && claims.is_for(rules.audience.as_deref())?
+            && (rules.token_type.is_none() || claims.is("typ", rules.token_type.as_deref())?);
+        let user = claims.user(&rules.claims)?;
+        let username = claims.text(&rules.claims.name)?.map(str::to_owned);
+        let role = claims.role(&rules.claims)?;
+        let login = claims.text("sid")?.map(str::to_owned);
+        let now = self.clock.now();
+        let expires_at = claims.expires_at()?;
+        if !kept || claims.time("nbf")?.is_some_and(|from| from > now) {
             return Err(AuthError::Invalid);
         }
-        if claims.exp * 1_000.0 <= now_ms {
+        if expires_at <= now {
             return Err(AuthError::Expired);
         }
-        // Saturating cast: a token "for ever" ends with the last representable instant.
-        let expires_at = Some(crate::time::Timestamp::from_millis((claims.exp * 1_000.0) as i64));
-        let (username, login, external) = (claims.name, claims.sid, self.rules.external);
-        Ok(Identity { user, username, expires_at, login, external })
+        Ok(Identity { user, username, expires_at: Some(expires_at), login, external: rules.external, role })
     }
 }
 
@@ -116,7 +107,7 @@ impl fmt::Debug for JwtAuthenticator {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::Timestamp;
+    use crate::{id::UserId, time::Timestamp};
     use jsonwebtoken::{EncodingKey, Header, encode};
     use serde_json::{Value, json};
 
@@ -134,7 +125,7 @@ mod tests {
             issuer: Some("us".into()),
             audience: Some("chat".into()),
             token_type: Some("access".into()),
-            external: false,
+            ..JwtRules::default()
         };
         JwtAuthenticator::hs256(SECRET, rules, Arc::new(At(1_000_000)))
     }
@@ -154,6 +145,7 @@ mod tests {
             expires_at: Some(Timestamp::from_millis(1_001_000)),
             login: Some("7".into()),
             external: false,
+            role: crate::auth::ServerRole::User,
         };
         assert_eq!(identity, expected);
     }

@@ -3,12 +3,14 @@
 //! An [`Authenticator`] turns what a connection presents into an [`Identity`]. A closure will do; a type may;
 //! for tokens there is [`JwtAuthenticator`].
 
+mod claims;
 mod jwt;
 
 use std::{fmt, future::Future, net::IpAddr, sync::Arc};
 
 use async_trait::async_trait;
 
+pub use claims::ClaimNames;
 pub use jwt::{JwtAuthenticator, JwtRules};
 
 use crate::{domain::ErrorCode, id::UserId, time::Timestamp};
@@ -61,13 +63,43 @@ pub struct Identity {
     pub login: Option<String>,
     /// Whether somebody else's issuer vouches for them. Such an identity may not name an own account.
     pub external: bool,
+    /// What they may do beyond rooms.
+    pub role: ServerRole,
+}
+
+/// What somebody may do beyond rooms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ServerRole {
+    /// What everybody may.
+    #[default]
+    User,
+    /// To look after users, rooms and reports of the whole server.
+    Admin,
+}
+
+impl ServerRole {
+    /// Its name on the wire and in access tokens.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 impl Identity {
     /// A user with a name, for ever: for embedders that have checked everything themselves.
     #[must_use]
     pub fn new(user: UserId, username: impl Into<String>) -> Self {
-        Self { user, username: Some(username.into()), expires_at: None, login: None, external: false }
+        Self {
+            user,
+            username: Some(username.into()),
+            expires_at: None,
+            login: None,
+            external: false,
+            role: ServerRole::User,
+        }
     }
 }
 

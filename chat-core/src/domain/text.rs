@@ -281,6 +281,24 @@ impl Username {
         self.0.to_ascii_lowercase()
     }
 
+    /// The form by which two usernames look alike: `1` and capital `I` stand for `l`, `0` for `o`, `m` for `rn`.
+    ///
+    /// It is the skeleton of Unicode Technical Standard 39 for the characters that a username may have, of the name
+    /// in lower case; but a capital `I` counts as the `l` that it looks like.
+    #[must_use]
+    pub fn look(&self) -> String {
+        let mut look = String::with_capacity(self.0.len() + 8);
+        for c in self.0.chars() {
+            match c {
+                '1' | 'I' => look.push('l'),
+                '0' => look.push('o'),
+                'm' | 'M' => look.push_str("rn"),
+                _ => look.push(c.to_ascii_lowercase()),
+            }
+        }
+        look
+    }
+
     /// What everybody is called who was erased: no name that anybody can have.
     #[must_use]
     pub fn erased() -> Self {
@@ -378,6 +396,19 @@ mod tests {
         assert!(content(&"ü".repeat(5_000)).is_ok());
         assert_eq!(content(&"ü".repeat(5_001)), Err(TOO_LONG));
         assert_eq!(content(&"ü".repeat(500_000)), Err(TOO_LONG));
+    }
+
+    #[test]
+    fn names_look_alike_as_unicode_has_it() {
+        let look = |name: &str| Username::parse(name).unwrap().look();
+        for c in ('0'..='9').chain('a'..='z').chain(['_']) {
+            let name = format!("x{c}x");
+            let skeleton: String = unicode_security::skeleton(&name).collect();
+            assert_eq!(look(&name), skeleton.to_lowercase(), "{c}");
+        }
+        assert_eq!(look("ADMlN"), look("adm1n"));
+        assert_eq!(look("rnaIl0ry"), look("MallOry"));
+        assert_ne!(look("mail"), look("mall"));
     }
 
     #[test]

@@ -204,6 +204,7 @@ mod tests {
             expires_at: None,
             login: None,
             external: true,
+            role: crate::auth::ServerRole::User,
         };
         candidates(&identity).map(|name| name.as_str().to_owned()).collect()
     }

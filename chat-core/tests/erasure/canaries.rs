@@ -5,7 +5,10 @@
 use std::{collections::BTreeSet, ops::ControlFlow, sync::Arc};
 
 use chat_core::{
-    accounts::{Account, AccountStore, Email, Family, FamilyId, NewAccount, PasswordHash},
+    accounts::{
+        Account, AccountStore, Device, Email, Family, FamilyId, NewAccount, PasswordHash, PasswordReset,
+    },
+    auth::ServerRole,
     auth::{AuthError, Hello, Identity},
     domain::{Draft, KeptPresence, PresenceMode, StatusText, Username},
     engine::Engine,
@@ -32,10 +35,10 @@ pub const EMOJI: &str = "🦤";
 
 /// The tables in which the canary stands while they are there: profile, name, account, presence, messages,
 /// former texts, long texts, files, keys of what was sent, reports, held messages.
-pub const TABLES: [u8; 11] = [0x10, 0x12, 0x15, 0x17, 0x30, 0x32, 0x39, 0x3d, 0x50, 0x62, 0x63];
+pub const TABLES: [u8; 13] = [0x10, 0x12, 0x15, 0x16, 0x17, 0x19, 0x30, 0x32, 0x39, 0x3d, 0x50, 0x62, 0x63];
 
 /// Tables of which all rows are theirs: addresses (which are hashed), accounts, logins, links.
-pub const OWN_TABLES: [u8; 4] = [0x11, 0x15, 0x16, 0x2a];
+pub const OWN_TABLES: [u8; 6] = [0x11, 0x13, 0x15, 0x16, 0x18, 0x2a];
 
 /// Those in which their reaction does: who reacted, the count, and the log.
 pub const REACTION_TABLES: [u8; 3] = [0x33, 0x34, 0x3a];
@@ -94,7 +97,7 @@ pub fn tables_with<K: OrderedKv>(kv: &K, text: &str) -> BTreeSet<u8> {
 }
 
 /// How many rows there are in which of the tables that are theirs alone.
-pub fn own_rows<K: OrderedKv>(kv: &K) -> [usize; 4] {
+pub fn own_rows<K: OrderedKv>(kv: &K) -> [usize; 6] {
     OWN_TABLES.map(|table| {
         let mut rows = 0;
         kv.scan(&[table], &[table + 1], Direction::Ascending, &mut |_, _| {
@@ -116,10 +119,13 @@ async fn account<S: AccountStore>(store: &S) {
             user: bob(),
             email: Email::parse("canary@example.org").unwrap(),
             password: PasswordHash::from_stored("$argon2id$canary"),
+            role: ServerRole::User,
         },
-        family: Family::begin(FamilyId::new(at, [7; 10]), bob(), at),
+        family: Some(Family::begin(FamilyId::new(at, [7; 10]), bob(), Device::new("canary"), at)),
     };
     store.create_account(new).await.unwrap();
+    let reset = PasswordReset { user: bob(), hash: [7; 32], expires_at: at };
+    store.put_reset(reset).await.unwrap();
     let kept = KeptPresence {
         mode: PresenceMode::Dnd,
         text: StatusText::parse("away to see a canary").unwrap(),

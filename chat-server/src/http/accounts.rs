@@ -1,4 +1,4 @@
-//! `/api/auth`: registration, login, renewal, logout.
+//! `/api/auth`: registration, login, renewal.
 
 use axum::{
     Json, Router,
@@ -7,29 +7,29 @@ use axum::{
     routing::post,
 };
 use chat_core::{
-    accounts::{AccountError, FamilyId, Grant, Registration},
+    accounts::{AccountError, Client, Device, FamilyId, Grant, Registration},
     auth::{Identity, Secret},
     domain::{ErrorCode, RoomSpec},
     engine::{Caller, Engine, Error},
-    id::RoomId,
+    id::{RoomId, UserId},
     wire::rfc3339,
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use super::{App, caller::Proven, client::ClientAddress, fields::BodyFields, problem::Problem, to_its_end};
+use super::{App, client::ClientAddress, fields::BodyFields, problem::Problem, to_its_end};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/register", post(register))
         .route("/login", post(login))
         .route("/refresh", post(refresh))
-        .route("/logout", post(logout))
 }
 
 async fn register(
     State(app): State<App>,
     client: ClientAddress,
+    headers: HeaderMap,
     mut fields: BodyFields,
 ) -> Result<Response, Problem> {
     let registration = Registration {
@@ -42,7 +42,7 @@ async fn register(
     // What can't be accepted anyway costs nothing; everything else counts, lest names be tried out.
     registration.check()?;
     app.admit_registration(client)?;
-    let grant = app.accounts().register(registration).await?;
+    let grant = app.accounts().register(registration, &as_client(client, &headers)).await?;
     join_default_rooms(&app, &grant).await;
     Ok((StatusCode::CREATED, granted(&grant, cookie)).into_response())
 }
@@ -50,6 +50,7 @@ async fn register(
 async fn login(
     State(app): State<App>,
     client: ClientAddress,
+    headers: HeaderMap,
     mut fields: BodyFields,
 ) -> Result<Response, Problem> {
     let login = fields.text("login");
@@ -57,8 +58,27 @@ async fn login(
     let cookie = fields.flag("cookie");
     fields.done()?;
     app.admit_login(client)?;
-    let grant = app.accounts().login(&login, password).await?;
-    Ok(granted(&grant, cookie))
+    let (accounts, engine) = (app.accounts().clone(), app.engine().clone());
+    let client = as_client(client, &headers);
+    let logging_in = to_its_end(async move {
+        let grant = accounts.login(&login, password, &client).await?;
+        disconnect(&engine, &grant.profile.id, &grant.ended).await;
+        Ok::<_, AccountError>(grant)
+    });
+    Ok(granted(&logging_in.await??, cookie))
+}
+
+/// Disconnects whoever is connected by logins that have ended.
+pub(super) async fn disconnect(engine: &Engine, user: &UserId, ended: &[FamilyId]) {
+    for login in ended {
+        engine.disconnect_login(user, &login.to_string()).await;
+    }
+}
+
+/// Who makes a request, as far as it says so itself.
+fn as_client(ClientAddress(address): ClientAddress, headers: &HeaderMap) -> Client {
+    let device = headers.get(header::USER_AGENT).map(|text| String::from_utf8_lossy(text.as_bytes()));
+    Client { device: Device::new(&device.unwrap_or_default()), address: Some(address) }
 }
 
 /// The token comes in the body, or in the cookie that an earlier call set; the new one goes back the same way.
@@ -92,23 +112,6 @@ async fn refresh(
     Ok(granted(&refreshing.await??, in_cookie))
 }
 
-/// Ends the login that the access token stems from: its tokens, its cookie, its connections.
-async fn logout(State(app): State<App>, Proven(identity): Proven) -> Result<Response, Problem> {
-    let login = identity.login.as_deref().filter(|_| !identity.external).and_then(FamilyId::parse);
-    let Some(login) = login else {
-        return Err(Problem::new(ErrorCode::Forbidden, "this login is ended where it was begun"));
-    };
-    let (accounts, engine) = (app.accounts().clone(), app.engine().clone());
-    let ending = to_its_end(async move {
-        let ended = accounts.logout(&identity.user, login).await;
-        // If that failed, the store may have done it all the same; who is still logged in comes back.
-        engine.disconnect_login(&identity.user, &login.to_string()).await;
-        ended
-    });
-    ending.await??;
-    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, NO_COOKIE)]).into_response())
-}
-
 /// A body that may be left out.
 struct RefreshFields(Option<BodyFields>);
 
@@ -131,6 +134,7 @@ async fn join_default_rooms(app: &App, grant: &Grant) {
         expires_at: Some(grant.expires_at),
         login: Some(grant.family.to_string()),
         external: false,
+        role: grant.role,
     };
     let caller = match app.engine().caller(identity).await {
         Ok(caller) => caller,
@@ -196,7 +200,7 @@ fn granted(grant: &Grant, cookie: bool) -> Response {
             last_seen_at: None,
             email: grant.email.as_str(),
             created_at: rfc3339(grant.profile.created_at),
-            server_role: "user",
+            server_role: grant.role.as_str(),
         },
         access_token: grant.access_token.expose(),
         expires_at: rfc3339(grant.expires_at),

@@ -10,6 +10,7 @@ mod health;
 mod pages;
 mod problem;
 mod rooms;
+mod sessions;
 mod users;
 mod ws;
 
@@ -142,7 +143,7 @@ async fn to_its_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 's
 /// Every path that there is.
 pub(crate) fn router(app: App, body_bytes: usize) -> Router {
     let api = Router::new()
-        .nest("/auth", accounts::routes())
+        .nest("/auth", accounts::routes().merge(sessions::routes()))
         .nest("/rooms", rooms::routes())
         .nest("/users", users::routes())
         .layer(DefaultBodyLimit::max(body_bytes.max(BODY_BYTES_MIN)));

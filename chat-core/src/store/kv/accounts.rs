@@ -1,67 +1,68 @@
 //! Accounts and logins over the layout.
 
-use std::{collections::BTreeSet, ops::ControlFlow};
+mod differences;
+mod rows;
+mod upgrade;
+
+use std::ops::ControlFlow;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 
+pub(super) use self::differences::differences;
+use self::rows::{
+    account_key, decode_account, decode_family, decode_reset, email_key, encode_account, encode_family,
+    encode_reset, family_key, id_of, login_key, login_of, logins_of, look_key, named, reset_key,
+};
 use super::{
-    Direction, KvStore, OrderedKv,
+    KvStore, OrderedKv,
     group::Group,
     keys::{self, table},
     request::{GuardedRows, Refusal, Request},
-    values::{self, v1},
+    values,
     view::View,
 };
 use crate::{
     accounts::{
-        Account, AccountStore, CreateAccountError, Email, Family, FamilyId, NewAccount, PasswordHash,
+        Account, AccountChange, AccountStore, CreateAccountError, Email, Family, FamilyId, NewAccount,
+        PasswordReset,
     },
+    domain::Username,
     id::UserId,
-    limits::FAMILIES_PER_SWEEP,
+    limits::{FAMILIES_PER_SWEEP, LOGINS_PER_STEP},
     store::StoreError,
     time::Timestamp,
 };
-
-/// The row of an account.
-#[derive(Serialize, Deserialize)]
-struct AccountRow<'a> {
-    #[serde(borrow)]
-    user: v1::Id<'a>,
-    email: &'a str,
-    password: &'a str,
-}
-
-/// The row of a login.
-#[derive(Serialize, Deserialize)]
-struct FamilyRow<'a> {
-    #[serde(borrow)]
-    user: v1::Id<'a>,
-    generation: u64,
-    created_at: i64,
-    rotated_at: i64,
-}
 
 #[async_trait]
 impl<K: OrderedKv> AccountStore for KvStore<K> {
     async fn create_account(&self, new: NewAccount) -> Result<(), CreateAccountError> {
         let NewAccount { profile, account, family } = new;
-        let by_email = email_key(&account.email);
+        let (by_email, by_look) = (email_key(&account.email), look_key(&profile.username));
+        let user = values::encode_named(account.user.as_str())?;
+        let mut changes = vec![
+            (by_email.clone(), Some(user.clone())),
+            (by_look.clone(), Some(user)),
+            (account_key(&account.user), Some(encode_account(&account)?)),
+        ];
+        if let Some(family) = &family {
+            changes.extend(begun(family)?);
+        }
         let rows = GuardedRows {
-            expected: vec![(by_email.clone(), None)],
+            expected: vec![(by_email, None), (by_look, None)],
             owner: None,
+            logins: None,
             profile: Some(profile),
-            changes: vec![
-                (by_email, Some(values::encode_named(account.user.as_str())?)),
-                (account_key(&account.user), Some(encode_account(&account)?)),
-                (family_key(family.id), Some(encode_family(&family)?)),
-            ],
+            changes,
         };
         match self.write(Request::Guarded(rows)).await {
             Ok(_) => Ok(()),
             Err(Refusal::IdTaken) => Err(CreateAccountError::IdTaken),
             Err(Refusal::NameTaken) => Err(CreateAccountError::NameTaken),
-            Err(Refusal::Unexpected) => Err(CreateAccountError::EmailTaken),
+            // The address or the look of the name, and addresses are told first.
+            Err(Refusal::Unexpected) => match self.account_with_email(&account.email).await? {
+                Some(_) => Err(CreateAccountError::EmailTaken),
+                None => Err(CreateAccountError::NameAlike),
+            },
             Err(refusal) => Err(refusal.into_store_error().into()),
         }
     }
@@ -77,14 +78,34 @@ impl<K: OrderedKv> AccountStore for KvStore<K> {
         self.read(move |shared| shared.rows.view().get(&key)?.map(|row| named(&row)).transpose()).await
     }
 
-    async fn create_family(&self, family: Family) -> Result<(), StoreError> {
-        let changes = vec![(family_key(family.id), Some(encode_family(&family)?))];
-        let rows = GuardedRows { expected: Vec::new(), owner: Some(family.user), profile: None, changes };
-        match self.write(Request::Guarded(rows)).await {
-            // Whose login it would be was erased meanwhile: as if its account had gone right after.
-            Ok(_) | Err(Refusal::Unexpected) => Ok(()),
-            Err(refusal) => Err(refusal.into_store_error()),
+    async fn change_account(&self, change: AccountChange) -> Result<bool, StoreError> {
+        let next = change.next();
+        let AccountChange { account, logins, end, begin, reset, .. } = change;
+        let user = account.user.clone();
+        let key = account_key(&user);
+        let mut changes = Vec::new();
+        if next != account {
+            changes.push((key.clone(), Some(encode_account(&next)?)));
         }
+        for id in end {
+            changes.extend([(family_key(id), None), (login_key(&user, id), None)]);
+        }
+        if let Some(family) = &begin {
+            changes.extend(begun(family)?);
+        }
+        let mut expected = vec![(key, Some(encode_account(&account)?))];
+        if let Some(reset) = &reset {
+            expected.push((reset_key(&user), Some(encode_reset(reset)?)));
+            changes.push((reset_key(&user), None));
+        }
+        self.write_guarded(GuardedRows {
+            expected,
+            owner: Some(user),
+            logins: Some(logins),
+            profile: None,
+            changes,
+        })
+        .await
     }
 
     async fn family(&self, id: FamilyId) -> Result<Option<Family>, StoreError> {
@@ -93,17 +114,36 @@ impl<K: OrderedKv> AccountStore for KvStore<K> {
             .await
     }
 
+    async fn families(&self, user: &UserId) -> Result<Vec<Family>, StoreError> {
+        let prefix = logins_of(user);
+        self.read(move |shared| {
+            let view = shared.rows.view();
+            let (mut ids, end) = (Vec::new(), keys::after_prefix(&prefix));
+            view.scan(&prefix, &end, &mut |key, _| {
+                ids.push(login_of(key));
+                if ids.len() < LOGINS_PER_STEP { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            })?;
+            let mut families = Vec::with_capacity(ids.len());
+            for id in ids {
+                let id = id?;
+                if let Some(row) = view.get(&family_key(id))? {
+                    families.push(decode_family(id, &row)?);
+                }
+            }
+            Ok(families)
+        })
+        .await
+    }
+
     async fn replace_family(&self, current: &Family, next: Option<Family>) -> Result<bool, StoreError> {
         let key = family_key(current.id);
-        let next = next.map(|next| encode_family(&next)).transpose()?;
-        let expected = vec![(key.clone(), Some(encode_family(current)?))];
         let owner = next.is_some().then(|| current.user.clone());
-        let rows = GuardedRows { expected, owner, profile: None, changes: vec![(key, next)] };
-        match self.write(Request::Guarded(rows)).await {
-            Ok(_) => Ok(true),
-            Err(Refusal::Unexpected) => Ok(false),
-            Err(refusal) => Err(refusal.into_store_error()),
-        }
+        let changes = match &next {
+            Some(next) => begun(next)?.into(),
+            None => vec![(key.clone(), None), (login_key(&current.user, current.id), None)],
+        };
+        let expected = vec![(key, Some(encode_family(current)?))];
+        self.write_guarded(GuardedRows { expected, owner, logins: None, profile: None, changes }).await
     }
 
     async fn forget_families(
@@ -114,27 +154,115 @@ impl<K: OrderedKv> AccountStore for KvStore<K> {
         let from = cursor.map_or(vec![table::FAMILY], |id| keys::after_key(&family_key(id)));
         let looked = self.read(move |shared| look_at_families(&shared.rows.view(), &from, now)).await?;
         if !looked.over.is_empty() {
-            let changes = looked.over.iter().map(|(key, _)| (key.clone(), None)).collect();
-            let expected = looked.over.into_iter().map(|(key, row)| (key, Some(row))).collect();
-            let rows = GuardedRows { expected, owner: None, profile: None, changes };
-            match self.write(Request::Guarded(rows)).await {
-                // Somebody else is deleting them.
-                Ok(_) | Err(Refusal::Unexpected) => {}
-                Err(refusal) => return Err(refusal.into_store_error()),
+            let mut changes = Vec::with_capacity(2 * looked.over.len());
+            for (key, row) in &looked.over {
+                let family = decode_family(id_of(key)?, row)?;
+                changes.extend([(key.clone(), None), (login_key(&family.user, family.id), None)]);
             }
+            let expected = looked.over.into_iter().map(|(key, row)| (key, Some(row))).collect();
+            // Refused where somebody else is deleting them.
+            self.write_guarded(GuardedRows { expected, owner: None, logins: None, profile: None, changes })
+                .await?;
         }
         Ok(looked.next)
     }
+
+    async fn put_reset(&self, reset: PasswordReset) -> Result<(), StoreError> {
+        let changes = vec![(reset_key(&reset.user), Some(encode_reset(&reset)?))];
+        let rows = GuardedRows {
+            expected: Vec::new(),
+            owner: Some(reset.user),
+            logins: None,
+            profile: None,
+            changes,
+        };
+        // Refused for who was erased meanwhile: as if their account had gone right after.
+        self.write_guarded(rows).await.map(drop)
+    }
+
+    async fn reset(&self, user: &UserId) -> Result<Option<PasswordReset>, StoreError> {
+        let key = reset_key(user);
+        self.read(move |shared| shared.rows.view().get(&key)?.map(|row| decode_reset(&row)).transpose()).await
+    }
+
+    async fn forget_resets(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let over = self.read(move |shared| resets_over(&shared.rows.view(), now)).await?;
+        if over.is_empty() {
+            return Ok(false);
+        }
+        let more = over.len() >= FAMILIES_PER_SWEEP;
+        let changes = over.iter().map(|(key, _)| (key.clone(), None)).collect();
+        let expected = over.into_iter().map(|(key, row)| (key, Some(row))).collect();
+        let rows = GuardedRows { expected, owner: None, logins: None, profile: None, changes };
+        // Refused where one was replaced meanwhile: the others go with the next call.
+        Ok(!self.write_guarded(rows).await? || more)
+    }
+
+    async fn upgrade_accounts(&self) -> Result<(), StoreError> {
+        self.index_accounts().await
+    }
+}
+
+impl<K: OrderedKv> KvStore<K> {
+    /// Whether the rows were as they had to be, and were changed.
+    async fn write_guarded(&self, rows: GuardedRows) -> Result<bool, StoreError> {
+        match self.write(Request::Guarded(rows)).await {
+            Ok(_) => Ok(true),
+            Err(Refusal::Unexpected) => Ok(false),
+            Err(refusal) => Err(refusal.into_store_error()),
+        }
+    }
+}
+
+/// A key and its new value.
+type Change = (Vec<u8>, Option<Vec<u8>>);
+
+/// The rows of a login that is there.
+fn begun(family: &Family) -> Result<[Change; 2], StoreError> {
+    let index = (login_key(&family.user, family.id), Some(values::PRESENT.to_vec()));
+    Ok([(family_key(family.id), Some(encode_family(family)?)), index])
 }
 
 impl<K: OrderedKv> Group<'_, K> {
     /// Removes the account of a user, if they have one here. Their logins are good for nothing then.
-    pub(super) fn remove_account(&mut self, user: &UserId) -> Result<(), StoreError> {
+    pub(super) fn remove_account(&mut self, user: &UserId, name: &Username) -> Result<(), StoreError> {
         let key = account_key(user);
         if let Some(row) = self.get(&key)? {
             self.remove(email_key(&decode_account(&row)?.email));
             self.remove(key);
         }
+        self.remove(reset_key(user));
+        let look = look_key(name);
+        if self.get(&look)?.map(|row| named(&row)).transpose()?.as_ref() == Some(user) {
+            self.remove(look);
+        }
+        Ok(())
+    }
+
+    /// Gives a user another name, unless somebody's account has one that looks like it. Who has an account themselves
+    /// keeps others from looking like them.
+    pub(super) fn move_look(&mut self, user: &UserId, from: &Username, to: &Username) -> Result<(), Refusal> {
+        let (old, new) = (look_key(from), look_key(to));
+        let holder = self.get(&new)?.map(|row| named(&row)).transpose()?;
+        if old == new || holder.as_ref() == Some(user) {
+            return Ok(());
+        }
+        if holder.is_some() {
+            return Err(Refusal::NameTaken);
+        }
+        if self.get(&account_key(user))?.is_some() {
+            if self.get(&old)?.map(|row| named(&row)).transpose()?.as_ref() == Some(user) {
+                self.remove(old);
+            }
+            self.put(new, values::encode_named(user.as_str())?)?;
+        }
+        Ok(())
+    }
+
+    /// Removes a login of a user.
+    pub(super) fn remove_family(&mut self, user: &UserId, key: &[u8]) -> Result<(), StoreError> {
+        self.remove(login_key(user, id_of(key)?));
+        self.remove(key.to_vec());
         Ok(())
     }
 }
@@ -142,42 +270,6 @@ impl<K: OrderedKv> Group<'_, K> {
 /// Whose login stands in a row.
 pub(super) fn user_of_family(key: &[u8], row: &[u8]) -> Result<UserId, StoreError> {
     decode_family(id_of(key)?, row).map(|family| family.user)
-}
-
-/// What is kept twice about accounts, compared: each has a profile and holds its address, no address and no login
-/// is left over.
-pub(super) fn differences<K: OrderedKv>(kv: &K) -> Result<Vec<String>, StoreError> {
-    let mut differences = Vec::new();
-    let mut held = BTreeSet::new();
-    for (key, row) in rows(kv, table::ACCOUNT)? {
-        let account = decode_account(&row)?;
-        if key != account_key(&account.user) {
-            differences.push(format!("the account of {} stands under another key", account.user));
-        }
-        let profile = kv.get(&keys::user(&keys::user16(&account.user)))?;
-        if profile.map(|row| values::decode_user(&row)).transpose()?.is_none_or(|user| user.external) {
-            differences.push(format!("the account of {} has no profile of its own", account.user));
-        }
-        let holder = kv.get(&email_key(&account.email))?.map(|row| named(&row)).transpose()?;
-        if holder.as_ref() == Some(&account.user) {
-            held.insert(email_key(&account.email));
-        } else {
-            differences.push(format!("the account of {} does not hold its address", account.user));
-        }
-    }
-    for (key, row) in rows(kv, table::EMAIL)? {
-        if !held.contains(&key) {
-            differences.push(format!("an address belongs to {}, whose account has another", named(&row)?));
-        }
-    }
-    for (key, row) in rows(kv, table::FAMILY)? {
-        let family = decode_family(id_of(&key)?, &row)?;
-        let erased = super::erasure::is_erased(kv, &keys::user16(&family.user))?;
-        if kv.get(&account_key(&family.user))?.is_none() && !erased {
-            differences.push(format!("login {} belongs to {}, who has no account", family.id, family.user));
-        }
-    }
-    Ok(differences)
 }
 
 /// A row.
@@ -190,13 +282,20 @@ impl<K: OrderedKv> Group<'_, K> {
         {
             return Err(Refusal::Unexpected);
         }
+        // First of all, since a taken name looks like itself.
+        if let Some(profile) = &rows.profile {
+            self.create_user(profile)?;
+        }
+        if let (Some(owner), Some(logins)) = (&rows.owner, &rows.logins) {
+            let keys = self.keys_under(&logins_of(owner), LOGINS_PER_STEP)?;
+            if !keys.iter().map(|key| login_of(key)).eq(logins.iter().copied().map(Ok)) {
+                return Err(Refusal::Unexpected);
+            }
+        }
         for (key, expected) in &rows.expected {
             if self.get(key)? != *expected {
                 return Err(Refusal::Unexpected);
             }
-        }
-        if let Some(profile) = &rows.profile {
-            self.create_user(profile)?;
         }
         for (key, value) in &rows.changes {
             match value {
@@ -206,19 +305,6 @@ impl<K: OrderedKv> Group<'_, K> {
         }
         Ok(())
     }
-}
-
-fn rows<K: OrderedKv>(kv: &K, table: u8) -> Result<Vec<KeyValue>, StoreError> {
-    let mut rows = Vec::new();
-    kv.scan(&[table], &[table + 1], Direction::Ascending, &mut |key, row| {
-        rows.push((key.to_vec(), row.to_vec()));
-        ControlFlow::Continue(())
-    })?;
-    Ok(rows)
-}
-
-fn named(row: &[u8]) -> Result<UserId, StoreError> {
-    values::decode::<v1::Named<'_>>(row)?.id.user()
 }
 
 struct Looked {
@@ -254,116 +340,18 @@ fn look_at_families<K: OrderedKv>(
     failed.map_or(Ok(looked), Err)
 }
 
-fn email_key(email: &Email) -> Vec<u8> {
-    keys::key(table::EMAIL, &[&email.key()])
-}
-
-fn account_key(user: &UserId) -> Vec<u8> {
-    keys::key(table::ACCOUNT, &[&keys::user16(user)])
-}
-
-fn family_key(id: FamilyId) -> Vec<u8> {
-    keys::key(table::FAMILY, &[id.as_bytes()])
-}
-
-fn id_of(key: &[u8]) -> Result<FamilyId, StoreError> {
-    keys::id_at(key, 1).map(FamilyId::from_bytes).ok_or_else(|| values::corrupt("a key of a login"))
-}
-
-fn encode_account(account: &Account) -> Result<Vec<u8>, StoreError> {
-    values::encode(&AccountRow {
-        user: v1::Id::of(account.user.as_str()),
-        email: account.email.as_str(),
-        password: account.password.expose(),
-    })
-}
-
-fn decode_account(row: &[u8]) -> Result<Account, StoreError> {
-    let row: AccountRow<'_> = values::decode(row)?;
-    Ok(Account {
-        user: row.user.user()?,
-        email: Email::from_stored(row.email),
-        password: PasswordHash::from_stored(row.password),
-    })
-}
-
-fn encode_family(family: &Family) -> Result<Vec<u8>, StoreError> {
-    values::encode(&FamilyRow {
-        user: v1::Id::of(family.user.as_str()),
-        generation: family.generation,
-        created_at: family.created_at.as_millis(),
-        rotated_at: family.rotated_at.as_millis(),
-    })
-}
-
-fn decode_family(id: FamilyId, row: &[u8]) -> Result<Family, StoreError> {
-    let row: FamilyRow<'_> = values::decode(row)?;
-    Ok(Family {
-        id,
-        user: row.user.user()?,
-        generation: row.generation,
-        created_at: Timestamp::from_millis(row.created_at),
-        rotated_at: Timestamp::from_millis(row.rotated_at),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::kv::{KvBatch, MemKv};
-
-    /// The bytes as they stand in files that are out there: a change here needs a new version.
-    #[test]
-    fn the_stored_bytes_of_accounts_and_logins_stay_as_they_are() {
-        let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let account = Account {
-            user: UserId::parse("ann").unwrap(),
-            email: Email::parse("ann@example.org").unwrap(),
-            password: PasswordHash::from_stored("$argon2id$x"),
-        };
-        let family = Family {
-            id: FamilyId::new(Timestamp::from_millis(1), [0; 10]),
-            user: UserId::parse("0190b5a2-7a39-7c3e-8f00-000000000001").unwrap(),
-            generation: 300,
-            created_at: Timestamp::from_millis(1_790_000_000_000),
-            rotated_at: Timestamp::from_millis(-1),
-        };
-        let (account_row, family_row) = (encode_account(&account).unwrap(), encode_family(&family).unwrap());
-        assert_eq!(decode_account(&account_row).unwrap(), account);
-        assert_eq!(decode_family(family.id, &family_row).unwrap(), family);
-        assert_eq!(
-            hex(account_row.clone()),
-            "010103616e6e0f616e6e406578616d706c652e6f72670b246172676f6e3269642478"
-        );
-        assert_eq!(hex(family_row), "01000190b5a27a397c3e8f00000000000001ac0280b083c5986801");
-        let newer = [&[account_row[0] + 1], &account_row[1..]].concat();
-        assert_eq!(decode_account(&newer), Err(StoreError::TooNew { found: newer[0] }));
-    }
-
-    #[test]
-    fn what_contradicts_itself_is_named() {
-        let user = UserId::parse("ann").unwrap();
-        let account = Account {
-            user: user.clone(),
-            email: Email::parse("ann@example.org").unwrap(),
-            password: PasswordHash::from_stored("x"),
-        };
-        let other = Email::parse("other@example.org").unwrap();
-        let family =
-            Family::begin(FamilyId::from_bytes([7; 16]), UserId::parse("bob").unwrap(), Timestamp::default());
-        let kv = MemKv::new();
-        let changes = vec![
-            (account_key(&user), Some(encode_account(&account).unwrap())),
-            (email_key(&other), Some(values::encode_named("ann").unwrap())),
-            (family_key(family.id), Some(encode_family(&family).unwrap())),
-        ];
-        kv.apply(KvBatch { changes }).unwrap();
-        let expected = [
-            "the account of ann has no profile of its own",
-            "the account of ann does not hold its address",
-            "an address belongs to ann, whose account has another",
-            "login 07070707-0707-0707-0707-070707070707 belongs to bob, who has no account",
-        ];
-        assert_eq!(differences(&kv).unwrap(), expected);
-    }
+fn resets_over<K: OrderedKv>(view: &View<'_, K>, now: Timestamp) -> Result<Vec<KeyValue>, StoreError> {
+    let (mut over, mut failed) = (Vec::new(), None);
+    view.scan(&[table::RESET], &[table::RESET + 1], &mut |key, row| {
+        match decode_reset(row) {
+            Ok(reset) if reset.expires_at <= now => over.push((key.to_vec(), row.to_vec())),
+            Ok(_) => {}
+            Err(error) => failed = Some(error),
+        }
+        match failed.is_some() || over.len() >= FAMILIES_PER_SWEEP {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    })?;
+    failed.map_or(Ok(over), Err)
 }

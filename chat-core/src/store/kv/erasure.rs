@@ -192,12 +192,13 @@ impl<K: OrderedKv> Group<'_, K> {
             return Ok(true);
         }
         let Some(row) = self.get(&keys::user(&user16))? else { return Ok(false) };
-        self.remove(keys::username(&values::decode_user(&row)?.username));
+        let name = values::decode_user(&row)?.username;
+        self.remove(keys::username(&name));
         let profile = UserProfile::new(user.clone(), Username::erased(), Timestamp::default());
         self.put(keys::user(&user16), values::encode_user(&profile)?)?;
         self.remove(keys::presence(&user16));
         #[cfg(feature = "accounts")]
-        self.remove_account(user)?;
+        self.remove_account(user, &name)?;
         let (from, to) = (number_key(0), keys::key(table::ERASURE, &[&[part::NUMBER + 1]]));
         let last = self.last_between(&from, &to)?.map(|row| decode_erased(&row)).transpose()?;
         let number = last.map_or(0, |(number, _)| number) + 1;

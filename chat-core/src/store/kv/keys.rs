@@ -7,10 +7,13 @@
 //! | `10` | user | profile |
 //! | `11` | hash of the e-mail address | whose account has it |
 //! | `12` | folded username | the user of that name |
+//! | `13` | user, login | index: the logins of a user |
 //! | `14` | user | how many rooms, and how often that changed |
-//! | `15` | user | account: address and password hash |
+//! | `15` | user | account: address, password hash, role |
 //! | `16` | login | refresh tokens of a login |
 //! | `17` | user | presence: what the user says about it, and when they were last there |
+//! | `18` | user | token by which a forgotten password is replaced |
+//! | `19` | look of a username | the account whose name looks so |
 //! | `20` | room | what the room is: name, kind, description |
 //! | `21` | room | its counters: head, messages, members, owners |
 //! | `22` | room, user | membership |
@@ -67,8 +70,8 @@
 //! | `65 01` | user | index: erasures that are not at their end |
 //! | `65 02` | number `u64` | index: who was erased, in that order |
 //!
-//! Users and rooms are 16 bytes each, see [`id16`]. The tags `13`, `52`, `54` to `A0` are
-//! kept free for devices, tokens, audit, search and expiry.
+//! Users and rooms are 16 bytes each, see [`id16`]. The tags `52` and `54` to `A0` are kept free for search and
+//! expiry.
 
 use crate::{
     domain::{Emoji, LinkId, RoomName, Username},
@@ -88,6 +91,12 @@ pub(super) mod table {
     pub(in super::super) const ACCOUNT: u8 = 0x15;
     #[cfg(feature = "accounts")]
     pub(in super::super) const FAMILY: u8 = 0x16;
+    #[cfg(feature = "accounts")]
+    pub(in super::super) const LOGIN_OF_USER: u8 = 0x13;
+    #[cfg(feature = "accounts")]
+    pub(in super::super) const RESET: u8 = 0x18;
+    #[cfg(feature = "accounts")]
+    pub(in super::super) const LOOK: u8 = 0x19;
     pub(in super::super) const PRESENCE: u8 = 0x17;
     pub(in super::super) const ROOM: u8 = 0x20;
     pub(in super::super) const ROOM_COUNT: u8 = 0x21;

@@ -57,6 +57,9 @@ pub(super) struct GuardedRows {
     pub(super) expected: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// Whose login they are: who is erased gets none, and the request is refused as [`Refusal::Unexpected`].
     pub(super) owner: Option<UserId>,
+    /// Which logins the owner must have, the oldest first, up to [`crate::limits::LOGINS_PER_STEP`] of them, or the
+    /// request is refused as [`Refusal::Unexpected`].
+    pub(super) logins: Option<Vec<crate::accounts::FamilyId>>,
     /// A profile to be created along with them.
     pub(super) profile: Option<UserProfile>,
     /// The new values; `None` deletes.

@@ -53,7 +53,7 @@ pub(super) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
     encode_as(VERSION, value)
 }
 
-fn encode_as<T: Serialize>(version: u8, value: &T) -> Result<Vec<u8>, StoreError> {
+pub(super) fn encode_as<T: Serialize>(version: u8, value: &T) -> Result<Vec<u8>, StoreError> {
     let buffer = Vec::with_capacity(96);
     let mut buffer = postcard::to_extend(&version, buffer).map_err(|_| StoreError::TooLarge)?;
     buffer = postcard::to_extend(value, buffer).map_err(|_| StoreError::TooLarge)?;
@@ -69,7 +69,7 @@ pub(super) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Store
     }
 }
 
-fn decode_rest<'a, T: Deserialize<'a>>(rest: &'a [u8]) -> Result<T, StoreError> {
+pub(super) fn decode_rest<'a, T: Deserialize<'a>>(rest: &'a [u8]) -> Result<T, StoreError> {
     match postcard::take_from_bytes(rest) {
         Ok((value, [])) => Ok(value),
         _ => Err(corrupt("a value does not decode")),

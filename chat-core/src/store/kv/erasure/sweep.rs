@@ -139,6 +139,8 @@ impl<K: OrderedKv> Group<'_, K> {
             Some(&table::MARKER | &table::DELIVERED | &table::BLOCK | &table::SENT) => {
                 self.remove(key.to_vec())
             }
+            #[cfg(feature = "accounts")]
+            Some(&table::FAMILY) if is_of(&user16, key, &row)? => self.remove_family(user, key)?,
             Some(_) if is_of(&user16, key, &row)? => self.remove(key.to_vec()),
             _ => {}
         }

@@ -1,0 +1,184 @@
+//! Getting in, and staying in.
+
+use std::cmp::Reverse;
+
+use super::{
+    Account, AccountChange, AccountError, Accounts, Client, Email, Family, FamilyId, Grant, delays::Subject,
+    family::Shown, service::random,
+};
+use crate::{
+    auth::{AuthError, Identity, Secret},
+    domain::Username,
+    id::UserId,
+    limits::{ACCOUNT_RETRIES_MAX, LOGINS_PER_USER_MAX, PASSWORD_CHARS_MAX, ROTATION_RETRIES_MAX},
+    store::UserProfile,
+};
+
+impl Accounts {
+    /// Lets somebody in who knows an account's password. `login` is the e-mail address or the username.
+    ///
+    /// Whoever has as many logins as one may have loses the least recently used ones: see [`Grant::ended`].
+    ///
+    /// # Errors
+    /// [`AccountError::WrongCredentials`] whichever is wrong, or that it can't be done now.
+    pub async fn login(&self, login: &str, password: Secret, client: &Client) -> Result<Grant, AccountError> {
+        let inner = &self.inner;
+        let account = self.find(login).await?;
+        let subject = subject(account.as_ref(), login);
+        self.wait_for_turn(subject).await?;
+        if password.expose().chars().nth(PASSWORD_CHARS_MAX).is_some() {
+            return Err(AccountError::WrongCredentials);
+        }
+        let stored = account.as_ref().map(|account| account.password.clone());
+        let right = inner.passwords.verify(password.clone(), stored).await?;
+        let Some(account) = account.filter(|_| right) else { return Err(AccountError::WrongCredentials) };
+        inner.delays.succeeded(&subject);
+        let profile = self.admitted(&account.user).await?;
+        let (account, family, ended) = self.begin(account, password, client).await?;
+        Ok(Grant { ended, ..self.grant(profile, account, &family)? })
+    }
+
+    /// The profile of somebody who has proven who they are, if they are not kept out.
+    async fn admitted(&self, user: &UserId) -> Result<UserProfile, AccountError> {
+        let profile = self.profile(user).await?;
+        if profile.disabled { Err(AccountError::Disabled) } else { Ok(profile) }
+    }
+
+    /// Begins a login of whoever has proven to know the password of the account. It comes to nothing when the
+    /// password is another one by now.
+    async fn begin(
+        &self,
+        mut account: Account,
+        password: Secret,
+        client: &Client,
+    ) -> Result<(Account, Family, Vec<FamilyId>), AccountError> {
+        let inner = &self.inner;
+        let now = inner.clock.now();
+        let id = FamilyId::new(now, random()?);
+        let family = Family::begin(id, account.user.clone(), client.device.clone(), now);
+        for _ in 0..ACCOUNT_RETRIES_MAX {
+            let logins = inner.store.families(&account.user).await?;
+            let end = too_many(&logins);
+            let change = AccountChange {
+                begin: Some(family.clone()),
+                end: end.clone(),
+                ..AccountChange::of(account.clone(), &logins)
+            };
+            let next = change.next();
+            if inner.store.change_account(change).await? {
+                return Ok((next, family, end));
+            }
+            let fresh = inner.store.account(&account.user).await?.ok_or(AccountError::WrongCredentials)?;
+            if fresh.password != account.password
+                && !inner.passwords.verify(password.clone(), Some(fresh.password.clone())).await?
+            {
+                return Err(AccountError::WrongCredentials);
+            }
+            account = fresh;
+        }
+        Err(AccountError::Unavailable)
+    }
+
+    /// Renews a login: the token that was shown is spent, the grant has a new one.
+    ///
+    /// A token that is shown again within 20 seconds, before the new one was used, gets the same new one again,
+    /// since the answer may have been lost. Later it ends the login: somebody has a copy.
+    ///
+    /// # Errors
+    /// [`AccountError::InvalidToken`], [`AccountError::TokenExpired`], or that it can't be done now.
+    pub async fn refresh(&self, token: &Secret) -> Result<Grant, AccountError> {
+        let inner = &self.inner;
+        let (id, generation) = inner.keys.open_refresh(token.expose()).ok_or(AccountError::InvalidToken)?;
+        for _ in 0..ROTATION_RETRIES_MAX {
+            let family = inner.store.family(id).await?.ok_or(AccountError::InvalidToken)?;
+            let now = inner.clock.now();
+            let next = match family.shown(generation, now) {
+                Shown::Expired => return Err(AccountError::TokenExpired),
+                Shown::Repeated => return self.grant_again(&family).await,
+                Shown::Current => Some(family.rotated(generation, now)),
+                Shown::Spent => None,
+            };
+            match (inner.store.replace_family(&family, next.clone()).await, next) {
+                // Somebody else was first with the same token: judge it anew.
+                (Ok(false), _) => {}
+                (Ok(true), Some(next)) => return self.grant_again(&next).await,
+                (Ok(true), None) => {
+                    tracing::warn!(user = %family.user, login = %family.id, "a spent refresh token was shown; its login is ended");
+                    return Err(AccountError::LoginEnded { user: family.user, login: family.id });
+                }
+                (Err(error), Some(_)) => return Err(error.into()),
+                (Err(error), None) => {
+                    tracing::warn!(%error, user = %family.user, login = %family.id, "a spent refresh token was shown; its login could not be ended");
+                    return Err(AccountError::LoginDoubtful { user: family.user, login: family.id });
+                }
+            }
+        }
+        Err(AccountError::Unavailable)
+    }
+
+    /// Checks that the login which an access token stems from has not ended: the token itself does not tell.
+    ///
+    /// # Errors
+    /// [`AuthError::Invalid`] when it has, [`AuthError::Erased`] when its user was erased, [`AuthError::Unavailable`] when it can't be looked up.
+    pub async fn check_login(&self, identity: &Identity) -> Result<(), AuthError> {
+        let id = identity.login.as_deref().and_then(FamilyId::parse).ok_or(AuthError::Invalid)?;
+        match self.inner.store.family(id).await {
+            Ok(Some(family)) if family.user == identity.user => Ok(()),
+            // The logins of who was erased are gone; they are told why.
+            Ok(_) => match self.profile(&identity.user).await {
+                Ok(profile) if profile.is_erased() => Err(AuthError::Erased),
+                _ => Err(AuthError::Invalid),
+            },
+            Err(error) => {
+                tracing::warn!(%error, "the account store failed");
+                Err(AuthError::Unavailable)
+            }
+        }
+    }
+
+    pub(super) async fn find(&self, login: &str) -> Result<Option<Account>, AccountError> {
+        let store = &self.inner.store;
+        let user = if let Some(email) = Email::parse(login) {
+            store.account_with_email(&email).await?
+        } else if let Ok(name) = Username::parse(login.trim()) {
+            store.user_named(&name).await?
+        } else {
+            None
+        };
+        match user {
+            Some(user) => Ok(store.account(&user).await?),
+            None => Ok(None),
+        }
+    }
+
+    pub(super) async fn wait_for_turn(&self, subject: Subject) -> Result<(), AccountError> {
+        let delay = self.inner.delays.attempt(subject, self.inner.clock.now());
+        if !delay.is_zero() {
+            let _waiting = self.inner.delayed.try_acquire().map_err(|_| AccountError::Overloaded)?;
+            tokio::time::sleep(delay).await;
+        }
+        Ok(())
+    }
+
+    async fn grant_again(&self, family: &Family) -> Result<Grant, AccountError> {
+        let account = self.inner.store.account(&family.user).await?.ok_or(AccountError::InvalidToken)?;
+        self.grant(self.admitted(&family.user).await?, account, family)
+    }
+}
+
+/// The least recently used logins, which end for one more to fit.
+fn too_many(logins: &[Family]) -> Vec<FamilyId> {
+    let mut logins: Vec<_> = logins.iter().collect();
+    logins.sort_by_key(|family| Reverse((family.rotated_at, family.id)));
+    logins.iter().skip(LOGINS_PER_USER_MAX - 1).map(|family| family.id).collect()
+}
+
+/// An account is counted by its id, whichever of its names was typed; an unknown name by itself.
+pub(super) fn subject(account: Option<&Account>, login: &str) -> Subject {
+    let mut hasher = blake3::Hasher::new();
+    match account {
+        Some(account) => hasher.update(b"account").update(account.user.as_str().as_bytes()),
+        None => hasher.update(b"unknown").update(login.trim().to_lowercase().as_bytes()),
+    };
+    *hasher.finalize().as_bytes()
+}
