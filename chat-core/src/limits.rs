@@ -82,6 +82,9 @@ pub const AFTER_SEND_MAX: usize = 4_096;
 /// Entries read from the store at a time by a session that is behind the ring.
 pub const CATCH_UP_ENTRIES: usize = 100;
 
+/// Entries of a log on one page, at most. More are on the next.
+pub const LOG_PAGE_ENTRIES: usize = 500;
+
 /// Messages on one page, at most.
 pub const PAGE_MESSAGES_MAX: usize = 200;
 

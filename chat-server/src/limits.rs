@@ -33,6 +33,12 @@ pub(crate) const BODY_BYTES_MIN: usize = 64 * 1024;
 /// How long a request may take in all, its body included. Then it is answered 503.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a request may wait for an entry of a log. Proxies tend to give up after a minute.
+pub(crate) const LONG_POLL_MAX: Duration = Duration::from_secs(60);
+
+/// How often a stream of events says that it is alive, so that nobody on the way takes it for dead.
+pub(crate) const STREAM_COMMENT_EVERY: Duration = Duration::from_secs(15);
+
 /// How long a client may take none of what waits to be written to it, WebSockets excepted, which have a heartbeat. Then
 /// it is disconnected.
 pub(crate) const WRITE_STALL: Duration = Duration::from_secs(30);

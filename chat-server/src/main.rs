@@ -33,6 +33,7 @@ use std::{
 
 use chat_core::{
     accounts::{AccountError, Accounts, HashingCost, TokenKeys},
+    domain::Rate,
     engine::{Engine, RateTable},
     store::Maintenance,
     time::{Clock, SystemClock},
@@ -122,6 +123,7 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         registrations: RateTable::new(config.registrations),
         logins: RateTable::new(config.logins),
         exports: Exports::new(),
+        requests: RateTable::new(Rate::per_second(config.limits.commands_per_second)),
         gate: Gate::new(0, config.connections_per_ip),
         ws_config: ws_config(&config, tokens)?,
         default_rooms: config.default_rooms,

@@ -3,6 +3,7 @@
 mod care;
 mod files;
 mod invites;
+mod log;
 mod messages;
 mod moderation;
 mod people;
@@ -43,6 +44,7 @@ use crate::{
 };
 
 pub use invites::NewLink;
+pub use log::LogPage;
 
 /// An authenticated user's hand on the engine: every operation, with every check. Cheap to clone.
 #[derive(Clone)]

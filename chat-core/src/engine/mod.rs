@@ -69,7 +69,7 @@ use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
 pub use builder::EngineBuilder;
-pub use caller::{Caller, Changed, KnownRoom, Messages, NewLink, Offered, OwnRoom, Thread};
+pub use caller::{Caller, Changed, KnownRoom, LogPage, Messages, NewLink, Offered, OwnRoom, Thread};
 pub use erasure::Erased;
 pub use error::Error;
 pub use export::Export;

@@ -27,4 +27,4 @@ pub use message::{EditView, MessageView};
 pub use review::{HeldView, ReportView};
 pub use server::{Answer, LimitsView, Notice, Topic, auth_error_frame, error_frame};
 pub use user::UserView;
-pub use view::{AuditView, MemberView, OwnRoomView, PresenceView, RoomView, rfc3339};
+pub use view::{AuditView, MemberView, OwnRoomView, PresenceView, RoomView, parse_rfc3339, rfc3339};

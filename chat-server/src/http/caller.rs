@@ -1,11 +1,17 @@
 //! Who makes a request, proven by its bearer token.
 
-use axum::extract::FromRequestParts;
+use axum::{
+    Json,
+    extract::FromRequestParts,
+    response::{IntoResponse, Response},
+};
 use chat_core::{
     auth::{AuthError, Authenticator, Hello, Identity, Secret},
     engine::Caller,
+    wire::{Answer, ClientCommand},
 };
-use http::{HeaderMap, header, request::Parts};
+use http::{HeaderMap, StatusCode, header, request::Parts};
+use serde_json::Value;
 
 use super::{App, client::ClientAddress, problem::Problem};
 
@@ -32,8 +38,28 @@ impl FromRequestParts<App> for Authenticated {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let Proven(identity) = Proven::from_request_parts(parts, app).await?;
-        Ok(Self(app.engine().caller(identity).await?))
+        let caller = app.engine().caller(identity).await?;
+        app.admit_request(&caller)?;
+        Ok(Self(caller))
     }
+}
+
+/// Carries out a command of the protocol for a caller: 200 with its answer, or 204 where there is nothing to say.
+pub(super) async fn performed(caller: &Caller, command: ClientCommand) -> Result<Response, Problem> {
+    Ok(answered(StatusCode::OK, &caller.perform(command).await?))
+}
+
+/// The answer of a command, without its `type` and `id`.
+pub(super) fn answered(status: StatusCode, answer: &Answer) -> Response {
+    match answer {
+        Answer::Done {} => StatusCode::NO_CONTENT.into_response(),
+        answer => shown(status, &answer.body()),
+    }
+}
+
+/// An answer of JSON.
+pub(super) fn shown(status: StatusCode, body: &Value) -> Response {
+    (status, Json(body)).into_response()
 }
 
 /// The one bearer token of a request (RFC 6750, 2.1).

@@ -1,6 +1,6 @@
 //! Fields of requests: taken one by one, so that every mistake is told at once and none repeats what was sent.
 
-use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use bytes::Bytes;
@@ -57,6 +57,81 @@ impl BodyFields {
         }
     }
 
+    /// True or false, if it is there.
+    pub(crate) fn optional_flag(&mut self, field: &'static str) -> Option<bool> {
+        match self.fields.remove(field) {
+            Some(Value::Bool(flag)) => Some(flag),
+            None | Some(Value::Null) => None,
+            Some(_) => {
+                self.refuse(field, "expected true or false");
+                None
+            }
+        }
+    }
+
+    /// A whole number that may be there.
+    pub(crate) fn optional_number(&mut self, field: &'static str) -> Option<u64> {
+        self.nullable_number(field).flatten()
+    }
+
+    /// A whole number that has to be there.
+    pub(crate) fn number(&mut self, field: &'static str) -> u64 {
+        match self.nullable_number(field) {
+            Some(Some(number)) => number,
+            Some(None) => 0,
+            None => {
+                self.refuse(field, "this field is required");
+                0
+            }
+        }
+    }
+
+    /// A whole number, or `null`, that may be there.
+    pub(crate) fn nullable_number(&mut self, field: &'static str) -> Option<Option<u64>> {
+        match self.fields.remove(field)? {
+            Value::Null => Some(None),
+            // 1.0 is a whole number to JSON Schema, and to JavaScript.
+            Value::Number(number) => match number.as_u64().or_else(|| whole(number.as_f64()?)) {
+                Some(number) => Some(Some(number)),
+                None => {
+                    self.refuse(field, "expected a whole number");
+                    None
+                }
+            },
+            _ => {
+                self.refuse(field, "expected a whole number");
+                None
+            }
+        }
+    }
+
+    /// Text, or `null`, that may be there.
+    pub(crate) fn nullable_text(&mut self, field: &'static str) -> Option<Option<String>> {
+        match self.fields.remove(field)? {
+            Value::Null => Some(None),
+            Value::String(text) => Some(Some(text)),
+            _ => {
+                self.refuse(field, "expected text");
+                None
+            }
+        }
+    }
+
+    /// A list of texts that has to be there.
+    pub(crate) fn texts(&mut self, field: &'static str) -> Vec<String> {
+        match self.fields.remove(field).map(serde_json::from_value) {
+            Some(Ok(texts)) => texts,
+            Some(Err(_)) => {
+                self.refuse(field, "expected a list of texts");
+                Vec::new()
+            }
+            None => {
+                self.refuse(field, "this field is required");
+                Vec::new()
+            }
+        }
+    }
+
     /// A list of objects that may be there.
     pub(crate) fn optional_list<T: serde::de::DeserializeOwned>(
         &mut self,
@@ -83,7 +158,8 @@ impl BodyFields {
         if self.invalid.is_empty() { Ok(()) } else { Err(Problem::invalid(self.invalid)) }
     }
 
-    fn refuse(&mut self, field: &str, message: &str) {
+    /// Notes a field that can't be accepted.
+    pub(crate) fn refuse(&mut self, field: &str, message: &str) {
         self.invalid.push(Invalid { field: field.into(), message: message.into() });
     }
 }
@@ -110,6 +186,26 @@ impl<S: Send + Sync> FromRequest<S> for BodyFields {
     }
 }
 
+/// The number, if it is a whole one that every JSON library can tell from its neighbours (RFC 8259, section 6).
+fn whole(number: f64) -> Option<u64> {
+    ((0.0..9_007_199_254_740_992.0).contains(&number) && number.fract() == 0.0).then_some(number as u64)
+}
+
+/// The fields of a JSON body that may be left out.
+#[derive(Debug)]
+pub(crate) struct MaybeFields(pub(crate) BodyFields);
+
+impl<S: Send + Sync> FromRequest<S> for MaybeFields {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if !request.headers().contains_key(header::CONTENT_TYPE) {
+            return Ok(Self(BodyFields { fields: Map::new(), invalid: Vec::new() }));
+        }
+        BodyFields::from_request(request, state).await.map(Self)
+    }
+}
+
 /// The status that a rejection of axum stands for.
 trait RejectionStatus {
     fn into_response_status(self) -> StatusCode;
@@ -127,17 +223,17 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-/// The fields of a query string. Unknown ones are ignored; of a repeated one the last counts.
+/// The fields of a query string. Unknown ones are ignored; of a repeated one that is no list the last counts.
 #[derive(Debug)]
 pub(crate) struct QueryFields {
-    fields: HashMap<String, String>,
+    fields: Vec<(String, String)>,
     invalid: Vec<Invalid>,
 }
 
 impl QueryFields {
     /// A text of at most `chars` characters that may be there.
     pub(crate) fn text(&mut self, field: &'static str, chars: usize) -> Option<String> {
-        let text = self.fields.remove(field)?;
+        let text = self.take(field)?;
         if text.chars().nth(chars).is_some() {
             self.refuse(field, "too long");
         }
@@ -146,11 +242,29 @@ impl QueryFields {
 
     /// A whole number that may be there.
     pub(crate) fn number(&mut self, field: &'static str) -> Option<u64> {
-        let number = self.fields.remove(field)?.parse().ok();
+        let number = self.take(field)?.parse().ok();
         if number.is_none() {
             self.refuse(field, "expected a whole number");
         }
         number
+    }
+
+    /// A whole number in this range that may be there.
+    pub(crate) fn number_in(&mut self, field: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
+        let number = self.number(field)?;
+        if !range.contains(&number) {
+            self.refuse(field, "out of range");
+        }
+        Some(number)
+    }
+
+    /// All the texts of this name.
+    pub(crate) fn texts(&mut self, field: &'static str) -> Vec<String> {
+        self.fields.extract_if(.., |(name, _)| name == field).map(|(_, text)| text).collect()
+    }
+
+    fn take(&mut self, field: &'static str) -> Option<String> {
+        self.texts(field).pop()
     }
 
     /// Notes a field that can't be accepted.
@@ -169,9 +283,25 @@ impl<S: Send + Sync> FromRequestParts<S> for QueryFields {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match Query::<Vec<(String, String)>>::from_request_parts(parts, state).await {
-            Ok(Query(pairs)) => Ok(Self { fields: pairs.into_iter().collect(), invalid: Vec::new() }),
+            Ok(Query(fields)) => Ok(Self { fields, invalid: Vec::new() }),
             Err(_) => Err(Problem::new(ErrorCode::BadRequest, "malformed query string")),
         }
+    }
+}
+
+/// The parts of the path that are not always the same, decoded, in their order.
+#[derive(Debug)]
+pub(crate) struct PathIds<const N: usize>(pub(crate) [String; N]);
+
+impl<S: Send + Sync, const N: usize> FromRequestParts<S> for PathIds<N> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let malformed = || Problem::new(ErrorCode::BadRequest, "malformed path");
+        let path = axum::extract::Path::<Vec<(String, String)>>::from_request_parts(parts, state).await;
+        let axum::extract::Path(ids) = path.map_err(|_| malformed())?;
+        let ids: Vec<_> = ids.into_iter().map(|(_, id)| id).collect();
+        ids.try_into().map(Self).map_err(|_| malformed())
     }
 }
 

@@ -9,14 +9,18 @@ use axum::{
 };
 use chat_core::domain::ErrorCode;
 use futures::FutureExt;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use super::problem::Problem;
 use crate::limits::REQUEST_TIMEOUT;
 
-/// Headers that every answer has. Nothing here is meant to be framed, sniffed, embedded or referred to.
+/// What is the same for everybody, and may be kept.
+const PAGES: &[&str] = &["/", "/docs/protocol", "/api/docs", "/api/docs/style.css", "/api/openapi.json"];
+
+/// Headers that every answer has, unless what answers has set them itself. Nothing here is meant to be framed, sniffed,
+/// embedded or referred to.
 pub(super) async fn headers(request: Request, next: Next) -> Response {
-    let is_page = matches!(request.uri().path(), "/" | "/docs/protocol");
+    let is_page = PAGES.contains(&request.uri().path());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in [
@@ -27,11 +31,13 @@ pub(super) async fn headers(request: Request, next: Next) -> Response {
             header::CONTENT_SECURITY_POLICY,
             "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
         ),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ] {
-        headers.insert(name, HeaderValue::from_static(value));
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     if !is_page {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     }
     response
 }

@@ -1,17 +1,28 @@
 //! The HTTP side of the server: routes, and what they share.
 
+mod route;
+
 mod accounts;
-mod caller;
-mod client;
+mod direct;
+mod events;
 mod export;
-mod fields;
-mod guard;
-mod health;
-mod pages;
-mod problem;
+mod invites;
+mod members;
+mod messages;
+mod review;
 mod rooms;
 mod sessions;
 mod users;
+
+mod caller;
+mod client;
+mod etag;
+mod fields;
+mod guard;
+mod health;
+mod openapi;
+mod pages;
+mod problem;
 mod ws;
 
 use std::{
@@ -26,8 +37,8 @@ use std::{
 use axum::{Router, extract::DefaultBodyLimit, middleware, routing::get};
 use chat_core::{
     accounts::Accounts,
-    engine::{Engine, RateTable},
-    id::RoomId,
+    engine::{Caller, Engine, RateTable},
+    id::{RoomId, UserId},
     time::{Clock, SystemClock},
 };
 use chat_store_sled::SledStore;
@@ -35,7 +46,7 @@ use chat_transport_ws::{Gate, WsConfig};
 
 pub(crate) use self::accounts::ensure_default_room;
 pub(crate) use self::export::Exports;
-use self::{client::ClientAddress, problem::Problem};
+use self::{client::ClientAddress, problem::Problem, route::Route};
 use crate::{config::Network, limits::BODY_BYTES_MIN, tokens::Tokens};
 
 /// What all requests share. Cheap to clone.
@@ -55,6 +66,7 @@ pub(crate) struct Inner {
     pub(crate) registrations: RateTable<IpAddr>,
     pub(crate) logins: RateTable<IpAddr>,
     pub(crate) exports: Exports,
+    pub(crate) requests: RateTable<UserId>,
     /// WebSockets, counted by address.
     pub(crate) gate: Gate,
     pub(crate) ws_config: WsConfig,
@@ -77,6 +89,7 @@ impl App {
         self.inner.registrations.sweep(now);
         self.inner.logins.sweep(now);
         self.inner.exports.sweep(now);
+        self.inner.requests.sweep(now);
     }
 
     fn is_draining(&self) -> bool {
@@ -123,6 +136,11 @@ impl App {
         self.inner.registrations.admit(&client.rate_key(), SystemClock.now()).map_err(Problem::rate_limited)
     }
 
+    /// Requests count as the commands of a connection do: a user has as many of them.
+    fn admit_request(&self, caller: &Caller) -> Result<(), Problem> {
+        self.inner.requests.admit(caller.user(), SystemClock.now()).map_err(Problem::rate_limited)
+    }
+
     fn admit_login(&self, client: ClientAddress) -> Result<(), Problem> {
         self.inner.logins.admit(&client.rate_key(), SystemClock.now()).map_err(Problem::rate_limited)
     }
@@ -140,12 +158,25 @@ async fn to_its_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 's
     tokio::spawn(work).await.map_err(|_| Problem::unavailable())
 }
 
+/// The operations of the API.
+pub(crate) const ROUTES: &[&[Route]] = &[
+    users::ROUTES,
+    rooms::ROUTES,
+    messages::ROUTES,
+    events::ROUTES,
+    direct::ROUTES,
+    members::ROUTES,
+    invites::ROUTES,
+    review::ROUTES,
+    openapi::ROUTES,
+];
+
 /// Every path that there is.
 pub(crate) fn router(app: App, body_bytes: usize) -> Router {
-    let api = Router::new()
+    let (short, long) = route::routers(ROUTES);
+    let api = short
         .nest("/auth", accounts::routes().merge(sessions::routes()))
-        .nest("/rooms", rooms::routes())
-        .nest("/users", users::routes())
+        .layer(middleware::from_fn(etag::etag))
         .layer(DefaultBodyLimit::max(body_bytes.max(BODY_BYTES_MIN)));
     Router::new()
         .route("/", get(pages::home))
@@ -154,7 +185,8 @@ pub(crate) fn router(app: App, body_bytes: usize) -> Router {
         .route("/readyz", get(health::readyz))
         .nest("/api", api)
         .layer(middleware::from_fn(guard::deadline))
-        // Outside the deadline: a WebSocket lives as long as it likes.
+        // Outside the deadline: a stream or a WebSocket lives as long as it likes.
+        .nest("/api", long.layer(DefaultBodyLimit::max(0)))
         .route("/ws", get(ws::upgrade))
         .fallback(guard::not_found)
         .method_not_allowed_fallback(guard::method_not_allowed)

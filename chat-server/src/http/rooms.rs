@@ -1,36 +1,86 @@
-//! `/api/rooms`: the commands of the WebSocket, over HTTP. Each handler only brings its request into the form of
-//! a command; the engine has one table of operations for both.
+//! Rooms: finding, making, changing, joining and leaving them.
 
-use axum::{
-    Json, Router,
-    response::{IntoResponse, Response},
-    routing::{delete, get, post},
+use axum::{response::Response, routing};
+use chat_core::wire::{
+    Answer, ClientCommand, CreateGroup, CreateRoom, ListMembers, ListRooms, Mark, Scope, UpdateRoom,
 };
-use chat_core::{
-    domain::ErrorCode,
-    wire::{Answer, ClientCommand, CreateRoom, FetchHistory, ListMembers, ListRooms, Scope, SendMessage},
-};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
 use super::{
-    App,
-    caller::Authenticated,
+    caller::{Authenticated, answered, performed},
     fields::{BodyFields, PathId, QueryFields},
     problem::Problem,
+    route::{CURSOR, CURSOR_CHARS_MAX, Content::Json, Kind, Param, Route, Verb},
 };
 use crate::limits::QUERY_CHARS_MAX;
 
-/// Longest cursor that is looked at; ours are shorter.
-const CURSOR_CHARS_MAX: usize = 1_024;
-
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/", get(list).post(create))
-        .route("/{room}/join", post(join))
-        .route("/{room}/leave", delete(leave))
-        .route("/{room}/members", get(members))
-        .route("/{room}/messages", get(history).post(send))
-}
+pub(super) const ROUTES: &[Route] = &[
+    Route::new(Verb::Get, "/rooms", "listRooms", "Lists public rooms, or the caller's own", || {
+        routing::get(list)
+    })
+    .query(&[
+        Param::new("scope", "Which rooms: public unless told", Kind::Choice(&["public", "mine"])),
+        Param::new("query", "Of public rooms those whose name contains this", Kind::Text(QUERY_CHARS_MAX)),
+        CURSOR,
+    ])
+    .answers(&[(200, Json("RoomPage"))]),
+    Route::new(Verb::Post, "/rooms", "createRoom", "Creates a room, which the caller owns", || {
+        routing::post(create)
+    })
+    .body("CreateRoom")
+    .answers(&[(201, Json("RoomAnswer"))]),
+    Route::new(Verb::Post, "/groups", "createGroup", "Creates a group of the caller and others", || {
+        routing::post(create_group)
+    })
+    .body("CreateGroup")
+    .answers(&[(201, Json("RoomAnswer"))]),
+    Route::new(Verb::Get, "/rooms/{room}", "getRoom", "Tells what a room is", || routing::get(one))
+        .answers(&[(200, Json("RoomAnswer"))]),
+    Route::new(Verb::Patch, "/rooms/{room}", "updateRoom", "Changes a room; what is left out stays", || {
+        routing::patch(update)
+    })
+    .body("UpdateRoom")
+    .answers(&[(200, Json("RoomAnswer"))]),
+    Route::new(Verb::Delete, "/rooms/{room}", "deleteRoom", "Deletes a room, for good", || {
+        routing::delete(delete)
+    })
+    .answers(&[(200, Json("RoomAnswer"))]),
+    Route::new(Verb::Post, "/rooms/{room}/join", "joinRoom", "Becomes a member of a room", || {
+        routing::post(join)
+    })
+    .answers(&[(200, Json("RoomAnswer"))]),
+    Route::new(Verb::Delete, "/rooms/{room}/leave", "leaveRoom", "Ceases to be a member", || {
+        routing::delete(leave)
+    }),
+    Route::new(Verb::Get, "/rooms/{room}/members", "listMembers", "Lists members, with how they are", || {
+        routing::get(members)
+    })
+    .query(&[CURSOR])
+    .answers(&[(200, Json("MemberPage"))]),
+    Route::new(Verb::Post, "/rooms/{room}/read", "markRead", "Says up to where the caller has read", || {
+        routing::post(mark_read)
+    })
+    .body("Mark")
+    .answers(&[(200, Json("Unread"))]),
+    Route::new(
+        Verb::Post,
+        "/rooms/{room}/delivered",
+        "markDelivered",
+        "Says up to where a direct room came",
+        || routing::post(mark_delivered),
+    )
+    .body("Mark"),
+    Route::new(Verb::Post, "/rooms/{room}/typing", "startTyping", "Says that the caller types", || {
+        routing::post(start_typing)
+    }),
+    Route::new(
+        Verb::Delete,
+        "/rooms/{room}/typing",
+        "stopTyping",
+        "Says that the caller types no more",
+        || routing::delete(stop_typing),
+    ),
+];
 
 async fn list(Authenticated(caller): Authenticated, mut fields: QueryFields) -> Result<Response, Problem> {
     let scope = match fields.text("scope", 10).as_deref() {
@@ -44,8 +94,7 @@ async fn list(Authenticated(caller): Authenticated, mut fields: QueryFields) -> 
     let query = fields.text("query", QUERY_CHARS_MAX);
     let cursor = fields.text("cursor", CURSOR_CHARS_MAX);
     fields.done()?;
-    let list = ClientCommand::ListRooms(ListRooms { scope, query, cursor });
-    Ok(answered(StatusCode::OK, &caller.perform(list).await?))
+    performed(&caller, ClientCommand::ListRooms(ListRooms { scope, query, cursor })).await
 }
 
 async fn create(Authenticated(caller): Authenticated, mut fields: BodyFields) -> Result<Response, Problem> {
@@ -55,16 +104,58 @@ async fn create(Authenticated(caller): Authenticated, mut fields: BodyFields) ->
         private: fields.flag("private"),
     };
     fields.done()?;
-    Ok(answered(StatusCode::CREATED, &caller.perform(ClientCommand::CreateRoom(create)).await?))
+    Ok(created(&caller.perform(ClientCommand::CreateRoom(create)).await?))
+}
+
+async fn create_group(
+    Authenticated(caller): Authenticated,
+    mut fields: BodyFields,
+) -> Result<Response, Problem> {
+    let create = CreateGroup { user_ids: fields.texts("userIds"), name: fields.optional_text("name") };
+    fields.done()?;
+    Ok(created(&caller.perform(ClientCommand::CreateGroup(create)).await?))
+}
+
+fn created(answer: &Answer) -> Response {
+    answered(StatusCode::CREATED, answer)
+}
+
+async fn one(Authenticated(caller): Authenticated, PathId(room): PathId) -> Result<Response, Problem> {
+    performed(&caller, ClientCommand::GetRoom(room)).await
+}
+
+async fn update(
+    Authenticated(caller): Authenticated,
+    PathId(room_id): PathId,
+    mut fields: BodyFields,
+) -> Result<Response, Problem> {
+    let topic = fields.optional_text("topic");
+    let update = UpdateRoom {
+        room_id,
+        name: fields.optional_text("name"),
+        // A room has one text beside its name; clients call it either way.
+        description: fields.optional_text("description").or(topic),
+        archived: fields.optional_flag("archived"),
+        slow_mode_seconds: fields.optional_number("slowModeSeconds"),
+        history: fields.optional_text("history"),
+        private: fields.optional_flag("private"),
+        retention_days: fields.nullable_number("retentionDays"),
+        retention_messages: fields.nullable_number("retentionMessages"),
+    };
+    fields.done()?;
+    performed(&caller, ClientCommand::UpdateRoom(update)).await
+}
+
+async fn delete(Authenticated(caller): Authenticated, PathId(room): PathId) -> Result<Response, Problem> {
+    performed(&caller, ClientCommand::DeleteRoom(room)).await
 }
 
 async fn join(Authenticated(caller): Authenticated, PathId(room): PathId) -> Result<Response, Problem> {
-    Ok(answered(StatusCode::OK, &caller.perform(ClientCommand::JoinRoom(room)).await?))
+    performed(&caller, ClientCommand::JoinRoom(room)).await
 }
 
 async fn leave(Authenticated(caller): Authenticated, PathId(room): PathId) -> Result<Response, Problem> {
-    caller.perform(ClientCommand::LeaveRoom(room)).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    performed(&caller, ClientCommand::LeaveRoom(room)).await
 }
 
 async fn members(
@@ -74,64 +165,39 @@ async fn members(
 ) -> Result<Response, Problem> {
     let cursor = fields.text("cursor", CURSOR_CHARS_MAX);
     fields.done()?;
-    let list = ClientCommand::ListMembers(ListMembers { room_id, cursor });
-    Ok(answered(StatusCode::OK, &caller.perform(list).await?))
+    performed(&caller, ClientCommand::ListMembers(ListMembers { room_id, cursor })).await
 }
 
-async fn history(
+async fn mark_read(
     Authenticated(caller): Authenticated,
     PathId(room_id): PathId,
-    mut fields: QueryFields,
-) -> Result<Response, Problem> {
-    let fetch = FetchHistory {
-        room_id,
-        before: fields.number("before"),
-        after: fields.number("after"),
-        around: fields.number("around"),
-        limit: fields.number("limit"),
-    };
-    fields.done()?;
-    Ok(answered(StatusCode::OK, &caller.perform(ClientCommand::FetchHistory(fetch)).await?))
-}
-
-/// A repeat of a send created nothing, so it is 200.
-async fn send(
-    Authenticated(caller): Authenticated,
-    PathId(room_id): PathId,
-    headers: HeaderMap,
     mut fields: BodyFields,
 ) -> Result<Response, Problem> {
-    let header_key = idempotency_key(&headers)?;
-    let body_key = fields.optional_text("clientMessageId");
-    let send = SendMessage {
-        room_id,
-        content: fields.text("content"),
-        message_type: fields.optional_text("messageType"),
-        client_message_id: header_key.or(body_key),
-        reply_to: fields.optional_text("replyTo"),
-        thread_id: fields.optional_text("threadId"),
-        attachments: fields.optional_list("attachments"),
-    };
+    let seq = fields.number("seq");
     fields.done()?;
-    let answer = caller.perform(ClientCommand::SendMessage(send)).await?;
-    let status = match answer {
-        Answer::Sent { duplicate: true, .. } => StatusCode::OK,
-        // It waits for a moderator.
-        Answer::Held { .. } => StatusCode::ACCEPTED,
-        _ => StatusCode::CREATED,
-    };
-    Ok(answered(status, &answer))
+    performed(&caller, ClientCommand::MarkRead(Mark { room_id, seq })).await
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    // Header values are bytes; UTF-8 is what clients mean by them.
-    match std::str::from_utf8(value.as_bytes()) {
-        Ok(key) => Ok(Some(key.to_owned())),
-        Err(_) => Err(Problem::new(ErrorCode::BadRequest, "the Idempotency-Key is not UTF-8")),
-    }
+async fn mark_delivered(
+    Authenticated(caller): Authenticated,
+    PathId(room_id): PathId,
+    mut fields: BodyFields,
+) -> Result<Response, Problem> {
+    let seq = fields.number("seq");
+    fields.done()?;
+    performed(&caller, ClientCommand::MarkDelivered(Mark { room_id, seq })).await
 }
 
-fn answered(status: StatusCode, answer: &Answer) -> Response {
-    (status, Json(answer.body())).into_response()
+async fn start_typing(
+    Authenticated(caller): Authenticated,
+    PathId(room): PathId,
+) -> Result<Response, Problem> {
+    performed(&caller, ClientCommand::TypingStart(room)).await
+}
+
+async fn stop_typing(
+    Authenticated(caller): Authenticated,
+    PathId(room): PathId,
+) -> Result<Response, Problem> {
+    performed(&caller, ClientCommand::TypingStop(room)).await
 }

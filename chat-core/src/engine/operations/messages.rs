@@ -113,6 +113,20 @@ impl Caller {
         Ok(self.shared().store.gather(room, &needs).await?.sent(self.user(), key).is_some())
     }
 
+    /// A message as this caller sees it, if it is pinned.
+    ///
+    /// # Errors
+    /// `forbidden` or `not_found` to who may not read the room, `not_found` for a message that is not there or not
+    /// pinned.
+    pub async fn pinned(&self, message: MessageRef) -> Result<MessageView, Error> {
+        let (room, target) = place(&message)?;
+        let before = Some(target.next());
+        let mut page = self.pins(&room, before).await?;
+        let it = page.items.pop().filter(|(entry, _)| entry.seq == target);
+        let mut views = self.views(&it.into_iter().collect::<Vec<_>>());
+        views.pop().ok_or_else(|| Rejection::NotFound("pinned message").into())
+    }
+
     /// Messages as this caller sees them.
     pub(super) fn views(&self, items: &[(Entry, Username)]) -> Vec<MessageView> {
         let view = |(entry, name): &(Entry, Username)| {

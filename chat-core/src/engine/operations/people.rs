@@ -3,12 +3,14 @@
 use super::{sent_answer, user_id};
 use crate::{
     domain::{Draft, RoomName},
+    engine::OwnRoom,
     engine::{
         caller::{Caller, sent},
         cell::Reply,
         error::Error,
     },
     id::{RoomId, UserId},
+    store::{Page, UserProfile},
     wire::{Answer, BlockView, CreateGroup, ListBlocks, RoomView, SendDm, SendMessage},
 };
 
@@ -49,6 +51,29 @@ impl Caller {
         let name =
             fields.name.filter(|name| !name.is_empty()).map(|name| RoomName::parse(&name)).transpose()?;
         Ok(Answer::Room { room: RoomView::of(&self.create_group(&users, name).await?) })
+    }
+
+    /// The caller's direct rooms as they stand in their list, each with the other one of its two.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn direct_rooms(&self, cursor: Option<String>) -> Result<Page<(RoomView, UserProfile)>, Error> {
+        let mut cursor = cursor;
+        loop {
+            let page = self.overview(cursor).await?;
+            let peer = |own: &OwnRoom| own.overview.room.other(self.user()).cloned();
+            let direct: Vec<_> = page.items.iter().filter_map(|own| Some((own, peer(own)?))).collect();
+            let peers: Vec<_> = direct.iter().map(|(_, peer)| peer.clone()).collect();
+            cursor = page.next;
+            // Other rooms may fill a page; its reader is shown one that has something, or the end.
+            if peers.is_empty() && cursor.is_some() {
+                continue;
+            }
+            let profiles = self.shared().store.users(&peers).await?;
+            let rooms = direct.iter().map(|(own, _)| self.own_view(own));
+            let items = rooms.zip(profiles).filter_map(|(room, profile)| Some((room, profile?))).collect();
+            return Ok(Page { items, next: cursor });
+        }
     }
 
     pub(super) async fn perform_list_blocks(&self, fields: ListBlocks) -> Result<Answer, Error> {

@@ -1,0 +1,117 @@
+//! What is done to members: roles, muting, kicking, banning.
+
+use axum::{response::Response, routing};
+use chat_core::{
+    limits::SANCTION_SECONDS_MAX,
+    time::{Clock, SystemClock, Timestamp},
+    wire::{ClientCommand, Moderate, SetRole, parse_rfc3339},
+};
+
+use super::{
+    caller::{Authenticated, performed},
+    fields::{BodyFields, MaybeFields, PathIds, QueryFields},
+    problem::Problem,
+    route::{Content::Json, Kind, Param, Route, Verb},
+};
+
+/// Longest reason that is looked at.
+const REASON_CHARS_MAX: usize = 500;
+
+pub(super) const ROUTES: &[Route] = &[
+    Route::new(
+        Verb::Put,
+        "/rooms/{room}/members/{user}",
+        "updateMember",
+        "Gives a member another role, or mutes them until a time",
+        || routing::put(update),
+    )
+    .body("UpdateMember")
+    .answers(&[(200, Json("Changed"))]),
+    Route::new(Verb::Delete, "/rooms/{room}/members/{user}", "kick", "Removes a member", || {
+        routing::delete(kick)
+    })
+    .query(&[Param::new("reason", "Why, for the audit log", Kind::Text(REASON_CHARS_MAX))])
+    .answers(&[(200, Json("Changed"))]),
+    Route::new(
+        Verb::Put,
+        "/rooms/{room}/bans/{user}",
+        "ban",
+        "Removes a user, if they are a member, and keeps them out",
+        || routing::put(ban),
+    )
+    .optional_body("Ban")
+    .answers(&[(200, Json("Changed"))]),
+    Route::new(Verb::Delete, "/rooms/{room}/bans/{user}", "unban", "Lets a user in again", || {
+        routing::delete(unban)
+    })
+    .answers(&[(200, Json("Changed"))]),
+];
+
+async fn update(
+    Authenticated(caller): Authenticated,
+    PathIds([room_id, user_id]): PathIds<2>,
+    mut fields: BodyFields,
+) -> Result<Response, Problem> {
+    let role = fields.optional_text("role");
+    let until = fields.nullable_text("mutedUntil");
+    let seconds = fields.optional_number("muteSeconds");
+    let reason = fields.optional_text("reason");
+    let until = until.map(|until| match until.as_deref().map(parse_rfc3339) {
+        None => None,
+        Some(Some(at)) => Some(at),
+        Some(None) => {
+            fields.refuse("mutedUntil", "expected a time like 2026-01-31T12:00:00.000Z");
+            None
+        }
+    });
+    if [role.is_some(), until.is_some(), seconds.is_some()].iter().filter(|given| **given).count() != 1 {
+        fields.refuse("role", "give one of role, mutedUntil and muteSeconds");
+    }
+    fields.done()?;
+    if let Some(role) = role {
+        return performed(&caller, ClientCommand::SetRole(SetRole { room_id, user_id, role })).await;
+    }
+    let command = match until {
+        Some(None) => ClientCommand::Unmute(Moderate { room_id, user_id, seconds: None, reason }),
+        Some(Some(at)) => {
+            let seconds = seconds_until(at, SystemClock.now());
+            ClientCommand::Mute(Moderate { room_id, user_id, seconds, reason })
+        }
+        None => ClientCommand::Mute(Moderate { room_id, user_id, seconds, reason }),
+    };
+    performed(&caller, command).await
+}
+
+/// Never less than what it takes: a time that is over is the shortest there is, and one that is too far off is for ever.
+fn seconds_until(at: Timestamp, now: Timestamp) -> Option<u64> {
+    Some(at.millis_since(now).div_ceil(1_000).max(1)).filter(|seconds| *seconds <= SANCTION_SECONDS_MAX)
+}
+
+async fn kick(
+    Authenticated(caller): Authenticated,
+    PathIds([room_id, user_id]): PathIds<2>,
+    mut fields: QueryFields,
+) -> Result<Response, Problem> {
+    let reason = fields.text("reason", REASON_CHARS_MAX);
+    fields.done()?;
+    performed(&caller, ClientCommand::Kick(Moderate { room_id, user_id, seconds: None, reason })).await
+}
+
+async fn ban(
+    Authenticated(caller): Authenticated,
+    PathIds([room_id, user_id]): PathIds<2>,
+    MaybeFields(mut fields): MaybeFields,
+) -> Result<Response, Problem> {
+    let seconds = fields.optional_number("seconds");
+    let reason = fields.optional_text("reason");
+    fields.done()?;
+    performed(&caller, ClientCommand::Ban(Moderate { room_id, user_id, seconds, reason })).await
+}
+
+async fn unban(
+    Authenticated(caller): Authenticated,
+    PathIds([room_id, user_id]): PathIds<2>,
+) -> Result<Response, Problem> {
+    let unban = Moderate { room_id, user_id, seconds: None, reason: None };
+    performed(&caller, ClientCommand::Unban(unban)).await
+}

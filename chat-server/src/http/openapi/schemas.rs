@@ -1,0 +1,496 @@
+//! What bodies look like (JSON Schema 2020-12). Answers are described as they are; requests no wider than what is
+//! accepted, but for rules that a schema can't say, such as which names are taken.
+
+use chat_core::{
+    domain::{LINK_SECONDS_MAX, LINK_USES_MAX},
+    limits::{RETENTION_DAYS_MAX, RETENTION_MESSAGES_MAX, SANCTION_SECONDS_MAX, SLOW_MODE_SECONDS_MAX},
+};
+use serde_json::{Map, Value, json};
+
+/// All of them by name.
+pub(super) fn all() -> Value {
+    let mut all = Map::new();
+    for (name, schema) in
+        requests().into_iter().chain(people()).chain(rooms()).chain(messages()).chain(reviewed())
+    {
+        all.insert(name.to_owned(), schema);
+    }
+    all.insert("Problem".to_owned(), problem());
+    all.into()
+}
+
+/// A part of a path.
+pub(super) fn of_path(name: &str) -> Value {
+    match name {
+        "room" | "user" => id(),
+        "emoji" => json!({ "type": "string", "minLength": 1, "maxLength": 32 }),
+        _ => json!({ "type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[A-Za-z0-9._:@|-]+$" }),
+    }
+}
+
+type Schemas = Vec<(&'static str, Value)>;
+
+fn requests() -> Schemas {
+    let seconds = || number(1, SANCTION_SECONDS_MAX);
+    vec![
+        (
+            "CreateRoom",
+            object([
+                ("name", room_name()),
+                ("description?", nullable(description())),
+                ("private?", nullable(flag())),
+            ]),
+        ),
+        (
+            "CreateGroup",
+            object([
+                ("userIds", json!({ "type": "array", "items": id(), "minItems": 2, "maxItems": 9 })),
+                ("name?", nullable(room_name())),
+            ]),
+        ),
+        (
+            "UpdateRoom",
+            object([
+                ("name?", nullable(room_name())),
+                ("description?", nullable(description())),
+                ("topic?", nullable(description())),
+                ("private?", nullable(flag())),
+                ("slowModeSeconds?", nullable(number(0, SLOW_MODE_SECONDS_MAX.into()))),
+                ("history?", nullable(choice(&["all", "since_join"]))),
+                ("retentionDays?", nullable(number(1, RETENTION_DAYS_MAX.into()))),
+                ("retentionMessages?", nullable(number(1, RETENTION_MESSAGES_MAX.into()))),
+                ("archived?", nullable(flag())),
+            ]),
+        ),
+        ("Mark", object([("seq", seq())])),
+        ("SendMessage", send_message()),
+        ("EditMessage", object([("content", content())])),
+        (
+            "UpdateMember",
+            json!({ "oneOf": [
+                object([("role", choice(&["owner", "admin", "moderator", "member"]))]),
+                object([("mutedUntil", nullable(time())), ("reason?", nullable(reason()))]),
+                object([("muteSeconds", seconds()), ("reason?", nullable(reason()))]),
+            ] }),
+        ),
+        ("Ban", object([("seconds?", nullable(seconds())), ("reason?", nullable(reason()))])),
+        ("Report", object([("reason?", nullable(reason()))])),
+        ("Invite", object([("userId", id())])),
+        (
+            "CreateInviteLink",
+            object([
+                ("expiresInSeconds?", nullable(number(1, LINK_SECONDS_MAX))),
+                ("maxUses?", nullable(number(1, LINK_USES_MAX.into()))),
+            ]),
+        ),
+        (
+            "RevokeInviteLink",
+            json!({ "oneOf": [object([("linkId", opaque())]), object([("token", opaque())])] }),
+        ),
+        ("JoinByLink", object([("token", opaque())])),
+        (
+            "UpdateMe",
+            object([
+                ("username?", nullable(username())),
+                ("displayName?", nullable(json!({ "type": "string", "maxLength": 50, "pattern": PLAIN }))),
+                ("statusText?", nullable(json!({ "type": "string", "maxLength": 100, "pattern": PLAIN }))),
+            ]),
+        ),
+    ]
+}
+
+fn people() -> Schemas {
+    let user = || {
+        vec![
+            ("id", id()),
+            ("username", text()),
+            ("displayName", nullable(text())),
+            ("avatarUrl", nullable(text())),
+            ("status", choice(&["online", "away", "dnd", "invisible", "offline"])),
+            ("statusText", nullable(text())),
+            ("lastSeenAt", nullable(time())),
+        ]
+    };
+    let own =
+        [("email", nullable(text())), ("createdAt", time()), ("serverRole", choice(&["user", "admin"]))];
+    let presence = object([
+        ("userId", id()),
+        ("username", text()),
+        ("status", choice(&["online", "away", "dnd", "invisible", "offline"])),
+        ("statusText", nullable(text())),
+        ("lastSeenAt", nullable(time())),
+    ]);
+    let block = object([("userId", id()), ("username", text()), ("createdAt", time())]);
+    vec![
+        ("User", object(user())),
+        ("OwnUser", object(user().into_iter().chain(own))),
+        ("UserPage", page_of(reference("User"))),
+        ("BlockPage", page_of(block)),
+        ("Presences", object([("items", list(presence))])),
+    ]
+}
+
+fn rooms() -> Schemas {
+    let room = || {
+        vec![
+            ("id", id()),
+            ("kind", choice(&["public", "private", "direct", "group"])),
+            ("name", text()),
+            ("description", text()),
+            ("createdBy", nullable(id())),
+            ("createdAt", time()),
+            ("memberCount", count()),
+            ("lastSeq", seq()),
+            ("slowModeSeconds", count()),
+            ("history", choice(&["all", "since_join"])),
+            ("archived", flag()),
+            ("retentionDays?", count()),
+            ("retentionMessages?", count()),
+            ("firstSeq?", seq()),
+            ("role?", role()),
+            ("unread?", count()),
+            ("mentions?", count()),
+            ("lastReadSeq?", seq()),
+            ("lastMessage?", nullable(reference("Message"))),
+        ]
+    };
+    let other = ("user", object([("id", id()), ("username", text())]));
+    let member = object([
+        ("userId", id()),
+        ("username", text()),
+        ("role", role()),
+        ("status", choice(&["online", "away", "dnd", "invisible", "offline"])),
+        ("lastSeenAt", nullable(time())),
+        ("joinedAt", time()),
+    ]);
+    let invite = object([
+        ("inviteId", opaque()),
+        ("room", reference("Room")),
+        ("invitedBy", id()),
+        ("createdAt", time()),
+    ]);
+    let link = object([
+        ("linkId", opaque()),
+        ("createdBy", id()),
+        ("createdAt", time()),
+        ("expiresAt", time()),
+        ("maxUses", nullable(count())),
+        ("uses", count()),
+    ]);
+    vec![
+        ("Room", object(room())),
+        ("RoomAnswer", object([("room", reference("Room"))])),
+        ("RoomPage", page_of(reference("Room"))),
+        ("DirectRoomPage", page_of(object(room().into_iter().chain([other])))),
+        ("MemberPage", page_in_room(member)),
+        ("Unread", object([("unread", count()), ("mentions", count())])),
+        ("Changed", object([("seq?", seq())])),
+        ("Invited", object([("inviteId?", opaque())])),
+        ("Invites", object([("items", list(invite))])),
+        ("InviteLinks", object([("roomId", id()), ("items", list(link))])),
+        (
+            "InviteLinkAnswer",
+            object([
+                ("token", opaque()),
+                ("linkId", opaque()),
+                ("expiresAt", time()),
+                ("maxUses", nullable(count())),
+            ]),
+        ),
+    ]
+}
+
+fn messages() -> Schemas {
+    let pages = || [("messages", list(reference("Message"))), ("hasMoreBefore", flag())];
+    let edit = object([("content", text()), ("createdAt", time()), ("replacedAt", time())]);
+    vec![
+        ("Message", message()),
+        ("MessageAnswer", object([("message", reference("Message"))])),
+        (
+            "MessagePage",
+            object([("roomId", id())].into_iter().chain(pages()).chain([("hasMoreAfter", flag())])),
+        ),
+        (
+            "ThreadPage",
+            object(
+                [("roomId", id()), ("messageId", opaque())]
+                    .into_iter()
+                    .chain(pages())
+                    .chain([("hasMoreAfter", flag())]),
+            ),
+        ),
+        ("Pins", object([("roomId", id())].into_iter().chain(pages()))),
+        (
+            "Edits",
+            object([
+                ("roomId", id()),
+                ("messageId", opaque()),
+                ("items", list(edit)),
+                ("hasMoreBefore", flag()),
+            ]),
+        ),
+        (
+            "Sent",
+            object([
+                ("messageId", opaque()),
+                ("roomId", id()),
+                ("seq", seq()),
+                ("createdAt", time()),
+                ("duplicate", flag()),
+            ]),
+        ),
+        ("Held", object([("held", flag()), ("heldId", opaque()), ("roomId", id()), ("duplicate", flag())])),
+        (
+            "EventPage",
+            object([
+                ("roomId", id()),
+                ("items", list(json!({ "type": "object", "required": ["type"] }))),
+                ("nextCursor", nullable(text())),
+                ("lastSeq", seq()),
+            ]),
+        ),
+    ]
+}
+
+fn reviewed() -> Schemas {
+    let held = object([
+        ("heldId", opaque()),
+        ("userId", id()),
+        ("username", text()),
+        ("content", text()),
+        ("messageType", message_type()),
+        ("attachments", list(reference("Attachment"))),
+        ("createdAt", time()),
+    ]);
+    let snapshot = object([
+        ("id", opaque()),
+        ("seq", seq()),
+        ("userId", id()),
+        ("username", text()),
+        ("content", text()),
+        ("messageType", message_type()),
+        ("createdAt", time()),
+        ("attachments", list(reference("Attachment"))),
+    ]);
+    let report = object([
+        ("reportId", opaque()),
+        ("reportedBy", object([("id", id()), ("username", text())])),
+        ("reportedAt", time()),
+        ("reason", text()),
+        ("resolvedBy", nullable(id())),
+        ("resolvedAt", nullable(time())),
+        ("message", snapshot),
+    ]);
+    let record = object([
+        ("number", count()),
+        ("at", time()),
+        ("actorId", id()),
+        ("act", text()),
+        ("targetId", nullable(id())),
+        ("details", json!({ "type": "object", "additionalProperties": text() })),
+        ("previous", text()),
+        ("hash", text()),
+    ]);
+    vec![
+        ("Attachment", attachment()),
+        ("HeldPage", page_in_room(held)),
+        ("ReportPage", page_in_room(report)),
+        ("AuditPage", page_in_room(record)),
+    ]
+}
+
+fn send_message() -> Value {
+    object([
+        ("content", content()),
+        ("messageType?", nullable(message_type())),
+        (
+            "clientMessageId?",
+            nullable(json!({ "type": "string", "minLength": 1, "maxLength": 64, "pattern": PLAIN })),
+        ),
+        ("replyTo?", nullable(opaque())),
+        ("threadId?", nullable(opaque())),
+        ("attachments?", nullable(json!({ "type": "array", "maxItems": 10, "items": attachment_sent() }))),
+    ])
+}
+
+fn message() -> Value {
+    let reaction = object([("emoji", text()), ("count", count()), ("userIds", list(id()))]);
+    object([
+        ("id", opaque()),
+        ("roomId", id()),
+        ("seq", seq()),
+        ("userId", id()),
+        ("username", text()),
+        ("content", text()),
+        ("messageType", message_type()),
+        ("createdAt", time()),
+        ("editedAt", nullable(time())),
+        ("deletedAt", nullable(time())),
+        ("deletedBy?", id()),
+        ("replyTo", nullable(opaque())),
+        ("threadId", nullable(opaque())),
+        ("threadCount", count()),
+        ("lastReplyAt", nullable(time())),
+        ("attachments", list(reference("Attachment"))),
+        ("mentions", list(id())),
+        ("mentionsRoom?", flag()),
+        ("reactions", list(reaction)),
+        ("pinned", flag()),
+        ("senderId?", id()),
+        ("senderUsername?", text()),
+        ("recipientId?", id()),
+        ("clientMessageId?", text()),
+    ])
+}
+
+fn attachment() -> Value {
+    object([
+        ("fileId", text()),
+        ("name", text()),
+        ("mime", text()),
+        ("size", count()),
+        ("url", text()),
+        ("width?", count()),
+        ("height?", count()),
+    ])
+}
+
+/// A reference to a file, as a sender gives it.
+fn attachment_sent() -> Value {
+    let visible =
+        |chars: u64| json!({ "type": "string", "minLength": 1, "maxLength": chars, "pattern": "^[!-~]+$" });
+    object([
+        ("fileId", visible(64)),
+        ("name", json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": PLAIN })),
+        ("mime", json!({ "type": "string", "maxLength": 100, "pattern": "^[a-z0-9.+-]+/[a-z0-9.+-]+$" })),
+        ("size", seq()),
+        (
+            "url",
+            json!({ "type": "string", "maxLength": 1_000, "pattern": "^/[A-Za-z0-9._~-][A-Za-z0-9._~/-]*$" }),
+        ),
+        ("width?", nullable(number(0, u64::from(u32::MAX)))),
+        ("height?", nullable(number(0, u64::from(u32::MAX)))),
+    ])
+}
+
+fn problem() -> Value {
+    let invalid = object([("field", text()), ("message", text())]);
+    object([
+        ("code", text()),
+        ("title", text()),
+        ("status", number(400, 599)),
+        ("detail", text()),
+        ("errors?", list(invalid)),
+    ])
+}
+
+/// An object of these fields; those whose name ends with a question mark may be left out.
+fn object(fields: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
+    let (mut properties, mut required) = (Map::new(), Vec::new());
+    for (name, schema) in fields {
+        match name.strip_suffix('?') {
+            Some(optional) => drop(properties.insert(optional.to_owned(), schema)),
+            None => {
+                required.push(name);
+                properties.insert(name.to_owned(), schema);
+            }
+        }
+    }
+    let mut object = json!({ "type": "object", "properties": properties });
+    if !required.is_empty() {
+        object["required"] = required.into();
+    }
+    object
+}
+
+fn reference(schema: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{schema}") })
+}
+
+fn list(item: Value) -> Value {
+    let mut list = json!({ "type": "array" });
+    list["items"] = item;
+    list
+}
+
+fn page_of(item: Value) -> Value {
+    object([("items", list(item)), ("nextCursor", nullable(text()))])
+}
+
+fn page_in_room(item: Value) -> Value {
+    object([("roomId", id()), ("items", list(item)), ("nextCursor", nullable(text()))])
+}
+
+fn nullable(schema: Value) -> Value {
+    Value::Object(
+        [("anyOf".to_owned(), Value::Array(vec![schema, json!({ "type": "null" })]))].into_iter().collect(),
+    )
+}
+
+fn id() -> Value {
+    json!({ "type": "string", "pattern": "^[A-Za-z0-9._:@|-]{1,64}$" })
+}
+
+/// Something that only the server can read.
+fn opaque() -> Value {
+    json!({ "type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[A-Za-z0-9._:@|-]+$" })
+}
+
+fn text() -> Value {
+    json!({ "type": "string" })
+}
+
+fn flag() -> Value {
+    json!({ "type": "boolean" })
+}
+
+fn number(least: u64, most: u64) -> Value {
+    json!({ "type": "integer", "minimum": least, "maximum": most })
+}
+
+fn count() -> Value {
+    json!({ "type": "integer", "minimum": 0 })
+}
+
+fn seq() -> Value {
+    number(0, super::super::messages::SEQ_MAX)
+}
+
+fn time() -> Value {
+    json!({ "type": "string", "format": "date-time", "pattern": "^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(\\.\\d{1,9})?(Z|[+-]\\d\\d:\\d\\d)$" })
+}
+
+fn choice(choices: &[&str]) -> Value {
+    json!({ "type": "string", "enum": choices })
+}
+
+fn role() -> Value {
+    choice(&["owner", "admin", "moderator", "member"])
+}
+
+fn message_type() -> Value {
+    choice(&["text", "image", "file", "voice"])
+}
+
+fn username() -> Value {
+    json!({ "type": "string", "pattern": "^[A-Za-z0-9_]{3,50}$" })
+}
+
+/// Printable ASCII that does not begin with a space: what every text may be, whatever else it may be.
+const PLAIN: &str = "^[!-~]([ -~]*[!-~])?$";
+
+fn room_name() -> Value {
+    json!({ "type": "string", "minLength": 1, "maxLength": 100, "pattern": PLAIN })
+}
+
+fn description() -> Value {
+    json!({ "type": "string", "maxLength": 1_000 })
+}
+
+fn reason() -> Value {
+    json!({ "type": "string", "maxLength": 500 })
+}
+
+fn content() -> Value {
+    json!({ "type": "string", "minLength": 1, "maxLength": 5_000 })
+}
