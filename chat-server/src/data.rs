@@ -54,6 +54,11 @@ impl DataDir {
         self.path.join("store")
     }
 
+    /// Where uploads lie.
+    pub(crate) fn files(&self) -> PathBuf {
+        self.path.join("files")
+    }
+
     /// The key that tokens are made of. The first time it is drawn at random and saved; losing the file ends
     /// every login.
     pub(crate) fn signing_key(&self) -> Result<Secret, DataError> {

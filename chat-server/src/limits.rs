@@ -59,6 +59,22 @@ pub(crate) const EXPORT_PIECE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long an export may take in all. Then it breaks off. Enough for a gigabyte at ten megabits a second.
 pub(crate) const EXPORT_TIMEOUT: Duration = Duration::from_secs(900);
 
+/// How long an upload may take in all, its body included. Then it is answered 503. Enough for 5 MiB at 350 kilobits a
+/// second.
+pub(crate) const UPLOAD_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// How long a client may take for the next piece of an upload. Then it is answered 400.
+pub(crate) const UPLOAD_PIECE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Bytes of an upload's body besides the file: boundaries and the headers of its parts. More is 413.
+pub(crate) const UPLOAD_FRAME_BYTES: u64 = 64 * 1024;
+
+/// How often files that are nobody's any more are deleted: so soon after their message are they gone.
+pub(crate) const COLLECT_EVERY: Duration = Duration::from_secs(5);
+
+/// How often bytes are looked for of which nothing is remembered, as a crash leaves them. Looks at every file there is.
+pub(crate) const ORPHANS_EVERY: Duration = Duration::from_secs(24 * 3_600);
+
 /// How long sessions wait for running requests to end once the server drains.
 pub(crate) const REQUEST_GRACE: Duration = Duration::from_secs(2);
 

@@ -38,6 +38,7 @@ use chat_core::{
     store::Maintenance,
     time::{Clock, SystemClock},
 };
+use chat_files::{ClamAv, Files};
 use chat_store_sled::SledStore;
 use chat_transport_ws::{Gate, Origins, WsConfig};
 use clap::Parser;
@@ -46,10 +47,12 @@ use tokio::sync::watch;
 use crate::{
     accept::Front,
     args::Args,
-    config::{Config, ConfigError, Loaded},
+    config::{Config, ConfigError, Loaded, ScannerAt},
     data::DataDir,
     http::{App, Exports, Inner},
-    limits::{DRAIN_GRACE, PLAIN_CONNECTIONS_PER_IP, REQUEST_GRACE, SWEEP_EVERY},
+    limits::{
+        COLLECT_EVERY, DRAIN_GRACE, ORPHANS_EVERY, PLAIN_CONNECTIONS_PER_IP, REQUEST_GRACE, SWEEP_EVERY,
+    },
     signals::Stop,
     tokens::Tokens,
 };
@@ -89,10 +92,12 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let accounts = Accounts::new(store.clone(), keys, HashingCost::default(), Arc::clone(&clock))?;
     accounts.upgrade().await?;
     let tokens = Tokens::new(accounts.clone(), config.external.as_ref(), &clock);
+    let files = open_files(&config, &data, store.clone())?;
     let engine = Engine::builder()
         .shared_store(store.clone())
         .authenticator(tokens.clone())
         .limits(config.limits.clone())
+        .files(files.clone())
         .build()
         .await?;
     for room in &config.default_rooms {
@@ -124,6 +129,8 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         logins: RateTable::new(config.logins),
         exports: Exports::new(),
         requests: RateTable::new(Rate::per_second(config.limits.commands_per_second)),
+        files: files.clone(),
+        uploads: RateTable::new(config.uploads),
         gate: Gate::new(0, config.connections_per_ip),
         ws_config: ws_config(&config, tokens)?,
         default_rooms: config.default_rooms,
@@ -134,6 +141,7 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let router = http::router(app.clone(), config.limits.frame_bytes);
     let mut front = tokio::spawn(front.serve(router, stopped));
     let sweeping = tokio::spawn(sweep(store, accounts, app.clone()));
+    let collecting = tokio::spawn(collect(files));
     announce(&format!("http://{address}"));
 
     stop_signal.requested().await;
@@ -142,6 +150,7 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     app.drain();
     let _ = stop.send(true);
     sweeping.abort();
+    collecting.abort();
     // Running requests come first, since the engine closes the store; but sessions do not wait for a slow one.
     let _ = tokio::time::timeout(REQUEST_GRACE, &mut front).await;
     engine.shutdown(DRAIN_GRACE).await?;
@@ -154,6 +163,26 @@ async fn open_store(config: &Config, data: &DataDir) -> Result<SledStore, Box<dy
     let (path, durability) = (data.store(), config.durability);
     let opening = tokio::task::spawn_blocking(move || SledStore::builder().durability(durability).open(path));
     Ok(opening.await?.map_err(|error| format!("the store can't be opened: {error}"))?)
+}
+
+fn open_files(
+    config: &Config,
+    data: &DataDir,
+    store: Arc<SledStore>,
+) -> Result<Files, Box<dyn std::error::Error>> {
+    let mut files = Files::builder(store, data.files())
+        .limits(config.files.limits)
+        .keep_unscanned(config.files.keeps_unscanned);
+    match &config.files.scanner {
+        None => {}
+        Some(ScannerAt::Tcp(address)) => files = files.scanner(ClamAv::tcp(*address)),
+        Some(ScannerAt::Unix(path)) => files = files.scanner(ClamAv::unix(path)),
+    }
+    #[cfg(feature = "s3")]
+    if let Some(s3) = &config.files.s3 {
+        files = files.object_store(s3.open()?);
+    }
+    Ok(files.build().map_err(|error| format!("the folder of files can't be used: {error}"))?)
 }
 
 /// TCP connections that one address may have: its WebSockets, and some to spare for plain requests, so that a
@@ -186,6 +215,28 @@ async fn sweep(store: Arc<SledStore>, accounts: Accounts, app: App) {
         match accounts.sweep().await {
             Ok(()) | Err(AccountError::Unavailable) => {}
             Err(error) => tracing::warn!(%error, "old logins could not be deleted"),
+        }
+    }
+}
+
+/// Deletes files that are nobody's any more, soon after they are that, and now and then what a crash has left.
+async fn collect(files: Files) {
+    let (mut often, mut rarely) =
+        (tokio::time::interval(COLLECT_EVERY), tokio::time::interval(ORPHANS_EVERY));
+    loop {
+        tokio::select! {
+            _ = often.tick() => loop {
+                match files.collect().await {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(error) => break tracing::warn!(%error, "files that are nobody's could not be deleted"),
+                }
+            },
+            _ = rarely.tick() => match files.collect_orphans().await {
+                Ok(0) => {}
+                Ok(files) => tracing::info!(files, "deleted what was not uploaded to its end"),
+                Err(error) => tracing::warn!(%error, "files could not be looked through"),
+            },
         }
     }
 }

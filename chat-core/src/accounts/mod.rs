@@ -21,6 +21,7 @@ mod client;
 mod delays;
 mod email;
 mod family;
+mod file_pass;
 mod login;
 mod password;
 mod row;

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 
-use super::{AccountError, Family, FamilyId};
+use super::{AccountError, Family, FamilyId, file_pass::PassKey};
 use crate::{
     auth::{ClaimNames, JwtAuthenticator, JwtRules, Secret, ServerRole},
     domain::Username,
@@ -25,6 +25,7 @@ const ACCESS: &str = "access";
 pub struct TokenKeys {
     signing: Secret,
     refresh: [u8; 32],
+    pass: PassKey,
 }
 
 /// Shortest secret that is accepted: HS256 is as strong as its key, up to 32 bytes (RFC 7518, 3.2).
@@ -41,7 +42,13 @@ impl TokenKeys {
             return Err(AccountError::Setup("the signing key has fewer than 32 bytes".into()));
         }
         let refresh = blake3::derive_key("chat-core accounts: refresh tokens", secret.expose().as_bytes());
-        Ok(Self { signing: secret, refresh })
+        let pass = PassKey::new(&secret);
+        Ok(Self { signing: secret, refresh, pass })
+    }
+
+    /// What passes for files are made with.
+    pub(super) const fn pass_key(&self) -> &PassKey {
+        &self.pass
     }
 
     /// Accepts the access tokens made with these keys, and nothing else.

@@ -1,6 +1,6 @@
 //! Every key there is.
 
-/// In the order of docs: general ones, the store, limits, authentication.
+/// In the order of docs: general ones, the store, limits, files, authentication.
 pub(super) const KEYS: &[&str] = &[
     "listen",
     "data_dir",
@@ -22,9 +22,19 @@ pub(super) const KEYS: &[&str] = &[
     "limits.logins_per_hour",
     "limits.uploads_per_hour",
     "limits.upload_bytes",
+    "limits.upload_total_bytes",
+    "limits.image_pixels",
     "limits.frame_bytes",
     "limits.content_chars",
     "limits.resume_entries",
+    "files.scanner",
+    "files.keep_unscanned",
+    "files.s3.bucket",
+    "files.s3.region",
+    "files.s3.endpoint",
+    "files.s3.prefix",
+    "files.s3.access_key_id",
+    "files.s3.secret_access_key",
     "auth.external.issuer",
     "auth.external.audience",
     "auth.external.hs256_secret",

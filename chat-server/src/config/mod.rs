@@ -5,6 +5,7 @@
 //! since it may be a secret.
 
 mod cidr;
+mod files;
 mod keys;
 mod values;
 
@@ -19,6 +20,7 @@ use chat_core::{
 };
 
 pub(crate) use cidr::Network;
+pub(crate) use files::{FilesConfig, ScannerAt};
 use values::Values;
 
 use crate::{args::Args, owners::Owner};
@@ -51,6 +53,10 @@ pub(crate) struct Config {
     pub(crate) registrations: Rate,
     /// Attempts to log in of one address.
     pub(crate) logins: Rate,
+    /// Uploads of one user.
+    pub(crate) uploads: Rate,
+    /// How files are kept.
+    pub(crate) files: FilesConfig,
     /// Somebody else's issuer whose tokens are accepted.
     pub(crate) external: Option<External>,
     /// Origins of web pages that may connect; empty for the server's own host alone.
@@ -138,9 +144,6 @@ impl Config {
             frame_bytes: values.number("limits.frame_bytes", 1_024..=1_048_576, base.frame_bytes)?,
             resume_entries: values.number("limits.resume_entries", 0..=1_000_000, base.resume_entries)?,
         };
-        // This version accepts no uploads; their bounds are checked, so that a configuration stays good.
-        values.number("limits.uploads_per_hour", 0..=1_000_000, 0_u32)?;
-        values.number("limits.upload_bytes", 1..=1 << 30, 0_u32)?;
         Ok(Self {
             listen: values
                 .parsed("listen", "an address and a port, like 127.0.0.1:8080")?
@@ -160,6 +163,8 @@ impl Config {
                 5,
             )?),
             logins: Rate::per_hour(values.number("limits.logins_per_hour", 0..=1_000_000, 10)?),
+            uploads: Rate::per_hour(values.number("limits.uploads_per_hour", 0..=1_000_000, 10)?),
+            files: FilesConfig::from_values(values)?,
             external: external(values)?,
             allowed_origins: origins(values)?,
             trusted_proxies: values

@@ -120,6 +120,17 @@ impl Values {
         )
     }
 
+    /// True or false as given for a key; else false.
+    pub(super) fn flag(&self, key: &str) -> Result<bool, ConfigError> {
+        let given = match self.given.get(key).map(|given| &given.raw) {
+            None => return Ok(false),
+            Some(Raw::Typed(Value::Boolean(flag))) => Some(*flag),
+            Some(Raw::Typed(_)) => None,
+            Some(Raw::Text(text)) => text.trim().parse().ok(),
+        };
+        given.ok_or_else(|| self.error(key, "true or false"))
+    }
+
     /// The list given for a key; in the environment, its items are parted by commas.
     pub(super) fn list(&self, key: &str) -> Result<Option<Vec<String>>, ConfigError> {
         let items = match self.given.get(key).map(|given| &given.raw) {

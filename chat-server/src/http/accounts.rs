@@ -17,7 +17,7 @@ use chat_core::{
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use super::{App, client::ClientAddress, fields::BodyFields, problem::Problem, to_its_end};
+use super::{App, client::ClientAddress, fields::BodyFields, files::hand_pass, problem::Problem, to_its_end};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -44,7 +44,7 @@ async fn register(
     app.admit_registration(client)?;
     let grant = app.accounts().register(registration, &as_client(client, &headers)).await?;
     join_default_rooms(&app, &grant).await;
-    Ok((StatusCode::CREATED, granted(&grant, cookie)).into_response())
+    Ok((StatusCode::CREATED, granted(&app, &grant, cookie)).into_response())
 }
 
 async fn login(
@@ -65,7 +65,7 @@ async fn login(
         disconnect(&engine, &grant.profile.id, &grant.ended).await;
         Ok::<_, AccountError>(grant)
     });
-    Ok(granted(&logging_in.await??, cookie))
+    Ok(granted(&app, &logging_in.await??, cookie))
 }
 
 /// Disconnects whoever is connected by logins that have ended.
@@ -109,7 +109,7 @@ async fn refresh(
         }
         grant
     });
-    Ok(granted(&refreshing.await??, in_cookie))
+    Ok(granted(&app, &refreshing.await??, in_cookie))
 }
 
 /// A body that may be left out.
@@ -188,7 +188,7 @@ struct OwnUser<'a> {
     server_role: &'static str,
 }
 
-fn granted(grant: &Grant, cookie: bool) -> Response {
+fn granted(app: &App, grant: &Grant, cookie: bool) -> Response {
     let body = Granted {
         user: OwnUser {
             id: grant.profile.id.as_str(),
@@ -210,6 +210,7 @@ fn granted(grant: &Grant, cookie: bool) -> Response {
     if cookie && let Some(value) = set_cookie(&grant.refresh_token) {
         response.headers_mut().insert(header::SET_COOKIE, value);
     }
+    hand_pass(app, grant, &mut response);
     response
 }
 

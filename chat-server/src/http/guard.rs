@@ -12,7 +12,7 @@ use futures::FutureExt;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use super::problem::Problem;
-use crate::limits::REQUEST_TIMEOUT;
+use crate::limits::{REQUEST_TIMEOUT, UPLOAD_TIMEOUT};
 
 /// What is the same for everybody, and may be kept.
 const PAGES: &[&str] = &["/", "/docs/protocol", "/api/docs", "/api/docs/style.css", "/api/openapi.json"];
@@ -45,6 +45,14 @@ pub(super) async fn headers(request: Request, next: Next) -> Response {
 /// Ends a request that takes too long, its body included. Work that has reached the store goes on.
 pub(super) async fn deadline(request: Request, next: Next) -> Response {
     match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::unavailable().into_response(),
+    }
+}
+
+/// The same for an upload, which may take longer.
+pub(super) async fn upload_deadline(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(UPLOAD_TIMEOUT, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::unavailable().into_response(),
     }

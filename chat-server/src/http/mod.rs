@@ -6,6 +6,7 @@ mod accounts;
 mod direct;
 mod events;
 mod export;
+mod files;
 mod invites;
 mod members;
 mod messages;
@@ -41,6 +42,7 @@ use chat_core::{
     id::{RoomId, UserId},
     time::{Clock, SystemClock},
 };
+use chat_files::Files;
 use chat_store_sled::SledStore;
 use chat_transport_ws::{Gate, WsConfig};
 
@@ -67,6 +69,8 @@ pub(crate) struct Inner {
     pub(crate) logins: RateTable<IpAddr>,
     pub(crate) exports: Exports,
     pub(crate) requests: RateTable<UserId>,
+    pub(crate) files: Files,
+    pub(crate) uploads: RateTable<UserId>,
     /// WebSockets, counted by address.
     pub(crate) gate: Gate,
     pub(crate) ws_config: WsConfig,
@@ -90,6 +94,7 @@ impl App {
         self.inner.logins.sweep(now);
         self.inner.exports.sweep(now);
         self.inner.requests.sweep(now);
+        self.inner.uploads.sweep(now);
     }
 
     fn is_draining(&self) -> bool {
@@ -114,6 +119,14 @@ impl App {
 
     fn exports(&self) -> &Exports {
         &self.inner.exports
+    }
+
+    fn files(&self) -> &Files {
+        &self.inner.files
+    }
+
+    fn admit_upload(&self, user: &UserId) -> Result<(), Problem> {
+        self.inner.uploads.admit(user, SystemClock.now()).map_err(Problem::rate_limited)
     }
 
     fn default_rooms(&self) -> &[RoomId] {
@@ -168,6 +181,7 @@ pub(crate) const ROUTES: &[&[Route]] = &[
     members::ROUTES,
     invites::ROUTES,
     review::ROUTES,
+    files::ROUTES,
     openapi::ROUTES,
 ];
 

@@ -69,6 +69,12 @@ impl Problem {
         Self::new(ErrorCode::PayloadTooLarge, "the body is too large")
     }
 
+    /// The part that was asked for is not there.
+    pub(crate) fn range_not_satisfiable() -> Self {
+        Self::new(ErrorCode::BadRequest, "this range is beyond the end")
+            .with_status(StatusCode::RANGE_NOT_SATISFIABLE)
+    }
+
     /// It can't be done at the moment.
     pub(crate) fn unavailable() -> Self {
         Self::new(ErrorCode::Unavailable, "the service is unavailable, try again")

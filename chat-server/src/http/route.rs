@@ -132,6 +132,11 @@ impl Route {
         Self { body: Some(Body { schema, required: true, media_type: "application/json" }), ..self }
     }
 
+    /// A form with a file.
+    pub(super) const fn form(self, schema: &'static str) -> Self {
+        Self { body: Some(Body { schema, required: true, media_type: "multipart/form-data" }), ..self }
+    }
+
     pub(super) const fn optional_body(self, schema: &'static str) -> Self {
         Self { body: Some(Body { schema, required: false, media_type: "application/json" }), ..self }
     }

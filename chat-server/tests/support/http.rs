@@ -19,6 +19,8 @@ pub struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: String,
+    /// The same, as it came.
+    pub bytes: Vec<u8>,
 }
 
 /// Far longer than any answer takes; only so that a hanging server fails a test instead of hanging it.
@@ -80,7 +82,8 @@ impl Answer {
         let is_chunked =
             headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
         let body = if is_chunked { unchunked(body) } else { body.to_owned() };
-        Self { status, headers, body }
+        let start = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+        Self { status, headers, body, bytes: bytes[start..].to_vec() }
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

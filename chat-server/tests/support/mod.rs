@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails fails loudly")]
 
 pub mod http;
+pub mod multipart;
 pub mod ws;
 
 use std::{
@@ -18,7 +19,7 @@ use tempfile::TempDir;
 use self::http::Request;
 
 /// A configuration in which tests do not run into rates that they are not about.
-pub const BASE: &str = "[limits]\nregistrations_per_hour = 0\nlogins_per_hour = 0\nmessages_per_minute = 0\ncommands_per_second = 0\n";
+pub const BASE: &str = "[limits]\nregistrations_per_hour = 0\nlogins_per_hour = 0\nmessages_per_minute = 0\ncommands_per_second = 0\nuploads_per_hour = 0\n";
 
 /// A running server with a data folder of its own; killed when dropped.
 pub struct Server {

@@ -23,6 +23,9 @@ pub(super) fn all() -> Value {
 pub(super) fn of_path(name: &str) -> Value {
     match name {
         "room" | "user" => id(),
+        "name" => {
+            json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[A-Za-z0-9._-]+$" })
+        }
         "emoji" => json!({ "type": "string", "minLength": 1, "maxLength": 32 }),
         _ => json!({ "type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[A-Za-z0-9._:@|-]+$" }),
     }
@@ -61,6 +64,10 @@ fn requests() -> Schemas {
                 ("retentionMessages?", nullable(number(1, RETENTION_MESSAGES_MAX.into()))),
                 ("archived?", nullable(flag())),
             ]),
+        ),
+        (
+            "Upload",
+            object([("file", json!({ "type": "string", "contentMediaType": "application/octet-stream" }))]),
         ),
         ("Mark", object([("seq", seq())])),
         ("SendMessage", send_message()),
@@ -293,6 +300,19 @@ fn reviewed() -> Schemas {
     ]);
     vec![
         ("Attachment", attachment()),
+        (
+            "Uploaded",
+            object([
+                ("fileId", opaque()),
+                ("name", text()),
+                ("mime", text()),
+                ("size", count()),
+                ("url", text()),
+                ("width?", count()),
+                ("height?", count()),
+                ("thumbnailUrl?", text()),
+            ]),
+        ),
         ("HeldPage", page_in_room(held)),
         ("ReportPage", page_in_room(report)),
         ("AuditPage", page_in_room(record)),

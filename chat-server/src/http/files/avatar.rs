@@ -1,0 +1,51 @@
+//! `/api/users/me/avatar`: the picture that stands for somebody.
+
+use axum::{
+    extract::{FromRequest, Request, State},
+    response::Response,
+};
+use chat_core::{engine::Caller, files::FileId, store::ProfileChange};
+use http::StatusCode;
+
+use super::multipart::Upload;
+use crate::http::{
+    App,
+    caller::{Authenticated, shown},
+    problem::Problem,
+    users::own_user,
+};
+
+/// Counts as an upload.
+pub(super) async fn update(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    request: Request,
+) -> Result<Response, Problem> {
+    app.admit_upload(caller.user())?;
+    let upload = Upload::from_request(request, &app).await?;
+    let files = app.files();
+    let avatar = upload.taken(|pieces| files.receive_avatar(caller.user(), pieces)).await?;
+    let url = files.url_of(&avatar);
+    replace(&app, &caller, Some(&url), Some(avatar.id)).await
+}
+
+/// Who has none stays so.
+pub(super) async fn remove(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+) -> Result<Response, Problem> {
+    replace(&app, &caller, None, None).await
+}
+
+/// The profile changes first: where it breaks off, there is a file too many, which goes with the next change.
+async fn replace(
+    app: &App,
+    caller: &Caller,
+    url: Option<&str>,
+    avatar: Option<FileId>,
+) -> Result<Response, Problem> {
+    let change = ProfileChange { avatar_url: Some(url.map(Into::into)), ..ProfileChange::default() };
+    caller.update_profile(change, None).await?;
+    app.files().drop_other_avatars(caller.user(), avatar).await?;
+    Ok(shown(StatusCode::OK, &own_user(app, caller).await?))
+}

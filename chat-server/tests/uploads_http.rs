@@ -1,0 +1,139 @@
+//! Uploads that are refused, by what is wrong with the request and not with the file.
+#![allow(clippy::unwrap_used, reason = "a test that fails fails loudly")]
+
+mod support;
+
+use std::io::{Read, Write};
+
+use serde_json::json;
+use support::{
+    BASE, Server, User,
+    http::Answer,
+    multipart::{BOUNDARY, PNG, content_type, end, part},
+};
+
+fn send(server: &Server, user: &User, content_type: &str, body: Vec<u8>) -> Answer {
+    server
+        .request("POST", "/api/upload")
+        .bearer(&user.token)
+        .header("Content-Type", content_type)
+        .body(body)
+        .send()
+}
+
+fn problem(code: &str, title: &str, status: u16, detail: &str) -> serde_json::Value {
+    json!({ "code": code, "title": title, "status": status, "detail": detail })
+}
+
+#[test]
+fn a_body_is_exactly_one_file_from_its_beginning_to_its_end() {
+    let server = Server::start();
+    let ann = server.register("ann");
+    let file = || part("file", Some("a.png"), PNG);
+    let field = |message: &str| {
+        let mut expected = problem("bad_request", "Bad Request", 400, "some fields are not acceptable");
+        expected["errors"] = json!([{ "field": "file", "message": message }]);
+        expected
+    };
+    let alone = field("send one file at a time, and nothing beside it");
+    let missing = field("this field is required");
+    let malformed = problem("bad_request", "Bad Request", 400, "the body is not valid multipart/form-data");
+    for (what, body, expected) in [
+        ("two files", [file(), file(), end()].concat(), &alone),
+        ("something beside", [file(), part("note", None, b"x"), end()].concat(), &alone),
+        ("something before", [part("note", None, b"x"), file(), end()].concat(), &missing),
+        ("another field", [part("picture", Some("a.png"), PNG), end()].concat(), &missing),
+        ("no field", end(), &missing),
+        ("nothing", Vec::new(), &malformed),
+        ("cut off", file()[..120].to_vec(), &malformed),
+        ("no end", file(), &malformed),
+        ("no multipart", b"hello".to_vec(), &malformed),
+    ] {
+        let answer = send(&server, &ann, &content_type(), body);
+        assert_eq!((answer.status, &answer.json()), (400, expected), "{what}");
+    }
+    let answer = send(&server, &ann, "multipart/form-data; boundary=another", [file(), end()].concat());
+    assert_eq!((answer.status, answer.json()), (400, malformed));
+    for other in ["application/json", "multipart/form-data", "text/plain", ""] {
+        let answer = send(&server, &ann, other, [file(), end()].concat());
+        assert_eq!((answer.status, &answer.json()["code"]), (415, &json!("bad_request")), "{other}");
+    }
+    let empty = send(&server, &ann, &content_type(), [part("file", Some("a"), b""), end()].concat());
+    empty.assert_problem(400, &problem("bad_request", "Bad Request", 400, "the file is empty"));
+    let nameless = send(&server, &ann, &content_type(), [part("file", None, b"hello"), end()].concat());
+    assert_eq!((nameless.status, &nameless.json()["name"]), (201, &json!("file.txt")));
+    assert_eq!(
+        std::fs::read_dir(server.data().join("files/incoming")).unwrap().count(),
+        0,
+        "nothing is left"
+    );
+}
+
+#[test]
+fn what_is_over_the_limit_is_refused_with_and_without_an_announced_length() {
+    let server = Server::with(&format!("{BASE}upload_bytes = 1000\n"));
+    let ann = server.register("ann");
+    let large = problem("payload_too_large", "Payload Too Large", 413, "the file is too large");
+    assert_eq!(server.upload(&ann, "a", &[b'x'; 1_000]).status, 201);
+    server.upload(&ann, "a", &[b'x'; 1_001]).assert_problem(413, &large);
+    let announced = server.upload(&ann, "a", &[b'x'; 200_000]);
+    announced.assert_problem(
+        413,
+        &problem("payload_too_large", "Payload Too Large", 413, "the body is too large"),
+    );
+    // In chunks, of which nobody knows how many there will be.
+    let chunk = |bytes: &[u8]| [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
+    let head = format!(
+        "POST /api/upload HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {}\r\nContent-Type: {}\r\nTransfer-Encoding: chunked\r\n\r\n",
+        ann.token,
+        content_type()
+    );
+    let start =
+        format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n");
+    let mut stream = std::net::TcpStream::connect(server.address).unwrap();
+    stream.write_all(&[head.as_bytes(), &chunk(start.as_bytes()), &chunk(&[b'x'; 5_000])].concat()).unwrap();
+    let mut answer = Vec::new();
+    // It is answered although the body goes on.
+    stream.read_to_end(&mut answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("the file is too large"), "{answer}");
+}
+
+#[test]
+fn uploads_have_a_rate_and_users_a_total() {
+    let server = Server::with(&format!(
+        "{}uploads_per_hour = 3\nupload_total_bytes = 10\n",
+        BASE.replace("uploads_per_hour = 0\n", "")
+    ));
+    let [ann, bob] = ["ann", "bob"].map(|name| server.register(name));
+    assert_eq!(server.upload(&ann, "a", b"12345678").status, 201);
+    let full = problem("forbidden", "Forbidden", 403, "you have uploaded as much as is kept for one user");
+    server.upload(&ann, "a", b"123").assert_problem(403, &full);
+    assert_eq!(server.upload(&ann, "a", b"12").status, 201);
+    let limited = server.upload(&ann, "a", b"1");
+    assert_eq!((limited.status, &limited.json()["code"]), (429, &json!("rate_limited")));
+    assert!(limited.header("retry-after").unwrap().parse::<u64>().unwrap() > 60);
+    assert_eq!(server.upload(&bob, "a", b"12345678").status, 201);
+}
+
+#[test]
+fn nobody_uploads_without_a_token() {
+    let server = Server::start();
+    let body = [part("file", Some("a"), b"x"), end()].concat();
+    let request = || server.request("POST", "/api/upload").header("Content-Type", &content_type());
+    assert_eq!(request().body(body.clone()).send().status, 401);
+    assert_eq!(request().bearer("x").body(body).send().status, 401);
+}
+
+#[test]
+fn an_upload_that_is_not_what_is_taken_in_is_told_so() {
+    let server = Server::start();
+    let ann = server.register("ann");
+    let refused = problem("bad_request", "Bad Request", 400, "files of this type are not accepted");
+    for content in [&b"<svg onload=alert(1)>"[..], b"<!doctype html>", b"PK\x03\x04", b"MZ\x90\0", b"\x7fELF"]
+    {
+        server.upload(&ann, "innocent.png", content).assert_problem(400, &refused);
+    }
+    let broken = problem("bad_request", "Bad Request", 400, "the image is damaged");
+    server.upload(&ann, "a.png", &PNG[..40]).assert_problem(400, &broken);
+}
