@@ -170,11 +170,24 @@ pub const PASSWORD_HASHES_AT_ONCE: usize = 2;
 /// Password hashes that wait for their turn: half a second's worth. Over it: `rate_limited`.
 pub const PASSWORD_HASHES_WAITING_MAX: usize = 32;
 
-/// Accounts whose failed logins are remembered. At the bound the one that failed longest ago is forgotten.
+/// Accounts, and addresses, whose failed logins are remembered. At the bound the one that failed longest ago is
+/// forgotten.
 pub const LOGIN_DELAYS_MAX: usize = 10_000;
 
 /// Logins that are being held back because earlier ones failed. Over it: `rate_limited`.
 pub const LOGINS_DELAYED_MAX: usize = 256;
+
+/// Mails that are being made out or sent. Over it: `rate_limited`. At a few seconds a mail it is a minute's worth.
+pub const MAILS_WAITING_MAX: usize = 64;
+
+/// Mails that are sent at the same time: relays dislike more.
+pub const MAILS_AT_ONCE: usize = 4;
+
+/// How long a mail may take to be sent, in milliseconds. Then it is given up.
+pub const MAIL_TIMEOUT_MS: u64 = 60_000;
+
+/// Mails to one address for a forgotten password, per hour. Over it: `rate_limited`, whether there is an account or not.
+pub const RESETS_PER_HOUR: u32 = 3;
 
 /// Shortest password, in characters.
 pub const PASSWORD_CHARS_MIN: usize = 8;

@@ -119,8 +119,8 @@ async fn every_field_at_fault_is_named_at_once() {
 async fn a_password_has_8_to_128_characters_of_any_kind() {
     let world = World::new();
     for (name, password, good) in [
-        ("a__", "1234567".to_owned(), false),
-        ("b__", "12345678".to_owned(), true),
+        ("a__", "horsesh".to_owned(), false),
+        ("b__", "horsesho".to_owned(), true),
         ("c__", "☃".repeat(128), true),
         ("d__", "☃".repeat(129), false),
     ] {
@@ -389,13 +389,13 @@ async fn all_logins_of_a_user_end_at_once_and_nobody_elses() {
     let other = registration("bob@example.org", "bob", "correct horse");
     let bob = world.accounts.register(other, &Client::default()).await.unwrap();
     let user = &first.profile.id;
-    assert_eq!(world.accounts.logout_all(user).await.unwrap(), [first.family, second.family]);
+    assert_eq!(world.accounts.end_all_logins(user).await.unwrap(), [first.family, second.family]);
     assert_eq!(world.accounts.logins(user).await.unwrap(), []);
     for grant in [&first, &second] {
         let gone = world.accounts.refresh(&grant.refresh_token).await.unwrap_err();
         assert_eq!(gone, AccountError::InvalidToken);
     }
-    assert_eq!(world.accounts.logout_all(user).await.unwrap(), []);
+    assert_eq!(world.accounts.end_all_logins(user).await.unwrap(), []);
     assert_eq!(world.accounts.logins(&bob.profile.id).await.unwrap().len(), 1);
     again(&world, "curl").await;
 }
@@ -432,7 +432,7 @@ async fn who_is_kept_out_is_told_so_with_the_right_password_alone() {
     world.login("ann", "correct horse").await.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn of_many_logins_at_once_all_succeed_within_their_bound() {
     let world = World::new();
     let user = world.ann().await.profile.id;

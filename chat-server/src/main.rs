@@ -6,6 +6,7 @@
 //! * [`descriptors`]: how many connections the system permits;
 //! * [`data`]: the data folder and the signing key;
 //! * [`owners`]: who owns the default rooms;
+//! * [`mail`]: who delivers mail;
 //! * [`tokens`]: whose tokens are accepted;
 //! * [`http`]: what is answered;
 //! * [`accept`]: connections, and what a stranger may hold;
@@ -20,6 +21,7 @@ mod data;
 mod descriptors;
 mod http;
 mod limits;
+mod mail;
 mod owners;
 mod signals;
 mod stall;
@@ -49,7 +51,7 @@ use crate::{
     args::Args,
     config::{Config, ConfigError, Loaded, ScannerAt},
     data::DataDir,
-    http::{App, Exports, Inner},
+    http::{App, Exports, Inner, RefreshCookie},
     limits::{
         COLLECT_EVERY, DRAIN_GRACE, ORPHANS_EVERY, PLAIN_CONNECTIONS_PER_IP, REQUEST_GRACE, SWEEP_EVERY,
     },
@@ -89,7 +91,9 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let data = DataDir::open(&config.data_dir)?;
     let keys = TokenKeys::new(data.signing_key()?)?;
     let store = Arc::new(open_store(&config, &data).await?);
-    let accounts = Accounts::new(store.clone(), keys, HashingCost::default(), Arc::clone(&clock))?;
+    let (mailer, reset_url) = (mail::mailer(&config)?, mail::reset_url(&config));
+    let cost = HashingCost::default();
+    let accounts = Accounts::with_mailer(store.clone(), keys, cost, Arc::clone(&clock), mailer, &reset_url)?;
     accounts.upgrade().await?;
     let tokens = Tokens::new(accounts.clone(), config.external.as_ref(), &clock);
     let files = open_files(&config, &data, store.clone())?;
@@ -127,6 +131,9 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         tokens: tokens.clone(),
         registrations: RateTable::new(config.registrations),
         logins: RateTable::new(config.logins),
+        recoveries: RateTable::new(config.logins),
+        cookie: RefreshCookie::at(config.public_url.as_deref()),
+        origins: origins(&config)?,
         exports: Exports::new(),
         requests: RateTable::new(Rate::per_second(config.limits.commands_per_second)),
         files: files.clone(),
@@ -195,8 +202,20 @@ const fn tcp_connections(config: &Config) -> usize {
 }
 
 fn ws_config(config: &Config, tokens: Tokens) -> Result<WsConfig, Box<dyn std::error::Error>> {
-    let origins = config.allowed_origins.iter().try_fold(Origins::same_host(), |all, one| all.allow(one))?;
-    Ok(WsConfig::new().origins(origins).frame_bytes(config.limits.frame_bytes).authenticator(tokens))
+    Ok(WsConfig::new().origins(origins(config)?).frame_bytes(config.limits.frame_bytes).authenticator(tokens))
+}
+
+/// Whose pages may act for their visitors.
+fn origins(config: &Config) -> Result<Origins, Box<dyn std::error::Error>> {
+    let own = config.public_url.as_deref().and_then(origin_of);
+    let origins = config.allowed_origins.iter().map(String::as_str).chain(own);
+    Ok(origins.into_iter().try_fold(Origins::same_host(), |all, one| all.allow(one))?)
+}
+
+/// The origin of a URL: its scheme and its host.
+fn origin_of(url: &str) -> Option<&str> {
+    let host = url.find("://")? + 3;
+    Some(url[host..].find('/').map_or(url, |path| &url[..host + path]))
 }
 
 /// Deletes what is out of date, now and then.

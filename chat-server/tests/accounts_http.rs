@@ -178,6 +178,74 @@ fn the_refresh_token_can_travel_in_a_cookie_that_scripts_do_not_see() {
     );
 }
 
+/// Logs Ann in with a cookie, and returns it with its attributes.
+fn cookie(server: &Server) -> (String, String) {
+    let body = json!({ "login": "ann", "password": PASSWORD, "cookie": true });
+    let answer = server.post("/api/auth/login", &body).send();
+    let (pair, attributes) = answer.header("set-cookie").unwrap().split_once("; ").unwrap();
+    (pair.to_owned(), attributes.to_owned())
+}
+
+#[test]
+fn where_the_server_is_reached_by_https_the_cookie_is_for_this_host_and_encrypted_connections_alone() {
+    let server = Server::with(&format!("public_url = \"https://chat.example.org\"\n{BASE}"));
+    let ann = server.register("ann");
+    let (pair, attributes) = cookie(&server);
+    assert!(pair.starts_with("__Host-chat_refresh="));
+    assert_eq!(attributes, "Path=/; Secure; Max-Age=604800; HttpOnly; SameSite=Strict");
+    let renew = |pair: &str| server.request("POST", "/api/auth/refresh").header("Cookie", pair).send();
+    assert_eq!(renew(&pair).status, 200);
+    let other_name = pair.replace("__Host-", "");
+    assert_eq!(renew(&other_name).status, 400, "what any page of the domain can set is not looked at");
+    let out = server.request("POST", "/api/auth/logout").bearer(&ann.token).send();
+    let gone = "__Host-chat_refresh=; Path=/; Secure; Max-Age=0; HttpOnly; SameSite=Strict";
+    assert_eq!(out.header("set-cookie"), Some(gone));
+}
+
+#[test]
+fn a_cookie_counts_on_requests_of_its_own_site_alone() {
+    let server = Server::with(&format!(
+        "public_url = \"https://chat.example.org\"\nallowed_origins = [\"https://app.example.org\"]\n{BASE}"
+    ));
+    server.register("ann");
+    let (pair, _) = cookie(&server);
+    let own = format!("http://{}", server.address);
+    let renew = |headers: &[(&str, &str)]| {
+        let request = server.request("POST", "/api/auth/refresh").header("Cookie", &pair);
+        headers.iter().fold(request, |request, (name, value)| request.header(name, value)).send()
+    };
+    let forbidden = json!({
+        "code": "forbidden", "title": "Forbidden", "status": 403,
+        "detail": "a cookie counts on requests of its own site alone",
+    });
+    for foreign in [
+        [("Sec-Fetch-Site", "cross-site")].as_slice(),
+        &[("Sec-Fetch-Site", "same-site")],
+        &[("Sec-Fetch-Site", "anything")],
+        &[("Sec-Fetch-Site", "cross-site"), ("Origin", &own)],
+        &[("Origin", "https://evil.example.org")],
+        &[("Origin", "null")],
+        &[("Origin", "")],
+        &[("Origin", "https://chat.example.org.evil.example")],
+    ] {
+        renew(foreign).assert_problem(403, &forbidden);
+    }
+    for good in [
+        [].as_slice(),
+        &[("Sec-Fetch-Site", "same-origin")],
+        &[("Sec-Fetch-Site", "none")],
+        &[("Origin", &own)],
+        &[("Origin", "https://chat.example.org")],
+        &[("Origin", "https://app.example.org")],
+    ] {
+        assert_eq!(renew(good).status, 200, "{good:?}");
+    }
+    let user = server.register("bob");
+    let body = json!({ "refreshToken": user.refresh });
+    let in_body = server.post("/api/auth/refresh", &body).header("Sec-Fetch-Site", "cross-site").send();
+    assert_eq!(in_body.status, 200, "no browser adds a token to a body");
+}
+
 #[test]
 fn registrations_and_logins_of_one_address_are_limited() {
     let server = Server::with(

@@ -1,13 +1,19 @@
-//! Guessing at one account gets slower and slower, and never impossible.
+//! Guessing at one account, or from one address, gets slower and slower, and never impossible.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 
 use crate::{limits::LOGIN_DELAYS_MAX, time::Timestamp};
 
-/// Failures that cost nothing: people mistype.
-const FREE_FAILURES: u32 = 3;
+/// Failures at one account that cost nothing: people mistype.
+pub(crate) const FREE_FAILURES_OF_ACCOUNT: u32 = 3;
+/// Failures from one address that cost nothing: many people may be behind it.
+pub(crate) const FREE_FAILURES_OF_ADDRESS: u32 = 20;
 /// The first delay; it doubles with each failure.
 const FIRST_DELAY_MS: u64 = 250;
 /// The longest. Bounded, since whoever knows the password waits, too.
@@ -15,12 +21,24 @@ const LONGEST_DELAY_MS: u64 = 5_000;
 /// Failures are forgotten after so long without another.
 const FORGET_MS: u64 = 15 * 60_000;
 
-/// What attempts are counted by: a hash of the account's id, or of what was typed where there is none.
+/// What attempts are counted by: a hash of the account's id, of what was typed where there is none, or of an address.
 pub(crate) type Subject = [u8; 32];
 
+/// By what attempts from an address are counted; of IPv6 by its /64 network, of which every host has as many
+/// addresses as it likes.
+pub(crate) fn subject_of(address: IpAddr) -> Subject {
+    let network = match address.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)),
+        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+    };
+    *blake3::hash(&network.octets()).as_bytes()
+}
+
 /// Failed attempts of the recent past.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Delays {
+    /// Failures that cost nothing.
+    free: u32,
     recent: Mutex<HashMap<Subject, Failures>>,
 }
 
@@ -31,6 +49,11 @@ struct Failures {
 }
 
 impl Delays {
+    /// Nobody has failed yet.
+    pub(crate) fn new(free: u32) -> Self {
+        Self { free, recent: Mutex::default() }
+    }
+
     /// How long an attempt has to wait. It counts as failed until [`Delays::succeeded`], so that attempts made
     /// at the same time slow each other down.
     pub(crate) fn attempt(&self, subject: Subject, now: Timestamp) -> Duration {
@@ -42,7 +65,7 @@ impl Delays {
         if now.millis_since(failures.last) >= FORGET_MS {
             failures.count = 0;
         }
-        let delay = delay_after(failures.count);
+        let delay = delay_after(failures.count.checked_sub(self.free));
         *failures = Failures { count: failures.count.saturating_add(1), last: now };
         delay
     }
@@ -50,6 +73,13 @@ impl Delays {
     /// The password was right: all is forgotten.
     pub(crate) fn succeeded(&self, subject: &Subject) {
         self.recent.lock().remove(subject);
+    }
+
+    /// One attempt was no failure. The others stay: who has one password right may guess at others.
+    pub(crate) fn excuse(&self, subject: &Subject) {
+        if let Some(failures) = self.recent.lock().get_mut(subject) {
+            failures.count = failures.count.saturating_sub(1);
+        }
     }
 }
 
@@ -62,8 +92,8 @@ fn make_room(recent: &mut HashMap<Subject, Failures>, now: Timestamp) {
     }
 }
 
-fn delay_after(failures: u32) -> Duration {
-    let doublings = match failures.checked_sub(FREE_FAILURES) {
+fn delay_after(beyond: Option<u32>) -> Duration {
+    let doublings = match beyond {
         None | Some(0) => return Duration::ZERO,
         Some(beyond) => (beyond - 1).min(16),
     };
@@ -80,7 +110,7 @@ mod tests {
 
     #[test]
     fn attempts_slow_down_to_a_bound_until_one_succeeds() {
-        let delays = Delays::default();
+        let delays = Delays::new(FREE_FAILURES_OF_ACCOUNT);
         let millis: Vec<_> = (0..12).map(|_| delays.attempt([1; 32], at(0)).as_millis()).collect();
         assert_eq!(millis, [0, 0, 0, 0, 250, 500, 1_000, 2_000, 4_000, 5_000, 5_000, 5_000]);
         assert_eq!(delays.attempt([2; 32], at(0)), Duration::ZERO, "another account is not slowed down");
@@ -89,8 +119,32 @@ mod tests {
     }
 
     #[test]
+    fn an_excused_attempt_does_not_count_and_the_others_do() {
+        let delays = Delays::new(2);
+        for _ in 0..20 {
+            assert_eq!(delays.attempt([1; 32], at(0)), Duration::ZERO);
+            delays.excuse(&[1; 32]);
+        }
+        for _ in 0..3 {
+            delays.attempt([1; 32], at(0));
+        }
+        assert_eq!(delays.attempt([1; 32], at(0)).as_millis(), 250);
+        delays.excuse(&[1; 32]);
+        assert_eq!(delays.attempt([1; 32], at(0)).as_millis(), 250);
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_network_count_as_one() {
+        let subject = |text: &str| subject_of(text.parse().unwrap());
+        assert_eq!(subject("2001:db8::1"), subject("2001:db8::ffff:2"));
+        assert_ne!(subject("2001:db8::1"), subject("2001:db8:0:1::1"));
+        assert_eq!(subject("192.0.2.1"), subject("::ffff:192.0.2.1"));
+        assert_ne!(subject("192.0.2.1"), subject("192.0.2.2"));
+    }
+
+    #[test]
     fn failures_are_forgotten_after_a_quarter_of_an_hour() {
-        let delays = Delays::default();
+        let delays = Delays::new(FREE_FAILURES_OF_ACCOUNT);
         for _ in 0..10 {
             delays.attempt([1; 32], at(0));
         }
@@ -100,7 +154,7 @@ mod tests {
 
     #[test]
     fn the_table_is_bounded_and_drops_the_oldest_first() {
-        let delays = Delays::default();
+        let delays = Delays::new(FREE_FAILURES_OF_ACCOUNT);
         let subject = |i: usize| *blake3::hash(&i.to_be_bytes()).as_bytes();
         for i in 0..LOGIN_DELAYS_MAX + 5 {
             delays.attempt(subject(i), at(i as i64));

@@ -3,8 +3,10 @@
 use std::cmp::Reverse;
 
 use super::{
-    Account, AccountChange, AccountError, Accounts, Client, Email, Family, FamilyId, Grant, delays::Subject,
-    family::Shown, service::random,
+    Account, AccountChange, AccountError, Accounts, Client, Email, Family, FamilyId, Grant, PasswordHash,
+    delays::{Subject, subject_of},
+    family::Shown,
+    service::random,
 };
 use crate::{
     auth::{AuthError, Identity, Secret},
@@ -25,16 +27,17 @@ impl Accounts {
         let inner = &self.inner;
         let account = self.find(login).await?;
         let subject = subject(account.as_ref(), login);
-        self.wait_for_turn(subject).await?;
+        self.wait_for_turn(subject, client).await?;
         if password.expose().chars().nth(PASSWORD_CHARS_MAX).is_some() {
             return Err(AccountError::WrongCredentials);
         }
         let stored = account.as_ref().map(|account| account.password.clone());
         let right = inner.passwords.verify(password.clone(), stored).await?;
         let Some(account) = account.filter(|_| right) else { return Err(AccountError::WrongCredentials) };
-        inner.delays.succeeded(&subject);
+        self.succeeded(&subject, client);
         let profile = self.admitted(&account.user).await?;
-        let (account, family, ended) = self.begin(account, password, client).await?;
+        let rehashed = self.rehashed(&account, &password).await;
+        let (account, family, ended) = self.begin(account, password, rehashed, client).await?;
         Ok(Grant { ended, ..self.grant(profile, account, &family)? })
     }
 
@@ -44,12 +47,23 @@ impl Accounts {
         if profile.disabled { Err(AccountError::Disabled) } else { Ok(profile) }
     }
 
+    /// A hash as one is made now, for one that was made otherwise. It is no reason to let nobody in: where it can't
+    /// be made, the next login makes it.
+    async fn rehashed(&self, account: &Account, password: &Secret) -> Option<PasswordHash> {
+        let passwords = &self.inner.passwords;
+        if !passwords.is_outdated(&account.password) {
+            return None;
+        }
+        passwords.hash(password.clone()).await.ok()
+    }
+
     /// Begins a login of whoever has proven to know the password of the account. It comes to nothing when the
     /// password is another one by now.
     async fn begin(
         &self,
         mut account: Account,
         password: Secret,
+        mut rehashed: Option<PasswordHash>,
         client: &Client,
     ) -> Result<(Account, Family, Vec<FamilyId>), AccountError> {
         let inner = &self.inner;
@@ -62,6 +76,7 @@ impl Accounts {
             let change = AccountChange {
                 begin: Some(family.clone()),
                 end: end.clone(),
+                password: rehashed.clone(),
                 ..AccountChange::of(account.clone(), &logins)
             };
             let next = change.next();
@@ -74,6 +89,8 @@ impl Accounts {
             {
                 return Err(AccountError::WrongCredentials);
             }
+            // Somebody else has just made a hash anew.
+            rehashed = rehashed.filter(|_| fresh.password == account.password);
             account = fresh;
         }
         Err(AccountError::Unavailable)
@@ -151,13 +168,26 @@ impl Accounts {
         }
     }
 
-    pub(super) async fn wait_for_turn(&self, subject: Subject) -> Result<(), AccountError> {
-        let delay = self.inner.delays.attempt(subject, self.inner.clock.now());
+    /// Waits for as long as failures of the recent past say, of the account or of the address, whichever is longer.
+    pub(super) async fn wait_for_turn(&self, subject: Subject, client: &Client) -> Result<(), AccountError> {
+        let inner = &self.inner;
+        let now = inner.clock.now();
+        let by_address =
+            client.address.map(|address| inner.delays_by_address.attempt(subject_of(address), now));
+        let delay = inner.delays.attempt(subject, now).max(by_address.unwrap_or_default());
         if !delay.is_zero() {
-            let _waiting = self.inner.delayed.try_acquire().map_err(|_| AccountError::Overloaded)?;
+            let _waiting = inner.delayed.try_acquire().map_err(|_| AccountError::Overloaded)?;
             tokio::time::sleep(delay).await;
         }
         Ok(())
+    }
+
+    /// The attempt that had waited was none to guess.
+    pub(super) fn succeeded(&self, subject: &Subject, client: &Client) {
+        self.inner.delays.succeeded(subject);
+        if let Some(address) = client.address {
+            self.inner.delays_by_address.excuse(&subject_of(address));
+        }
     }
 
     async fn grant_again(&self, family: &Family) -> Result<Grant, AccountError> {

@@ -11,11 +11,20 @@
 //!   [`Family`] and its generation, so a store that leaks gives no token away.
 //! * Attempts are never logged with what was typed.
 //!
+//! * Of a token by which a forgotten password is replaced, a hash is kept.
+//!
 //! # Failed logins
 //!
-//! A wrong user and a wrong password are told in the same words and take the same time. Failures slow an account
-//! down, up to a bound, and never lock it: who knows the password gets in. Rates per address are the business of
-//! whoever knows addresses, that is, of the server.
+//! A wrong user and a wrong password are told in the same words and take the same time (but for a password that was
+//! imported as a hash of bcrypt, until its first login). Failures slow an account down, and the address that they come
+//! from, up to a bound, and never lock it: who knows the password gets in. Rates per address are the business of the
+//! server.
+//!
+//! # What ends with what
+//!
+//! A change of the password ends all other logins, a reset and a change of the role end all of them, in the same
+//! commit. A login that was begun with the former password comes to nothing. The calls return which logins ended;
+//! whoever is connected by one is to be disconnected ([`crate::engine::Engine::disconnect_login`]).
 
 mod client;
 mod delays;
@@ -23,8 +32,12 @@ mod email;
 mod family;
 mod file_pass;
 mod login;
+mod mail;
+mod manage;
 mod password;
+mod recovery;
 mod row;
+mod rules;
 mod service;
 mod sessions;
 mod tokens;
@@ -37,8 +50,11 @@ pub mod suite;
 pub use client::{Client, Device};
 pub use email::Email;
 pub use family::{Family, FamilyId};
+pub use mail::{LogMailer, Mail, MailError, Mailer};
+pub use manage::Import;
 pub use password::{HashingCost, PasswordHash};
 pub use row::{Account, AccountChange, AccountStore, CreateAccountError, NewAccount, PasswordReset};
+pub use rules::is_reserved;
 pub use service::{AccountError, Accounts, FieldError, Grant, Registration};
 pub use sessions::Login;
 pub use tokens::TokenKeys;

@@ -42,11 +42,27 @@ impl HashingCost {
     }
 }
 
-/// A hash in the PHC string format, parameters and salt included. Never shows in debug output.
+/// A hash with its parameters and its salt: Argon2 in the PHC string format, or one of bcrypt that was imported.
+/// Never shows in debug output.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(Arc<str>);
 
 impl PasswordHash {
+    /// Adopts a hash that somebody else made: Argon2 in the PHC string format, or bcrypt (`$2a$`, `$2b$`, `$2y$`).
+    /// `None` when it is neither, or when verifying it would take too much memory or time: more than 256 MiB, 16
+    /// passes or 16 lanes for Argon2, a cost over 14 for bcrypt.
+    ///
+    /// bcrypt looks at the first 72 bytes of a password alone. So does a login with such a hash, once: it is replaced
+    /// by one of the whole password then.
+    #[must_use]
+    pub fn import(text: &str) -> Option<Self> {
+        let good = match bcrypt_of(text) {
+            Some(parts) => parts.get_cost() <= BCRYPT_COST_MAX,
+            None => phc::PasswordHash::new(text).is_ok_and(|hash| is_affordable(&hash)),
+        };
+        good.then(|| Self::from_stored(text))
+    }
+
     /// Adopts a hash from a store.
     #[must_use]
     pub fn from_stored(text: &str) -> Self {
@@ -108,6 +124,19 @@ impl Passwords {
         Ok(verified && known)
     }
 
+    /// Whether a hash was made otherwise than one is made now, and is to be replaced as soon as the password is there.
+    pub(crate) fn is_outdated(&self, stored: &PasswordHash) -> bool {
+        let now = self.argon2.params();
+        phc::PasswordHash::new(stored.expose()).ok().is_none_or(|hash| {
+            let params = Params::try_from(&hash).ok();
+            hash.algorithm != Algorithm::Argon2id.ident()
+                || params.is_none_or(|then| {
+                    (then.m_cost(), then.t_cost(), then.p_cost())
+                        != (now.m_cost(), now.t_cost(), now.p_cost())
+                })
+        })
+    }
+
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -138,8 +167,29 @@ fn hash(argon2: &Argon2<'_>, password: &str) -> Result<PasswordHash, AccountErro
     Ok(PasswordHash(hash.to_string().into()))
 }
 
+/// Longest that an imported hash of bcrypt may take: 2^14 rounds are a second.
+const BCRYPT_COST_MAX: u32 = 14;
+
+/// The parts of a hash of bcrypt.
+fn bcrypt_of(text: &str) -> Option<bcrypt::HashParts> {
+    let is_known = ["$2a$", "$2b$", "$2y$"].iter().any(|version| text.starts_with(version));
+    is_known.then(|| text.parse().ok()).flatten()
+}
+
+fn is_affordable(hash: &phc::PasswordHash) -> bool {
+    let is_argon2 = [Algorithm::Argon2id, Algorithm::Argon2i, Algorithm::Argon2d]
+        .iter()
+        .any(|algorithm| hash.algorithm == algorithm.ident());
+    let fits =
+        |params: Params| params.m_cost() <= 256 * 1_024 && params.t_cost() <= 16 && params.p_cost() <= 16;
+    is_argon2 && hash.hash.is_some() && Params::try_from(hash).is_ok_and(fits)
+}
+
 /// The parameters are those of the stored hash, so that raising the cost locks nobody out.
 fn verify(argon2: &Argon2<'_>, password: &str, stored: &PasswordHash) -> bool {
+    if bcrypt_of(stored.expose()).is_some() {
+        return bcrypt::verify(password, stored.expose()).unwrap_or(false);
+    }
     phc::PasswordHash::new(stored.expose())
         .is_ok_and(|stored| argon2.verify_password(password.as_bytes(), &stored).is_ok())
 }
@@ -161,6 +211,64 @@ mod tests {
     async fn without_a_hash_no_password_is_right_not_even_the_stand_in() {
         let passwords = Passwords::new(HashingCost::trivial()).unwrap();
         assert!(!passwords.verify(Secret::new("nobody has this password"), None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn hashes_of_bcrypt_are_verified_by_their_first_72_bytes() {
+        let passwords = Passwords::new(HashingCost::trivial()).unwrap();
+        let long = "x".repeat(80);
+        for version in [bcrypt::Version::TwoA, bcrypt::Version::TwoB, bcrypt::Version::TwoY] {
+            let parts = bcrypt::hash_with_salt(&long, 4, [7; 16]).unwrap();
+            let hash = PasswordHash::import(&parts.format_for_version(version.clone())).unwrap();
+            assert!(passwords.is_outdated(&hash));
+            for (password, right) in [(&*long, true), (&long[..72], true), (&long[..71], false), ("", false)]
+            {
+                let verified = passwords.verify(Secret::new(password), Some(hash.clone())).await.unwrap();
+                assert_eq!(verified, right, "{version:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_hash_is_outdated_when_it_was_made_otherwise() {
+        let now = Passwords::new(HashingCost::trivial()).unwrap();
+        let then = Passwords::new(HashingCost { passes: 2, ..HashingCost::trivial() }).unwrap();
+        let hash = then.hash(Secret::new("correct horse")).await.unwrap();
+        assert!(now.is_outdated(&hash) && !then.is_outdated(&hash));
+        assert!(now.verify(Secret::new("correct horse"), Some(hash)).await.unwrap());
+        assert!(now.is_outdated(&PasswordHash::from_stored("no hash at all")));
+    }
+
+    #[test]
+    fn what_cannot_be_verified_or_costs_too_much_is_not_imported() {
+        let bcrypt = |cost: u32| {
+            bcrypt::hash_with_salt("x", 4, [7; 16])
+                .unwrap()
+                .to_string()
+                .replace("$04$", &format!("${cost:02}$"))
+        };
+        let argon2 = |params: &str| {
+            format!("$argon2id$v=19${params}$c29tZXNhbHRzb21l$MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3")
+        };
+        for good in [bcrypt(4), bcrypt(14), argon2("m=65536,t=3,p=4")] {
+            assert!(PasswordHash::import(&good).is_some(), "{good}");
+        }
+        for bad in [
+            String::new(),
+            "password".into(),
+            bcrypt(15),
+            bcrypt(31),
+            bcrypt(4).replace("$2b$", "$2x$"),
+            bcrypt(4)[..50].into(),
+            argon2("m=1048576,t=3,p=4"),
+            argon2("m=65536,t=99,p=4"),
+            argon2("m=65536,t=3,p=99"),
+            "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHRzb21l".into(),
+            "$pbkdf2-sha256$i=1000$c29tZXNhbHRzb21l$MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3".into(),
+            "$6$rounds=5000$salt$hash".into(),
+        ] {
+            assert!(PasswordHash::import(&bad).is_none(), "{bad}");
+        }
     }
 
     #[tokio::test]

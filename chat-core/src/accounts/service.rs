@@ -5,14 +5,20 @@ use std::{fmt, sync::Arc};
 use tokio::sync::Semaphore;
 
 use super::{
-    Account, AccountStore, Client, CreateAccountError, Email, Family, FamilyId, HashingCost, NewAccount,
-    TokenKeys, delays::Delays, family::uuid_v7, password::Passwords,
+    Account, AccountStore, Client, CreateAccountError, Email, Family, FamilyId, HashingCost, Mailer,
+    NewAccount, TokenKeys,
+    delays::{Delays, FREE_FAILURES_OF_ACCOUNT, FREE_FAILURES_OF_ADDRESS},
+    family::uuid_v7,
+    mail::Mailing,
+    password::Passwords,
+    rules::{Owner, is_reserved, unfit},
 };
 use crate::{
     auth::{JwtAuthenticator, Secret, ServerRole},
-    domain::{ErrorCode, Username},
+    domain::{ErrorCode, Rate, Username},
+    engine::RateTable,
     id::UserId,
-    limits::{LOGINS_DELAYED_MAX, PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN},
+    limits::{LOGINS_DELAYED_MAX, RESETS_PER_HOUR},
     store::{StoreError, UserProfile},
     time::{Clock, Timestamp},
 };
@@ -28,8 +34,14 @@ pub(super) struct Inner {
     pub(super) keys: TokenKeys,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) passwords: Passwords,
+    /// Failures at accounts.
     pub(super) delays: Delays,
+    /// Failures from addresses.
+    pub(super) delays_by_address: Delays,
     pub(super) delayed: Semaphore,
+    pub(super) mailing: Option<Mailing>,
+    /// How often a password was forgotten, by a hash of the address.
+    pub(super) forgotten: RateTable<[u8; 32]>,
 }
 
 /// What somebody fills in to register.
@@ -86,6 +98,19 @@ pub enum AccountError {
     /// No such account, or not its password: which of the two is not told.
     #[error("the login or the password is wrong")]
     WrongCredentials,
+    /// The user has no account here.
+    #[error("the user has no account")]
+    NoAccount,
+    /// Not the password of who is logged in.
+    #[error("the password is wrong")]
+    WrongPassword,
+    /// The token by which a forgotten password is replaced is none of ours, was used, has expired, or a newer one
+    /// was asked for.
+    #[error("the token is not valid, or not any more")]
+    InvalidReset,
+    /// Too often; try again after so many milliseconds.
+    #[error("too many requests")]
+    RateLimited(u64),
     /// Whoever it is is kept out by the operator. It is told to nobody but who has proven who they are.
     #[error("the user is disabled")]
     Disabled,
@@ -142,11 +167,12 @@ impl AccountError {
         match self {
             Self::Invalid(_) => ErrorCode::BadRequest,
             Self::Taken(_) => ErrorCode::Conflict,
+            Self::NoAccount => ErrorCode::NotFound,
             Self::WrongCredentials => ErrorCode::Unauthenticated,
-            Self::Disabled => ErrorCode::Forbidden,
-            Self::InvalidToken | Self::LoginEnded { .. } => ErrorCode::InvalidToken,
+            Self::Disabled | Self::WrongPassword => ErrorCode::Forbidden,
+            Self::InvalidToken | Self::InvalidReset | Self::LoginEnded { .. } => ErrorCode::InvalidToken,
             Self::TokenExpired => ErrorCode::TokenExpired,
-            Self::Overloaded => ErrorCode::RateLimited,
+            Self::Overloaded | Self::RateLimited(_) => ErrorCode::RateLimited,
             Self::Unavailable | Self::LoginDoubtful { .. } => ErrorCode::Unavailable,
             Self::Setup(_) => ErrorCode::Internal,
         }
@@ -155,7 +181,11 @@ impl AccountError {
     /// When to try again, where that is known.
     #[must_use]
     pub const fn retry_after_ms(&self) -> Option<u64> {
-        if matches!(self, Self::Overloaded) { Some(1_000) } else { None }
+        match self {
+            Self::Overloaded => Some(1_000),
+            Self::RateLimited(millis) => Some(*millis),
+            _ => None,
+        }
     }
 }
 
@@ -177,13 +207,43 @@ impl Accounts {
         cost: HashingCost,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, AccountError> {
+        Self::made(store, keys, cost, clock, None)
+    }
+
+    /// The same, with somebody who delivers mail, so that a password that was forgotten can be replaced. Where the
+    /// mail leads to is `reset_url`, followed by `#token=` and the token: what stands there is sent to no server and
+    /// is in no log.
+    ///
+    /// # Errors
+    /// As for [`Accounts::new`].
+    pub fn with_mailer(
+        store: Arc<dyn AccountStore>,
+        keys: TokenKeys,
+        cost: HashingCost,
+        clock: Arc<dyn Clock>,
+        mailer: Arc<dyn Mailer>,
+        reset_url: &str,
+    ) -> Result<Self, AccountError> {
+        Self::made(store, keys, cost, clock, Some(Mailing::new(mailer, reset_url)))
+    }
+
+    fn made(
+        store: Arc<dyn AccountStore>,
+        keys: TokenKeys,
+        cost: HashingCost,
+        clock: Arc<dyn Clock>,
+        mailing: Option<Mailing>,
+    ) -> Result<Self, AccountError> {
         let inner = Inner {
             store,
             keys,
             clock,
             passwords: Passwords::new(cost)?,
-            delays: Delays::default(),
+            delays: Delays::new(FREE_FAILURES_OF_ACCOUNT),
+            delays_by_address: Delays::new(FREE_FAILURES_OF_ADDRESS),
             delayed: Semaphore::new(LOGINS_DELAYED_MAX),
+            mailing,
+            forgotten: RateTable::new(Rate::per_hour(RESETS_PER_HOUR)),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -201,28 +261,46 @@ impl Accounts {
     pub async fn register(&self, registration: Registration, client: &Client) -> Result<Grant, AccountError> {
         let (email, username) = checked(&registration)?;
         let inner = &self.inner;
-        // Asked before hashing: a name that is taken costs no hash. The store decides in the end.
-        if inner.store.user_named(&username).await?.is_some() {
+        if is_reserved(&username) {
             return Err(AccountError::Taken(NAME_TAKEN));
         }
-        if inner.store.account_with_email(&email).await?.is_some() {
-            return Err(AccountError::Taken(EMAIL_TAKEN));
-        }
+        self.spare_the_taken(&email, &username).await?;
         let password = inner.passwords.hash(registration.password).await?;
         let now = inner.clock.now();
-        let id =
-            UserId::parse(&uuid_v7(now, random()?).to_string()).map_err(|_| AccountError::Unavailable)?;
+        let id = self.new_user()?;
         let family = Family::begin(FamilyId::new(now, random()?), id.clone(), client.device.clone(), now);
         let profile = UserProfile::new(id.clone(), username, now);
         let account = Account { user: id, email, password, role: ServerRole::User };
         let new =
             NewAccount { profile: profile.clone(), account: account.clone(), family: Some(family.clone()) };
-        match inner.store.create_account(new).await {
-            Ok(()) => self.grant(profile, account, &family),
+        self.create(new).await?;
+        self.grant(profile, account, &family)
+    }
+
+    /// Asked before hashing: a name that is taken costs no hash. The store decides in the end.
+    pub(super) async fn spare_the_taken(&self, email: &Email, name: &Username) -> Result<(), AccountError> {
+        if self.inner.store.user_named(name).await?.is_some() {
+            return Err(AccountError::Taken(NAME_TAKEN));
+        }
+        if self.inner.store.account_with_email(email).await?.is_some() {
+            return Err(AccountError::Taken(EMAIL_TAKEN));
+        }
+        Ok(())
+    }
+
+    /// An id for somebody who comes now.
+    pub(super) fn new_user(&self) -> Result<UserId, AccountError> {
+        let id = uuid_v7(self.inner.clock.now(), random()?).to_string();
+        UserId::parse(&id).map_err(|_| AccountError::Unavailable)
+    }
+
+    pub(super) async fn create(&self, new: NewAccount) -> Result<(), AccountError> {
+        match self.inner.store.create_account(new).await {
+            Ok(()) => Ok(()),
             Err(CreateAccountError::NameTaken) => Err(AccountError::Taken(NAME_TAKEN)),
             Err(CreateAccountError::NameAlike) => Err(AccountError::Taken(NAME_ALIKE)),
             Err(CreateAccountError::EmailTaken) => Err(AccountError::Taken(EMAIL_TAKEN)),
-            Err(CreateAccountError::IdTaken) => Err(AccountError::Unavailable),
+            Err(CreateAccountError::IdTaken) => Err(AccountError::Taken(ID_TAKEN)),
             Err(CreateAccountError::Store(error)) => Err(error.into()),
         }
     }
@@ -257,6 +335,7 @@ impl Accounts {
                 break;
             }
         }
+        self.inner.forgotten.sweep(self.inner.clock.now());
         while self.inner.store.forget_resets(self.inner.clock.now()).await? {}
         Ok(())
     }
@@ -289,17 +368,17 @@ impl fmt::Debug for Accounts {
 }
 
 const NAME_TAKEN: FieldError = FieldError { field: "username", message: "the username is taken" };
+const ID_TAKEN: FieldError = FieldError { field: "id", message: "there is a user with this id" };
 const NAME_ALIKE: FieldError =
     FieldError { field: "username", message: "the username looks like one that is taken" };
 const EMAIL_TAKEN: FieldError = FieldError { field: "email", message: "the e-mail address is taken" };
 
-fn checked(registration: &Registration) -> Result<(Email, Username), AccountError> {
+pub(super) fn checked(registration: &Registration) -> Result<(Email, Username), AccountError> {
     let email = Email::parse(&registration.email);
     let username = Username::parse(&registration.username);
-    let chars = registration.password.expose().chars().take(PASSWORD_CHARS_MAX + 1).count();
     let mut errors = Vec::new();
     if email.is_none() {
-        errors.push(FieldError { field: "email", message: "this is no e-mail address" });
+        errors.push(NO_EMAIL);
     }
     if username.is_err() {
         errors.push(FieldError {
@@ -307,14 +386,15 @@ fn checked(registration: &Registration) -> Result<(Email, Username), AccountErro
             message: "a username has 3 to 50 characters out of A-Z a-z 0-9 _",
         });
     }
-    if !(PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX).contains(&chars) {
-        errors.push(FieldError { field: "password", message: "a password has 8 to 128 characters" });
-    }
+    let owner = Owner { name: &registration.username, email: &registration.email };
+    errors.extend(unfit(&registration.password, "password", owner));
     match (email, username) {
         (Some(email), Ok(username)) if errors.is_empty() => Ok((email, username)),
         _ => Err(AccountError::Invalid(errors)),
     }
 }
+
+pub(super) const NO_EMAIL: FieldError = FieldError { field: "email", message: "this is no e-mail address" };
 
 pub(super) fn random<const N: usize>() -> Result<[u8; N], AccountError> {
     let mut bytes = [0; N];

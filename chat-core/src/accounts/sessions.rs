@@ -58,7 +58,7 @@ impl Accounts {
     ///
     /// # Errors
     /// That it can't be done now.
-    pub async fn logout_all(&self, user: &UserId) -> Result<Vec<FamilyId>, AccountError> {
+    pub async fn end_all_logins(&self, user: &UserId) -> Result<Vec<FamilyId>, AccountError> {
         for _ in 0..ACCOUNT_RETRIES_MAX {
             let Some(account) = self.inner.store.account(user).await? else { return Ok(Vec::new()) };
             if let Some(ended) = self.change(account, None, AccountChange::of).await? {

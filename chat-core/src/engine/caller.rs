@@ -96,6 +96,12 @@ impl Caller {
         &self.0.identity.user
     }
 
+    /// What they may do beyond rooms.
+    #[must_use]
+    pub fn role(&self) -> crate::auth::ServerRole {
+        self.0.identity.role
+    }
+
     /// The name under which they appear.
     #[must_use]
     pub fn username(&self) -> &Username {

@@ -1,12 +1,13 @@
 //! Every key there is.
 
-/// In the order of docs: general ones, the store, limits, files, authentication.
+/// In the order of docs: general ones, the store, limits, files, mail, authentication.
 pub(super) const KEYS: &[&str] = &[
     "listen",
     "data_dir",
     "default_rooms",
     "room_owners",
     "log",
+    "public_url",
     "allowed_origins",
     "trusted_proxies",
     "store.durability",
@@ -35,6 +36,12 @@ pub(super) const KEYS: &[&str] = &[
     "files.s3.prefix",
     "files.s3.access_key_id",
     "files.s3.secret_access_key",
+    "mail.smtp_host",
+    "mail.smtp_port",
+    "mail.smtp_tls",
+    "mail.smtp_user",
+    "mail.smtp_password",
+    "mail.from",
     "auth.external.issuer",
     "auth.external.audience",
     "auth.external.hs256_secret",

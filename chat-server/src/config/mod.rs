@@ -7,6 +7,7 @@
 mod cidr;
 mod files;
 mod keys;
+mod mail;
 mod values;
 
 use std::{collections::BTreeMap, ffi::OsString, net::SocketAddr, path::PathBuf, str::FromStr};
@@ -21,6 +22,7 @@ use chat_core::{
 
 pub(crate) use cidr::Network;
 pub(crate) use files::{FilesConfig, ScannerAt};
+pub(crate) use mail::{Smtp, SmtpTls};
 use values::Values;
 
 use crate::{args::Args, owners::Owner};
@@ -57,6 +59,10 @@ pub(crate) struct Config {
     pub(crate) uploads: Rate,
     /// How files are kept.
     pub(crate) files: FilesConfig,
+    /// Where people reach the server, without a slash at the end; where it listens unless told.
+    pub(crate) public_url: Option<String>,
+    /// Who takes mail; it goes to the log where nobody does.
+    pub(crate) smtp: Option<Smtp>,
     /// Somebody else's issuer whose tokens are accepted.
     pub(crate) external: Option<External>,
     /// Origins of web pages that may connect; empty for the server's own host alone.
@@ -165,6 +171,8 @@ impl Config {
             logins: Rate::per_hour(values.number("limits.logins_per_hour", 0..=1_000_000, 10)?),
             uploads: Rate::per_hour(values.number("limits.uploads_per_hour", 0..=1_000_000, 10)?),
             files: FilesConfig::from_values(values)?,
+            public_url: mail::public_url(values)?,
+            smtp: mail::smtp(values)?,
             external: external(values)?,
             allowed_origins: origins(values)?,
             trusted_proxies: values
@@ -424,7 +432,38 @@ mod tests {
     }
 
     #[test]
+    fn mail_is_told_where_to_go_and_how() {
+        let file = "public_url = \"https://chat.example.org/\"\n[mail]\nsmtp_host = \"mx.example.org\"\nfrom = \"chat@example.org\"";
+        let config = load(file, &[("CHAT_MAIL__SMTP_TLS", "implicit")]).unwrap().config;
+        assert_eq!(config.public_url.as_deref(), Some("https://chat.example.org"));
+        let smtp = config.smtp.unwrap();
+        assert_eq!((&*smtp.host, smtp.port, smtp.tls), ("mx.example.org", 465, SmtpTls::Implicit));
+        assert!(smtp.login.is_none());
+        for (file, line) in [
+            (
+                "public_url = \"chat.example.org\"",
+                "`public_url` (chat.toml): expected a URL, like https://chat.example.org",
+            ),
+            ("[mail]\nfrom = \"x\"", "mail needs `smtp_host`, which takes it"),
+            ("[mail]\nsmtp_host = \"x\"", "mail needs `from`, whom it comes from"),
+            (
+                "[mail]\nsmtp_host = \"x\"\nfrom = \"x\"\nsmtp_user = \"x\"",
+                "mail needs `smtp_user` and `smtp_password`, or neither",
+            ),
+            (
+                "[mail]\nsmtp_tls = \"maybe\"",
+                "`mail.smtp_tls` (chat.toml): expected one of starttls, implicit, none",
+            ),
+        ] {
+            assert_eq!(refused(file, &[]), line);
+        }
+    }
+
+    #[test]
     fn a_secret_never_shows_in_debug_output() {
+        let mail =
+            "[mail]\nsmtp_host = \"x\"\nfrom = \"x\"\nsmtp_user = \"x\"\nsmtp_password = \"swordfish\"";
+        assert!(!format!("{:?}", load(mail, &[]).unwrap().config).contains("swordfish"));
         let config = load("[auth.external]\nhs256_secret = \"swordfish\"", &[]).unwrap().config;
         assert!(!format!("{config:?}").contains("swordfish"));
     }

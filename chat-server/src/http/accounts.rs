@@ -1,10 +1,10 @@
 //! `/api/auth`: registration, login, renewal.
 
 use axum::{
-    Json, Router,
+    Json,
     extract::State,
     response::{IntoResponse, Response},
-    routing::post,
+    routing,
 };
 use chat_core::{
     accounts::{AccountError, Client, Device, FamilyId, Grant, Registration},
@@ -14,17 +14,44 @@ use chat_core::{
     id::{RoomId, UserId},
     wire::rfc3339,
 };
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
+use serde_json::{Value, json};
 
-use super::{App, client::ClientAddress, fields::BodyFields, files::hand_pass, problem::Problem, to_its_end};
+use super::{
+    App,
+    client::ClientAddress,
+    cookie::refuse_other_sites,
+    fields::BodyFields,
+    files::hand_pass,
+    problem::Problem,
+    route::{Access, Content, Route, Verb},
+    to_its_end,
+    users::own_user,
+};
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/register", post(register))
-        .route("/login", post(login))
-        .route("/refresh", post(refresh))
-}
+pub(super) const ROUTES: &[Route] = &[
+    Route::new(Verb::Post, "/auth/register", "register", "Creates an account and logs it in", || {
+        routing::post(register)
+    })
+    .access(Access::Open)
+    .body("Register")
+    .answers(&[(201, Content::Json("Granted"))]),
+    Route::new(Verb::Post, "/auth/login", "login", "Logs in by name or address", || routing::post(login))
+        .access(Access::Open)
+        .body("Login")
+        .answers(&[(200, Content::Json("Granted"))]),
+    Route::new(
+        Verb::Post,
+        "/auth/refresh",
+        "refresh",
+        "Renews a login, by the token in the body or in the cookie",
+        || routing::post(refresh),
+    )
+    .access(Access::Open)
+    .optional_body("Refresh")
+    .answers(&[(200, Content::Json("Granted"))]),
+];
 
 async fn register(
     State(app): State<App>,
@@ -43,8 +70,12 @@ async fn register(
     registration.check()?;
     app.admit_registration(client)?;
     let grant = app.accounts().register(registration, &as_client(client, &headers)).await?;
-    join_default_rooms(&app, &grant).await;
-    Ok((StatusCode::CREATED, granted(&app, &grant, cookie)).into_response())
+    let caller = app.engine().caller(identity_of(&grant)).await;
+    match &caller {
+        Ok(caller) => join_default_rooms(&app, caller).await,
+        Err(error) => tracing::warn!(%error, "a new account could not join the default rooms"),
+    }
+    Ok((StatusCode::CREATED, granted(&app, &grant, cookie).await).into_response())
 }
 
 async fn login(
@@ -65,7 +96,7 @@ async fn login(
         disconnect(&engine, &grant.profile.id, &grant.ended).await;
         Ok::<_, AccountError>(grant)
     });
-    Ok(granted(&app, &logging_in.await??, cookie))
+    Ok(granted(&app, &logging_in.await??, cookie).await)
 }
 
 /// Disconnects whoever is connected by logins that have ended.
@@ -76,7 +107,7 @@ pub(super) async fn disconnect(engine: &Engine, user: &UserId, ended: &[FamilyId
 }
 
 /// Who makes a request, as far as it says so itself.
-fn as_client(ClientAddress(address): ClientAddress, headers: &HeaderMap) -> Client {
+pub(super) fn as_client(ClientAddress(address): ClientAddress, headers: &HeaderMap) -> Client {
     let device = headers.get(header::USER_AGENT).map(|text| String::from_utf8_lossy(text.as_bytes()));
     Client { device: Device::new(&device.unwrap_or_default()), address: Some(address) }
 }
@@ -94,10 +125,14 @@ async fn refresh(
     let in_cookie = in_body.is_none();
     let token = match in_body {
         Some(token) => Secret::new(token),
-        None => cookie_token(&headers).ok_or_else(|| {
-            let message = "this field is required, unless there is the cookie".into();
-            Problem::invalid(vec![super::problem::Invalid { field: "refreshToken".into(), message }])
-        })?,
+        None => {
+            let token = app.cookie().token(&headers).ok_or_else(|| {
+                let message = "this field is required, unless there is the cookie".into();
+                Problem::invalid(vec![super::problem::Invalid { field: "refreshToken".into(), message }])
+            })?;
+            refuse_other_sites(&app, &headers)?;
+            token
+        }
     };
     let (accounts, engine) = (app.accounts().clone(), app.engine().clone());
     let refreshing = to_its_end(async move {
@@ -109,7 +144,7 @@ async fn refresh(
         }
         grant
     });
-    Ok(granted(&app, &refreshing.await??, in_cookie))
+    Ok(granted(&app, &refreshing.await??, in_cookie).await)
 }
 
 /// A body that may be left out.
@@ -126,22 +161,22 @@ impl<S: Send + Sync> axum::extract::FromRequest<S> for RefreshFields {
     }
 }
 
-/// The account exists whether or not this succeeds; whoever is not joined here can join like everybody else.
-async fn join_default_rooms(app: &App, grant: &Grant) {
-    let identity = Identity {
+/// What a grant's access token proves.
+fn identity_of(grant: &Grant) -> Identity {
+    Identity {
         user: grant.profile.id.clone(),
         username: Some(grant.profile.username.as_str().to_owned()),
         expires_at: Some(grant.expires_at),
         login: Some(grant.family.to_string()),
         external: false,
         role: grant.role,
-    };
-    let caller = match app.engine().caller(identity).await {
-        Ok(caller) => caller,
-        Err(error) => return tracing::warn!(%error, "a new account could not join the default rooms"),
-    };
+    }
+}
+
+/// The account exists whether or not this succeeds; whoever is not joined here can join like everybody else.
+async fn join_default_rooms(app: &App, caller: &Caller) {
     for room in app.default_rooms() {
-        if let Err(error) = join_default_room(app, &caller, room).await {
+        if let Err(error) = join_default_room(app, caller, room).await {
             tracing::warn!(%room, %error, "a new account could not join a default room");
         }
     }
@@ -165,73 +200,40 @@ pub(crate) async fn ensure_default_room(engine: &Engine, room: &RoomId) -> Resul
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Granted<'a> {
-    user: OwnUser<'a>,
+    user: Value,
     access_token: &'a str,
     expires_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<&'a str>,
 }
 
-/// A user as they see themselves.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct OwnUser<'a> {
-    id: &'a str,
-    username: &'a str,
-    display_name: Option<&'a str>,
-    avatar_url: Option<&'a str>,
-    status: &'static str,
-    status_text: Option<&'a str>,
-    last_seen_at: Option<&'a str>,
-    email: &'a str,
-    created_at: String,
-    server_role: &'static str,
-}
-
-fn granted(app: &App, grant: &Grant, cookie: bool) -> Response {
+async fn granted(app: &App, grant: &Grant, cookie: bool) -> Response {
     let body = Granted {
-        user: OwnUser {
-            id: grant.profile.id.as_str(),
-            username: grant.profile.username.as_str(),
-            display_name: None,
-            avatar_url: None,
-            status: "offline",
-            status_text: None,
-            last_seen_at: None,
-            email: grant.email.as_str(),
-            created_at: rfc3339(grant.profile.created_at),
-            server_role: grant.role.as_str(),
-        },
+        user: user_of(app, grant).await,
         access_token: grant.access_token.expose(),
         expires_at: rfc3339(grant.expires_at),
         refresh_token: (!cookie).then(|| grant.refresh_token.expose()),
     };
     let mut response = Json(body).into_response();
-    if cookie && let Some(value) = set_cookie(&grant.refresh_token) {
+    if cookie && let Some(value) = app.cookie().set(&grant.refresh_token) {
         response.headers_mut().insert(header::SET_COOKIE, value);
     }
     hand_pass(app, grant, &mut response);
     response
 }
 
-const COOKIE: &str = "chat_refresh";
-
-/// Takes the cookie back.
-pub(super) const NO_COOKIE: &str = "chat_refresh=; Path=/api/auth; Max-Age=0; HttpOnly; SameSite=Strict";
-
-/// Out of reach for scripts and for other sites. `Secure` is not set, since the server itself speaks plain HTTP;
-/// a proxy that ends TLS may add it.
-fn set_cookie(token: &Secret) -> Option<HeaderValue> {
-    let week = 7 * 24 * 3_600;
-    let text =
-        format!("{COOKIE}={}; Path=/api/auth; Max-Age={week}; HttpOnly; SameSite=Strict", token.expose());
-    let mut value = HeaderValue::from_str(&text).ok()?;
-    value.set_sensitive(true);
-    Some(value)
-}
-
-fn cookie_token(headers: &HeaderMap) -> Option<Secret> {
-    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE).map(|(_, token)| Secret::new(token))
+/// The user as they see themselves. How they are is left out where it can't be told now: the tokens matter more.
+async fn user_of(app: &App, grant: &Grant) -> Value {
+    if let Ok(caller) = app.engine().caller(identity_of(grant)).await
+        && let Ok(user) = own_user(app, &caller).await
+    {
+        return user;
+    }
+    let profile = &grant.profile;
+    json!({
+        "id": profile.id.as_str(), "username": profile.username.as_str(),
+        "displayName": profile.display_name.as_ref().map(|name| name.as_str()),
+        "avatarUrl": profile.avatar_url.as_deref(), "status": "offline", "statusText": null, "lastSeenAt": null,
+        "email": grant.email.as_str(), "createdAt": rfc3339(profile.created_at), "serverRole": grant.role.as_str(),
+    })
 }

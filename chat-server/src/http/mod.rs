@@ -10,6 +10,7 @@ mod files;
 mod invites;
 mod members;
 mod messages;
+mod passwords;
 mod review;
 mod rooms;
 mod sessions;
@@ -17,6 +18,7 @@ mod users;
 
 mod caller;
 mod client;
+mod cookie;
 mod etag;
 mod fields;
 mod guard;
@@ -44,9 +46,10 @@ use chat_core::{
 };
 use chat_files::Files;
 use chat_store_sled::SledStore;
-use chat_transport_ws::{Gate, WsConfig};
+use chat_transport_ws::{Gate, Origins, WsConfig};
 
 pub(crate) use self::accounts::ensure_default_room;
+pub(crate) use self::cookie::RefreshCookie;
 pub(crate) use self::export::Exports;
 use self::{client::ClientAddress, problem::Problem, route::Route};
 use crate::{config::Network, limits::BODY_BYTES_MIN, tokens::Tokens};
@@ -67,6 +70,11 @@ pub(crate) struct Inner {
     pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) registrations: RateTable<IpAddr>,
     pub(crate) logins: RateTable<IpAddr>,
+    /// Passwords that are said to be forgotten, and tokens that are tried.
+    pub(crate) recoveries: RateTable<IpAddr>,
+    pub(crate) cookie: RefreshCookie,
+    /// Whose pages may act by the cookie.
+    pub(crate) origins: Origins,
     pub(crate) exports: Exports,
     pub(crate) requests: RateTable<UserId>,
     pub(crate) files: Files,
@@ -92,6 +100,7 @@ impl App {
         let now = SystemClock.now();
         self.inner.registrations.sweep(now);
         self.inner.logins.sweep(now);
+        self.inner.recoveries.sweep(now);
         self.inner.exports.sweep(now);
         self.inner.requests.sweep(now);
         self.inner.uploads.sweep(now);
@@ -129,6 +138,14 @@ impl App {
         self.inner.uploads.admit(user, SystemClock.now()).map_err(Problem::rate_limited)
     }
 
+    fn cookie(&self) -> RefreshCookie {
+        self.inner.cookie
+    }
+
+    fn origins(&self) -> &Origins {
+        &self.inner.origins
+    }
+
     fn default_rooms(&self) -> &[RoomId] {
         &self.inner.default_rooms
     }
@@ -154,6 +171,10 @@ impl App {
         self.inner.requests.admit(caller.user(), SystemClock.now()).map_err(Problem::rate_limited)
     }
 
+    fn admit_recovery(&self, client: ClientAddress) -> Result<(), Problem> {
+        self.inner.recoveries.admit(&client.rate_key(), SystemClock.now()).map_err(Problem::rate_limited)
+    }
+
     fn admit_login(&self, client: ClientAddress) -> Result<(), Problem> {
         self.inner.logins.admit(&client.rate_key(), SystemClock.now()).map_err(Problem::rate_limited)
     }
@@ -173,6 +194,9 @@ async fn to_its_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 's
 
 /// The operations of the API.
 pub(crate) const ROUTES: &[&[Route]] = &[
+    accounts::ROUTES,
+    sessions::ROUTES,
+    passwords::ROUTES,
     users::ROUTES,
     rooms::ROUTES,
     messages::ROUTES,
@@ -189,7 +213,6 @@ pub(crate) const ROUTES: &[&[Route]] = &[
 pub(crate) fn router(app: App, body_bytes: usize) -> Router {
     let (short, long) = route::routers(ROUTES);
     let api = short
-        .nest("/auth", accounts::routes().merge(sessions::routes()))
         .layer(middleware::from_fn(etag::etag))
         .layer(DefaultBodyLimit::max(body_bytes.max(BODY_BYTES_MIN)));
     Router::new()

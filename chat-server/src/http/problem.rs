@@ -2,7 +2,11 @@
 
 use axum::response::{IntoResponse, Response};
 use chat_core::{
-    accounts::AccountError, auth::AuthError, domain::ErrorCode, engine::Error, store::StoreError,
+    accounts::{AccountError, FieldError},
+    auth::AuthError,
+    domain::ErrorCode,
+    engine::Error,
+    store::StoreError,
 };
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -140,6 +144,7 @@ impl From<AccountError> for Problem {
         let errors = match &error {
             AccountError::Invalid(errors) => errors.as_slice(),
             AccountError::Taken(error) => std::slice::from_ref(error),
+            AccountError::WrongPassword => &[WRONG_PASSWORD],
             AccountError::Setup(what) => {
                 tracing::error!(%what, "accounts can't work");
                 return Self::new(ErrorCode::Internal, "the server is at fault");
@@ -154,6 +159,8 @@ impl From<AccountError> for Problem {
         Self { errors, retry_after_ms, ..Self::new(error.code(), error.to_string()) }
     }
 }
+
+const WRONG_PASSWORD: FieldError = FieldError { field: "currentPassword", message: "the password is wrong" };
 
 const fn status(code: ErrorCode) -> StatusCode {
     match code {

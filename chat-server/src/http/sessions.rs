@@ -1,14 +1,15 @@
 //! `/api/auth`: one's logins, listed and ended.
 
 use axum::{
-    Json, Router,
+    Json,
     extract::State,
     response::{IntoResponse, Response},
-    routing::{delete, get, post},
+    routing,
 };
 use chat_core::{
     accounts::{FamilyId, Login},
     auth::Identity,
+    close::CloseReason,
     domain::ErrorCode,
     wire::rfc3339,
 };
@@ -17,26 +18,38 @@ use serde::Serialize;
 
 use super::{
     App,
-    accounts::{NO_COOKIE, disconnect},
     caller::Proven,
     fields::PathId,
     problem::Problem,
+    route::{Content, Route, Verb},
     to_its_end,
 };
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/logout", post(logout))
-        .route("/logout-all", post(logout_all))
-        .route("/sessions", get(list))
-        .route("/sessions/{id}", delete(end))
-}
+pub(super) const ROUTES: &[Route] = &[
+    Route::new(Verb::Post, "/auth/logout", "logout", "Ends the login that the token stems from", || {
+        routing::post(logout)
+    }),
+    Route::new(Verb::Post, "/auth/logout-all", "logoutAll", "Ends all logins of the caller", || {
+        routing::post(logout_all)
+    }),
+    Route::new(Verb::Get, "/auth/sessions", "listSessions", "Lists the logins of the caller", || {
+        routing::get(list)
+    })
+    .answers(&[(200, Content::Json("Sessions"))]),
+    Route::new(
+        Verb::Delete,
+        "/auth/sessions/{session}",
+        "endSession",
+        "Ends one login of the caller, and its connections",
+        || routing::delete(end),
+    ),
+];
 
 /// Ends the login that the access token stems from: its tokens, its cookie, its connections.
 async fn logout(State(app): State<App>, Proven(identity): Proven) -> Result<Response, Problem> {
     let login = own_login(&identity)?;
     end_login(&app, identity, login).await?;
-    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, NO_COOKIE)]).into_response())
+    Ok(without_cookie(&app))
 }
 
 /// Ends all logins of the caller, this one included.
@@ -44,12 +57,22 @@ async fn logout_all(State(app): State<App>, Proven(identity): Proven) -> Result<
     own_login(&identity)?;
     let (accounts, engine) = (app.accounts().clone(), app.engine().clone());
     let ending = to_its_end(async move {
-        let ended = accounts.logout_all(&identity.user).await?;
-        disconnect(&engine, &identity.user, &ended).await;
-        Ok::<_, Problem>(())
+        let ended = accounts.end_all_logins(&identity.user).await;
+        // As for one of them.
+        engine.disconnect(&identity.user, CloseReason::Unauthenticated).await;
+        ended
     });
     ending.await??;
-    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, NO_COOKIE)]).into_response())
+    Ok(without_cookie(&app))
+}
+
+/// Done, and the cookie is taken back.
+pub(super) fn without_cookie(app: &App) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    if let Some(value) = app.cookie().taken_back() {
+        response.headers_mut().insert(header::SET_COOKIE, value);
+    }
+    response
 }
 
 async fn list(State(app): State<App>, Proven(identity): Proven) -> Result<Json<Sessions>, Problem> {

@@ -1,10 +1,6 @@
 //! Users: who one is oneself, and who others are.
 
-use axum::{
-    extract::State,
-    response::{IntoResponse, Response},
-    routing,
-};
+use axum::{extract::State, response::Response, routing};
 use chat_core::{
     accounts::AccountStore,
     domain::Rejection,
@@ -15,12 +11,11 @@ use chat_core::{
     store::ProfileChange,
     wire::{ClientCommand, GetPresence, ListBlocks, UserView, rfc3339},
 };
-use http::{StatusCode, header};
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{
     App,
-    accounts::NO_COOKIE,
     caller::{Authenticated, performed, shown},
     export::export,
     fields::{BodyFields, PathId, QueryFields},
@@ -30,6 +25,7 @@ use super::{
         Content::{Bytes, Json},
         Kind, Param, Route, Verb,
     },
+    sessions::without_cookie,
     to_its_end,
 };
 use crate::limits::QUERY_CHARS_MAX;
@@ -108,8 +104,8 @@ pub(super) async fn own_user(app: &App, caller: &Caller) -> Result<Value, Proble
     let account = app.store().account(caller.user()).await?;
     let mut user = serde_json::to_value(UserView::of(&profile, &presence)).unwrap_or_default();
     user["email"] = account.map(|account| account.email.as_str().to_owned()).into();
+    user["serverRole"] = caller.role().as_str().into();
     user["createdAt"] = rfc3339(profile.created_at).into();
-    user["serverRole"] = "user".into();
     Ok(user)
 }
 
@@ -145,7 +141,7 @@ fn parsed<T>(
 async fn erase(State(app): State<App>, Authenticated(caller): Authenticated) -> Result<Response, Problem> {
     let (engine, user) = (app.engine().clone(), caller.user().clone());
     to_its_end(async move { engine.erase_user(&user).await }).await??;
-    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, NO_COOKIE)]).into_response())
+    Ok(without_cookie(&app))
 }
 
 async fn blocks(Authenticated(caller): Authenticated, mut fields: QueryFields) -> Result<Response, Problem> {

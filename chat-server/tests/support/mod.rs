@@ -4,6 +4,7 @@
 
 pub mod http;
 pub mod multipart;
+pub mod smtp;
 pub mod ws;
 
 use std::{

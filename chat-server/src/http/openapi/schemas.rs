@@ -10,8 +10,13 @@ use serde_json::{Map, Value, json};
 /// All of them by name.
 pub(super) fn all() -> Value {
     let mut all = Map::new();
-    for (name, schema) in
-        requests().into_iter().chain(people()).chain(rooms()).chain(messages()).chain(reviewed())
+    for (name, schema) in requests()
+        .into_iter()
+        .chain(accounts())
+        .chain(people())
+        .chain(rooms())
+        .chain(messages())
+        .chain(reviewed())
     {
         all.insert(name.to_owned(), schema);
     }
@@ -103,6 +108,46 @@ fn requests() -> Schemas {
                 ("statusText?", nullable(json!({ "type": "string", "maxLength": 100, "pattern": PLAIN }))),
             ]),
         ),
+    ]
+}
+
+fn accounts() -> Schemas {
+    let password = || json!({ "type": "string", "minLength": 8, "maxLength": 128 });
+    let cookie = || nullable(flag());
+    vec![
+        (
+            "Register",
+            object([
+                ("email", email()),
+                ("username", username()),
+                ("password", password()),
+                ("cookie?", cookie()),
+            ]),
+        ),
+        ("Login", object([("login", text()), ("password", text()), ("cookie?", cookie())])),
+        ("Refresh", object([("refreshToken?", nullable(text()))])),
+        (
+            "Granted",
+            object([
+                ("user", reference("OwnUser")),
+                ("accessToken", text()),
+                ("expiresAt", time()),
+                ("refreshToken?", text()),
+            ]),
+        ),
+        (
+            "Sessions",
+            page_of(object([
+                ("id", opaque()),
+                ("device", text()),
+                ("createdAt", time()),
+                ("lastUsedAt", time()),
+                ("current", flag()),
+            ])),
+        ),
+        ("ChangePassword", object([("currentPassword", text()), ("newPassword", password())])),
+        ("ForgotPassword", object([("email", email())])),
+        ("ResetPassword", object([("token", text()), ("password", password())])),
     ]
 }
 
@@ -490,6 +535,10 @@ fn role() -> Value {
 
 fn message_type() -> Value {
     choice(&["text", "image", "file", "voice"])
+}
+
+fn email() -> Value {
+    json!({ "type": "string", "format": "email", "minLength": 3, "maxLength": 254 })
 }
 
 fn username() -> Value {
