@@ -166,7 +166,7 @@ async fn blocks_are_listed_bounded_and_only_of_others_who_are_there() {
     let engine = engine().await;
     let mut bob = TestClient::connect(&engine, "bob").await;
     let _alice = TestClient::connect(&engine, "alice").await;
-    assert_eq!(bob.refused(block("bob")).await, "bad_request");
+    assert_eq!(bob.refused(block("bob")).await, "forbidden");
     assert_eq!(bob.refused(block("nobody")).await, "not_found");
     assert_eq!(bob.refused(unblock("nobody")).await, "not_found");
     bob.ack(block("alice")).await;

@@ -155,7 +155,7 @@ async fn what_is_no_direct_message_is_refused_and_makes_no_room() {
     let engine = engine().await;
     let mut alice = TestClient::connect(&engine, "alice").await;
     let _bob = TestClient::connect(&engine, "bob").await;
-    assert_eq!(alice.refused(dm("alice", "me")).await, "bad_request");
+    assert_eq!(alice.refused(dm("alice", "me")).await, "forbidden");
     assert_eq!(alice.refused(dm("nobody", "hi")).await, "not_found");
     assert_eq!(alice.refused(dm("no such id!", "hi")).await, "not_found");
     assert_eq!(alice.refused(dm("bob", " ")).await, "bad_request");

@@ -62,7 +62,7 @@ async fn a_group_has_two_to_ten_people_who_are_there() {
     }
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     assert_eq!(alice.refused(group(&[])).await, "bad_request");
-    assert_eq!(alice.refused(group(&["alice"])).await, "bad_request");
+    assert_eq!(alice.refused(group(&["alice"])).await, "forbidden");
     assert_eq!(alice.refused(group(&names)).await, "bad_request");
     assert_eq!(alice.refused(group(&["user0", "nobody"])).await, "not_found");
     assert_eq!(alice.refused(group(&["user0", "no id!"])).await, "not_found");

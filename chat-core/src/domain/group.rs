@@ -19,7 +19,8 @@ impl GroupSpec {
     /// once.
     ///
     /// # Errors
-    /// `bad_request` when there is nobody else, or more than [`GROUP_MEMBERS_MAX`] people in all.
+    /// `bad_request` when nobody is named, or there are more than [`GROUP_MEMBERS_MAX`] people in all; `forbidden` when
+    /// only the creator is named.
     pub fn new(creator: &UserId, others: &[UserId], name: Option<RoomName>) -> Result<Self, Rejection> {
         let mut distinct: Vec<UserId> = Vec::new();
         for user in others {
@@ -32,6 +33,8 @@ impl GroupSpec {
         }
         if (1..GROUP_MEMBERS_MAX).contains(&distinct.len()) {
             Ok(Self { name: name.unwrap_or_else(|| RoomName::from_stored("")), others: distinct })
+        } else if distinct.is_empty() && !others.is_empty() {
+            Err(Rejection::Forbidden("nobody is a group by themselves"))
         } else {
             Err(Rejection::BadRequest("a group has 2 to 10 people"))
         }
@@ -65,7 +68,8 @@ mod tests {
             |others: &[UserId]| GroupSpec::new(&creator, others, None).map(|group| group.others.len());
         let refused = Err(Rejection::BadRequest("a group has 2 to 10 people"));
         assert_eq!(group(&[]), refused);
-        assert_eq!(group(&users(1)), refused, "nobody but the creator");
+        let alone = Err(Rejection::Forbidden("nobody is a group by themselves"));
+        assert_eq!(group(&users(1)), alone, "nobody but the creator");
         assert_eq!(group(&users(10)), Ok(9));
         assert_eq!(group(&[users(10), users(10)].concat()), Ok(9));
         assert_eq!(group(&users(11)), refused);

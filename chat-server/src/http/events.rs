@@ -91,7 +91,7 @@ async fn room_log(
     headers: HeaderMap,
     mut fields: QueryFields,
 ) -> Result<Response, Problem> {
-    let after = fields.number("after");
+    let after = fields.number_in("after", 0..=SEQ_MAX);
     let limit = fields.number_in("limit", 1..=LOG_PAGE_ENTRIES as u64);
     let wait = fields.number_in("wait", 0..=LONG_POLL_MAX.as_secs());
     fields.done()?;

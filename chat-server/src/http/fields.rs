@@ -76,14 +76,13 @@ impl BodyFields {
 
     /// A whole number that has to be there.
     pub(crate) fn number(&mut self, field: &'static str) -> u64 {
-        match self.nullable_number(field) {
-            Some(Some(number)) => number,
-            Some(None) => 0,
-            None => {
+        let before = self.invalid.len();
+        self.optional_number(field).unwrap_or_else(|| {
+            if self.invalid.len() == before {
                 self.refuse(field, "this field is required");
-                0
             }
-        }
+            0
+        })
     }
 
     /// A whole number, or `null`, that may be there.

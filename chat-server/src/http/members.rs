@@ -52,9 +52,9 @@ async fn update(
     PathIds([room_id, user_id]): PathIds<2>,
     mut fields: BodyFields,
 ) -> Result<Response, Problem> {
-    let role = fields.optional_text("role");
+    let role = fields.nullable_text("role");
     let until = fields.nullable_text("mutedUntil");
-    let seconds = fields.optional_number("muteSeconds");
+    let seconds = fields.nullable_number("muteSeconds");
     let reason = fields.optional_text("reason");
     let until = until.map(|until| match until.as_deref().map(parse_rfc3339) {
         None => None,
@@ -64,6 +64,7 @@ async fn update(
             None
         }
     });
+    let (role, seconds) = (role.map(Option::unwrap_or_default), seconds.map(Option::unwrap_or_default));
     if [role.is_some(), until.is_some(), seconds.is_some()].iter().filter(|given| **given).count() != 1 {
         fields.refuse("role", "give one of role, mutedUntil and muteSeconds");
     }

@@ -135,15 +135,13 @@ async fn history(
     performed(&caller, ClientCommand::FetchHistory(fetch)).await
 }
 
-/// A page of a room's history, as the query names it.
+/// A page of a room's history, as the query names it. Of several places the nearest to a point counts: `around`, then
+/// `before`, then `after`.
 pub(super) fn page(room_id: String, fields: &mut QueryFields) -> FetchHistory {
-    FetchHistory {
-        room_id,
-        before: fields.number("before"),
-        after: fields.number("after"),
-        around: fields.number("around"),
-        limit: fields.number_in("limit", 1..=PAGE_MAX),
-    }
+    let around = fields.number_in("around", 0..=SEQ_MAX);
+    let before = fields.number_in("before", 0..=SEQ_MAX).filter(|_| around.is_none());
+    let after = fields.number_in("after", 0..=SEQ_MAX).filter(|_| around.is_none() && before.is_none());
+    FetchHistory { room_id, before, after, around, limit: fields.number_in("limit", 1..=PAGE_MAX) }
 }
 
 async fn send(
@@ -224,13 +222,10 @@ async fn thread(
     PathIds([room_id, message_id]): Message,
     mut fields: QueryFields,
 ) -> Result<Response, Problem> {
-    let fetch = FetchThread {
-        room_id,
-        message_id,
-        before: fields.number("before"),
-        after: fields.number("after"),
-        limit: fields.number_in("limit", 1..=PAGE_MAX),
-    };
+    let before = fields.number_in("before", 0..=SEQ_MAX);
+    let after = fields.number_in("after", 0..=SEQ_MAX).filter(|_| before.is_none());
+    let fetch =
+        FetchThread { room_id, message_id, before, after, limit: fields.number_in("limit", 1..=PAGE_MAX) };
     fields.done()?;
     performed(&caller, ClientCommand::FetchThread(fetch)).await
 }
@@ -248,7 +243,7 @@ async fn pins(
     PathId(room_id): PathId,
     mut fields: QueryFields,
 ) -> Result<Response, Problem> {
-    let before = fields.number("before");
+    let before = fields.number_in("before", 0..=SEQ_MAX);
     fields.done()?;
     performed(&caller, ClientCommand::ListPins(ListPins { room_id, before })).await
 }

@@ -70,16 +70,6 @@ pub(super) const ROUTES: &[Route] = &[
         || routing::post(mark_delivered),
     )
     .body("Mark"),
-    Route::new(Verb::Post, "/rooms/{room}/typing", "startTyping", "Says that the caller types", || {
-        routing::post(start_typing)
-    }),
-    Route::new(
-        Verb::Delete,
-        "/rooms/{room}/typing",
-        "stopTyping",
-        "Says that the caller types no more",
-        || routing::delete(stop_typing),
-    ),
 ];
 
 async fn list(Authenticated(caller): Authenticated, mut fields: QueryFields) -> Result<Response, Problem> {
@@ -186,18 +176,4 @@ async fn mark_delivered(
     let seq = fields.number("seq");
     fields.done()?;
     performed(&caller, ClientCommand::MarkDelivered(Mark { room_id, seq })).await
-}
-
-async fn start_typing(
-    Authenticated(caller): Authenticated,
-    PathId(room): PathId,
-) -> Result<Response, Problem> {
-    performed(&caller, ClientCommand::TypingStart(room)).await
-}
-
-async fn stop_typing(
-    Authenticated(caller): Authenticated,
-    PathId(room): PathId,
-) -> Result<Response, Problem> {
-    performed(&caller, ClientCommand::TypingStop(room)).await
 }

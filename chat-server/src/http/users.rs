@@ -117,7 +117,7 @@ async fn update(
     let username = fields.optional_text("username");
     let username = username.and_then(|name| parsed(&mut fields, "username", Username::parse(&name)));
     let display_name = fields.nullable_text("displayName").map(|name| {
-        let name = name.filter(|name| !name.is_empty());
+        let name = name.filter(|name| !name.trim().is_empty());
         name.and_then(|name| parsed(&mut fields, "displayName", DisplayName::parse(&name)))
     });
     let status_text = fields

@@ -21,7 +21,7 @@ impl Plan<'_> {
         draft: &Draft,
     ) -> Result<Outcome, Rejection> {
         if actor.user == *to {
-            return Err(Rejection::BadRequest("a direct message goes to somebody else"));
+            return Err(Rejection::Forbidden("a direct message goes to somebody else"));
         }
         if self.room.exists() {
             // Somebody may have given another room this id.

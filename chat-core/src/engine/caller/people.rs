@@ -16,7 +16,7 @@ impl Caller {
     /// and the place of the message in it.
     ///
     /// # Errors
-    /// `bad_request` to oneself, `not_found` when there is no such user, `forbidden` while one of both has blocked
+    /// `not_found` when there is no such user, `forbidden` to oneself and while one of both has blocked
     /// the other, which is not told, and as [`Caller::send`].
     pub async fn send_dm(&self, to: &UserId, draft: Draft) -> Result<(RoomId, Sent), Error> {
         let (tell, told) = oneshot::channel();
@@ -48,12 +48,12 @@ impl Caller {
     /// group or invites them. Rooms that both belong to stay as they are. A user who is blocked stays blocked.
     ///
     /// # Errors
-    /// `bad_request` for oneself, `not_found` when there is no such user, `forbidden` when
+    /// `not_found` when there is no such user, `forbidden` for oneself and when
     /// [`crate::limits::BLOCKS_PER_USER_MAX`] others are blocked.
     pub async fn block(&self, user: &UserId) -> Result<(), Error> {
         let shared = self.shared();
         if user == self.user() {
-            return Err(Rejection::BadRequest("nobody blocks themselves").into());
+            return Err(Rejection::Forbidden("nobody blocks themselves").into());
         }
         if !shared.profiles.are_known(std::slice::from_ref(user)).await? {
             return Err(Rejection::NO_USER.into());
@@ -112,7 +112,7 @@ impl Caller {
     async fn prepare_direct(&self, to: &UserId, draft: Draft) -> Result<Prepared, Error> {
         let shared = self.shared();
         if to == self.user() {
-            return Err(Rejection::BadRequest("a direct message goes to somebody else").into());
+            return Err(Rejection::Forbidden("a direct message goes to somebody else").into());
         }
         if !shared.profiles.are_known(std::slice::from_ref(to)).await? {
             return Err(Rejection::NO_USER.into());

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 
 /// One message of a room: the fields of `delete_message`, `pin_message`, `unpin_message` and `fetch_edits`.
 #[derive(Debug, Clone, Deserialize)]
@@ -49,17 +49,28 @@ pub struct AttachmentFields {
     #[serde(default)]
     pub mime: Option<String>,
     /// Bytes.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     pub size: Option<u64>,
     /// Where to get it.
     #[serde(default)]
     pub url: Option<String>,
     /// Pixels.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     pub width: Option<u32>,
     /// Pixels.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     pub height: Option<u32>,
+}
+
+/// A whole number, also where it is written with a fraction of zero: to JSON Schema, and to JavaScript, that is one.
+fn whole<'de, D: Deserializer<'de>, N: TryFrom<u64>>(deserializer: D) -> Result<Option<N>, D::Error> {
+    let Some(number) = Option::<serde_json::Number>::deserialize(deserializer)? else { return Ok(None) };
+    let safe = |number: &f64| (0.0..9_007_199_254_740_992.0).contains(number) && number.fract() == 0.0;
+    let whole = number.as_u64().or_else(|| number.as_f64().filter(safe).map(|number| number as u64));
+    whole
+        .and_then(|whole| N::try_from(whole).ok())
+        .map(Some)
+        .ok_or_else(|| de::Error::custom("expected a whole number"))
 }
 
 impl fmt::Debug for AttachmentFields {

@@ -31,7 +31,7 @@ pub(super) fn of_path(name: &str) -> Value {
         "name" => {
             json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[A-Za-z0-9._-]+$" })
         }
-        "emoji" => json!({ "type": "string", "minLength": 1, "maxLength": 32 }),
+        "emoji" => json!({ "type": "string", "pattern": "^[\u{1f300}-\u{1f5ff}\u{1f600}-\u{1f64f}]$" }),
         _ => json!({ "type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[A-Za-z0-9._:@|-]+$" }),
     }
 }
@@ -79,11 +79,15 @@ fn requests() -> Schemas {
         ("EditMessage", object([("content", content())])),
         (
             "UpdateMember",
-            json!({ "oneOf": [
-                object([("role", choice(&["owner", "admin", "moderator", "member"]))]),
-                object([("mutedUntil", nullable(time())), ("reason?", nullable(reason()))]),
-                object([("muteSeconds", seconds()), ("reason?", nullable(reason()))]),
-            ] }),
+            one_of(
+                &["role", "mutedUntil", "muteSeconds"],
+                object([
+                    ("role?", role()),
+                    ("mutedUntil?", nullable(time())),
+                    ("muteSeconds?", seconds()),
+                    ("reason?", nullable(reason())),
+                ]),
+            ),
         ),
         ("Ban", object([("seconds?", nullable(seconds())), ("reason?", nullable(reason()))])),
         ("Report", object([("reason?", nullable(reason()))])),
@@ -97,15 +101,15 @@ fn requests() -> Schemas {
         ),
         (
             "RevokeInviteLink",
-            json!({ "oneOf": [object([("linkId", opaque())]), object([("token", opaque())])] }),
+            one_of(&["linkId", "token"], object([("linkId?", opaque()), ("token?", opaque())])),
         ),
         ("JoinByLink", object([("token", opaque())])),
         (
             "UpdateMe",
             object([
                 ("username?", nullable(username())),
-                ("displayName?", nullable(json!({ "type": "string", "maxLength": 50, "pattern": PLAIN }))),
-                ("statusText?", nullable(json!({ "type": "string", "maxLength": 100, "pattern": PLAIN }))),
+                ("displayName?", nullable(json!({ "type": "string", "maxLength": 50, "pattern": LINE }))),
+                ("statusText?", nullable(json!({ "type": "string", "maxLength": 100, "pattern": LINE }))),
             ]),
         ),
     ]
@@ -370,7 +374,7 @@ fn send_message() -> Value {
         ("messageType?", nullable(message_type())),
         (
             "clientMessageId?",
-            nullable(json!({ "type": "string", "minLength": 1, "maxLength": 64, "pattern": PLAIN })),
+            nullable(json!({ "type": "string", "minLength": 1, "maxLength": 64, "pattern": LINE })),
         ),
         ("replyTo?", nullable(opaque())),
         ("threadId?", nullable(opaque())),
@@ -426,7 +430,7 @@ fn attachment_sent() -> Value {
         |chars: u64| json!({ "type": "string", "minLength": 1, "maxLength": chars, "pattern": "^[!-~]+$" });
     object([
         ("fileId", visible(64)),
-        ("name", json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": PLAIN })),
+        ("name", json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": LINE })),
         ("mime", json!({ "type": "string", "maxLength": 100, "pattern": "^[a-z0-9.+-]+/[a-z0-9.+-]+$" })),
         ("size", seq()),
         (
@@ -465,6 +469,12 @@ fn object(fields: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
     if !required.is_empty() {
         object["required"] = required.into();
     }
+    object
+}
+
+/// An object of which exactly one of these fields is given.
+fn one_of(fields: &[&str], mut object: Value) -> Value {
+    object["oneOf"] = fields.iter().map(|field| json!({ "required": [field] })).collect();
     object
 }
 
@@ -545,21 +555,30 @@ fn username() -> Value {
     json!({ "type": "string", "pattern": "^[A-Za-z0-9_]{3,50}$" })
 }
 
-/// Printable ASCII that does not begin with a space: what every text may be, whatever else it may be.
-const PLAIN: &str = "^[!-~]([ -~]*[!-~])?$";
+/// One line, without control characters.
+const LINE: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
+
+/// One line, not only of white space.
+const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^\x00-\x1f\x7f-\x9f]*$";
+
+/// Lines, without other control characters.
+const LINES: &str = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$";
+
+/// Lines, not only of white space.
+const TEXT: &str = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$";
 
 fn room_name() -> Value {
-    json!({ "type": "string", "minLength": 1, "maxLength": 100, "pattern": PLAIN })
+    json!({ "type": "string", "minLength": 1, "maxLength": 100, "pattern": NAME })
 }
 
 fn description() -> Value {
-    json!({ "type": "string", "maxLength": 1_000 })
+    json!({ "type": "string", "maxLength": 1_000, "pattern": LINES })
 }
 
 fn reason() -> Value {
-    json!({ "type": "string", "maxLength": 500 })
+    json!({ "type": "string", "maxLength": 500, "pattern": LINES })
 }
 
 fn content() -> Value {
-    json!({ "type": "string", "minLength": 1, "maxLength": 5_000 })
+    json!({ "type": "string", "minLength": 1, "maxLength": 5_000, "pattern": TEXT })
 }
