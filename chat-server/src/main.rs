@@ -140,6 +140,7 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         uploads: RateTable::new(config.uploads),
         gate: Gate::new(0, config.connections_per_ip),
         ws_config: ws_config(&config, tokens)?,
+        allowed_origins: config.allowed_origins,
         default_rooms: config.default_rooms,
         trusted_proxies: config.trusted_proxies,
         draining: AtomicBool::new(false),

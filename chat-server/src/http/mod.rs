@@ -19,6 +19,7 @@ mod users;
 mod caller;
 mod client;
 mod cookie;
+mod cors;
 mod etag;
 mod fields;
 mod guard;
@@ -67,6 +68,7 @@ pub(crate) struct Inner {
     pub(crate) accounts: Accounts,
     pub(crate) tokens: Tokens,
     pub(crate) default_rooms: Vec<RoomId>,
+    pub(crate) allowed_origins: Vec<String>,
     pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) registrations: RateTable<IpAddr>,
     pub(crate) logins: RateTable<IpAddr>,
@@ -150,6 +152,10 @@ impl App {
         &self.inner.default_rooms
     }
 
+    fn allowed_origins(&self) -> &[String] {
+        &self.inner.allowed_origins
+    }
+
     fn trusted_proxies(&self) -> &[Network] {
         &self.inner.trusted_proxies
     }
@@ -215,7 +221,7 @@ pub(crate) fn router(app: App, body_bytes: usize) -> Router {
     let api = short
         .layer(middleware::from_fn(etag::etag))
         .layer(DefaultBodyLimit::max(body_bytes.max(BODY_BYTES_MIN)));
-    Router::new()
+    let router = Router::new()
         .route("/", get(pages::home))
         .route("/docs/protocol", get(pages::protocol))
         .route("/healthz", get(health::healthz))
@@ -227,9 +233,12 @@ pub(crate) fn router(app: App, body_bytes: usize) -> Router {
         .route("/ws", get(ws::upgrade))
         .fallback(guard::not_found)
         .method_not_allowed_fallback(guard::method_not_allowed)
-        .layer(middleware::from_fn(guard::last_resort))
-        .layer(middleware::from_fn(guard::headers))
-        .with_state(app)
+        .layer(middleware::from_fn(guard::last_resort));
+    let router = match cors::layer(app.allowed_origins()) {
+        Some(cors) => router.layer(cors),
+        None => router,
+    };
+    router.layer(middleware::from_fn(guard::headers)).with_state(app)
 }
 
 #[cfg(test)]

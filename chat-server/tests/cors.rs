@@ -1,0 +1,71 @@
+//! Pages of other origins: those on the list may use the API, others get no word of permission.
+#![allow(clippy::unwrap_used, reason = "a test that fails fails loudly")]
+
+mod support;
+
+use serde_json::json;
+use support::{BASE, Server, http::Answer};
+
+const LISTED: &str = "https://app.example";
+
+fn server() -> Server {
+    Server::with(&format!("allowed_origins = [\"https://APP.example\"]\n{BASE}"))
+}
+
+fn preflight(server: &Server, origin: &str) -> Answer {
+    server
+        .request("OPTIONS", "/api/rooms")
+        .header("Origin", origin)
+        .header("Access-Control-Request-Method", "POST")
+        .header("Access-Control-Request-Headers", "authorization, content-type, idempotency-key")
+        .send()
+}
+
+/// What an answer permits: whom, with what, and whether with credentials.
+fn permitted(answer: &Answer) -> [Option<&str>; 3] {
+    ["origin", "methods", "credentials"].map(|what| answer.header(&format!("access-control-allow-{what}")))
+}
+
+#[test]
+fn a_page_on_the_list_is_permitted() {
+    let server = server();
+    let ann = server.register("ann");
+    let methods = "GET,HEAD,POST,PUT,PATCH,DELETE";
+    assert_eq!(permitted(&preflight(&server, LISTED)), [Some(LISTED), Some(methods), Some("true")]);
+    let answer = server.get("/api/users/me").bearer(&ann.token).header("Origin", LISTED).send();
+    assert_eq!((answer.status, permitted(&answer)), (200, [Some(LISTED), None, Some("true")]));
+    // Refusals, too: else a page could not read why.
+    let refused = server.get("/api/users/me").header("Origin", LISTED).send();
+    assert_eq!((refused.status, permitted(&refused)), (401, [Some(LISTED), None, Some("true")]));
+}
+
+#[test]
+fn a_page_that_only_looks_like_one_on_the_list_is_not() {
+    let server = server();
+    for origin in [
+        "null",
+        "http://app.example",
+        "https://app.example:8443",
+        "https://app.example.evil.example",
+        "https://evil-app.example",
+        "https://app.example@evil.example",
+        "https://sub.app.example",
+        "https://app.example/",
+        "https://app.example, https://evil.example",
+        "https://app.exаmple",
+        "*",
+        "",
+    ] {
+        let answer = preflight(&server, origin);
+        assert_eq!(answer.header("access-control-allow-origin"), None, "{origin:?}");
+        assert!(answer.header("vary").is_some_and(|vary| vary.contains("origin")), "{origin:?}");
+    }
+}
+
+#[test]
+fn without_a_list_nobody_is_permitted() {
+    let server = Server::start();
+    let answer = preflight(&server, LISTED);
+    assert_eq!((answer.status, permitted(&answer)), (405, [None, None, None]));
+    assert_eq!(answer.json()["code"], json!("bad_request"));
+}
