@@ -19,8 +19,8 @@ use tempfile::NamedTempFile;
 use crate::{
     kind::Kind,
     limits::{
-        ANIMATION_PIXELS_MAX, AVATAR_SIDE, DECODER_BYTES_MAX, FRAMES_MAX, GROWTH_MAX, SCANNED_PIXELS_MAX,
-        THUMBNAIL_SIDE, UploadLimits,
+        ANIMATION_PIXELS_MAX, AVATAR_SIDE, DECODER_BYTES_MAX, FRAMES_MAX, GROWTH_MAX, PNG_BYTES_MAX,
+        SCANNED_PIXELS_MAX, THUMBNAIL_SIDE, UploadLimits,
     },
 };
 
@@ -158,7 +158,9 @@ fn reader(path: &Path, kind: Kind) -> Result<ImageReader<BufReader<File>>, Image
     };
     let mut reader = ImageReader::with_format(BufReader::new(File::open(path)?), format);
     let mut limits = Limits::default();
-    limits.max_alloc = Some(DECODER_BYTES_MAX);
+    // A PNG may have a compressed profile before its pixels, which is unpacked with the header; the pixels themselves
+    // are not counted here.
+    limits.max_alloc = Some(if kind == Kind::Png { PNG_BYTES_MAX } else { DECODER_BYTES_MAX });
     reader.limits(limits);
     Ok(reader)
 }

@@ -44,6 +44,10 @@ pub(crate) const IMAGE_OVERHEAD_BYTES: u64 = 16 << 20;
 /// channel needs.
 pub(crate) const DECODER_BYTES_MAX: u64 = 512 << 20;
 
+/// Bytes that a PNG may unpack beside its pixels: a row of them, or its colour profile, a hundred times as large as
+/// profiles are. A larger profile is left out, as every profile is in the end; an image of longer rows is refused.
+pub(crate) const PNG_BYTES_MAX: u64 = 16 << 20;
+
 /// Images that are made anew at once; each takes a core for up to some seconds.
 pub(crate) const IMAGES_AT_ONCE: usize = 2;
 
