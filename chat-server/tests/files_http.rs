@@ -352,6 +352,19 @@ fn who_is_erased_takes_their_files_along() {
 }
 
 #[test]
+fn ones_files_are_listed_among_what_is_ones_own() {
+    let server = Server::start();
+    let ann = server.register("ann");
+    let (file, url) = picture(&server, &ann);
+    let list = get(&server, &ann, "/api/users/me/export").json();
+    let listed = list.as_array().unwrap().iter().find(|item| item["type"] == "file").unwrap();
+    let size = get(&server, &ann, &url).bytes.len();
+    let expected = json!({ "type": "file", "fileId": file, "name": "me.png", "mime": "image/png", "size": size,
+        "purpose": "attachment", "createdAt": listed["createdAt"], "url": url });
+    assert_eq!(listed, &expected);
+}
+
+#[test]
 fn a_file_is_there_after_a_crash() {
     let server = Server::start();
     let ann = server.register("ann");

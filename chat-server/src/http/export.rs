@@ -13,9 +13,14 @@ use chat_core::{
     accounts::AccountStore,
     domain::Rate,
     engine::{Export, RateTable},
+    files::{FileRecord, Purpose},
     id::UserId,
+    limits::PAGE_ITEMS_MAX,
+    store::PageRequest,
     time::{Clock, SystemClock, Timestamp},
+    wire::rfc3339,
 };
+use chat_files::Files;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use http::{HeaderValue, header};
 use serde_json::json;
@@ -65,7 +70,8 @@ pub(super) async fn export(
     let account = app.store().account(caller.user()).await?;
     let first =
         account.map(|account| json!({"type": "account", "email": account.email.as_str()}).to_string());
-    let lines = lines(first, app.engine().export_user(caller.user()).await?);
+    let files = files(app.files().clone(), caller.user().clone());
+    let lines = lines(first, files, app.engine().export_user(caller.user()).await?);
     let mut response = Body::from_stream(deliver(lines, place)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -81,12 +87,42 @@ struct BrokenOff;
 
 type Lines = stream::BoxStream<'static, Result<String, BrokenOff>>;
 
-fn lines(first: Option<String>, export: Export) -> Lines {
+fn lines(first: Option<String>, files: Lines, export: Export) -> Lines {
     let rest = stream::try_unfold(export, async |mut export| {
         Ok::<_, chat_core::engine::Error>(export.next().await?.map(|line| (line, export)))
     });
     // The engine has logged what it was.
-    stream::iter(first.map(Ok)).chain(rest.map_err(|_| BrokenOff)).boxed()
+    stream::iter(first.map(Ok)).chain(files).chain(rest.map_err(|_| BrokenOff)).boxed()
+}
+
+/// The user's files, a page at a time. Their bytes are had at their URLs.
+fn files(files: Files, user: UserId) -> Lines {
+    let pages = stream::try_unfold(Some(None), move |cursor| {
+        let (files, user) = (files.clone(), user.clone());
+        async move {
+            let Some(cursor) = cursor else { return Ok(None) };
+            let page = PageRequest { cursor, limit: PAGE_ITEMS_MAX };
+            let page = files.store().files_of(&user, page).await.map_err(|error| {
+                tracing::warn!(%error, "files could not be exported");
+                BrokenOff
+            })?;
+            let lines: Vec<_> = page.items.iter().map(|file| Ok(line(&files, file))).collect();
+            Ok(Some((stream::iter(lines), page.next.map(Some))))
+        }
+    });
+    pages.try_flatten().boxed()
+}
+
+fn line(files: &Files, file: &FileRecord) -> String {
+    let purpose = match file.purpose {
+        Purpose::Attachment => "attachment",
+        Purpose::Avatar => "avatar",
+    };
+    json!({
+        "type": "file", "fileId": file.id.to_string(), "name": file.name, "mime": file.mime, "size": file.size,
+        "purpose": purpose, "createdAt": rfc3339(file.created_at), "url": files.url_of(file),
+    })
+    .to_string()
 }
 
 /// The list of these lines, in pieces. They are read by a task of its own, which ends, and gives its place back, with
