@@ -5,7 +5,7 @@ mod support;
 
 use serde_json::{Value, json};
 use support::{
-    PASSWORD, Server, User,
+    BASE, PASSWORD, Server, User,
     http::Answer,
     multipart::{PNG, content_type, end, part},
     ws::Ws,
@@ -303,6 +303,20 @@ fn a_browser_loads_files_by_a_cookie_that_is_good_for_nothing_else_and_ends_with
     assert_eq!(server.request("POST", "/api/auth/logout").bearer(&token).send().status, 204);
     assert_eq!(load(&url, None).status, 401);
     assert_eq!(get(&server, &ann, &url).status, 200, "the other login goes on");
+}
+
+#[test]
+fn where_the_server_is_reached_by_https_the_cookie_for_files_is_for_encrypted_connections() {
+    let server = Server::with(&format!("public_url = \"https://chat.example.org\"\n{BASE}"));
+    let ann = server.register("ann");
+    let (_, url) = picture(&server, &ann);
+    let login = server.post("/api/auth/login", &json!({ "login": "ann", "password": PASSWORD })).send();
+    let set = login.headers.iter().find(|(_, value)| value.starts_with("__Secure-chat_files=")).unwrap();
+    let (pass, attributes) = set.1.split_once(';').unwrap();
+    assert_eq!(attributes, " Path=/api/files; Secure; Max-Age=604800; HttpOnly; SameSite=Strict");
+    assert_eq!(server.get(&url).header("Cookie", pass).send().status, 200);
+    let plain = pass.replace("__Secure-", "");
+    assert_eq!(server.get(&url).header("Cookie", &plain).send().status, 401);
 }
 
 #[test]

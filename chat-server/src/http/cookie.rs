@@ -21,6 +21,11 @@ impl RefreshCookie {
         Self { secure: public_url.is_some_and(|url| url.starts_with("https://")) }
     }
 
+    /// Whether cookies are for encrypted connections alone.
+    pub(super) const fn is_secure(self) -> bool {
+        self.secure
+    }
+
     /// Hands a token over.
     pub(super) fn set(self, token: &Secret) -> Option<HeaderValue> {
         self.written(token.expose(), MAX_AGE_S)

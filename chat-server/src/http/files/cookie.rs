@@ -10,7 +10,10 @@ use http::{HeaderMap, HeaderValue, header, request::Parts};
 
 use crate::http::{App, caller::Authenticated, problem::Problem};
 
-const COOKIE: &str = "chat_files";
+/// What it is called. Where the server is reached by https, its name vouches for that (RFC 6265bis, 4.1.3.1).
+const fn name(is_secure: bool) -> &'static str {
+    if is_secure { "__Secure-chat_files" } else { "chat_files" }
+}
 
 /// As long as a login lasts that is not renewed.
 const WEEK_S: u64 = 7 * 24 * 3_600;
@@ -19,8 +22,12 @@ const WEEK_S: u64 = 7 * 24 * 3_600;
 /// reach for scripts and for other sites, and ends with the login.
 pub(in crate::http) fn hand_pass(app: &App, grant: &Grant, response: &mut Response) {
     let pass = app.accounts().file_pass(grant.family);
-    let text =
-        format!("{COOKIE}={}; Path=/api/files; Max-Age={WEEK_S}; HttpOnly; SameSite=Strict", pass.expose());
+    let (name, secure) = match app.cookie().is_secure() {
+        true => (name(true), "; Secure"),
+        false => (name(false), ""),
+    };
+    let pass = pass.expose();
+    let text = format!("{name}={pass}; Path=/api/files{secure}; Max-Age={WEEK_S}; HttpOnly; SameSite=Strict");
     if let Ok(mut value) = HeaderValue::from_str(&text) {
         value.set_sensitive(true);
         response.headers_mut().append(header::SET_COOKIE, value);
@@ -39,7 +46,7 @@ impl FromRequestParts<App> for FileReader {
             let Authenticated(caller) = Authenticated::from_request_parts(parts, app).await?;
             return Ok(Self(caller));
         }
-        let pass = pass(&parts.headers).ok_or(AuthError::Missing)?;
+        let pass = pass(&parts.headers, name(app.cookie().is_secure())).ok_or(AuthError::Missing)?;
         if !is_of_this_site(&parts.headers) {
             return Err(AuthError::Missing.into());
         }
@@ -48,10 +55,10 @@ impl FromRequestParts<App> for FileReader {
     }
 }
 
-fn pass(headers: &HeaderMap) -> Option<Secret> {
+fn pass(headers: &HeaderMap, cookie: &str) -> Option<Secret> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE).map(|(_, pass)| Secret::new(pass))
+    pairs.find(|(name, _)| *name == cookie).map(|(_, pass)| Secret::new(pass))
 }
 
 /// Whether the request was not begun by a page of another origin. A browser that says nothing of that is an old one, or
@@ -84,7 +91,8 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(header::COOKIE, HeaderValue::from_static("a=b; chat_files=x.y.z"));
         headers.append(header::COOKIE, HeaderValue::from_static("c=d"));
-        assert_eq!(pass(&headers).map(|pass| pass.expose().to_owned()), Some("x.y.z".to_owned()));
-        assert!(pass(&HeaderMap::new()).is_none());
+        let found = |cookie| pass(&headers, cookie).map(|pass| pass.expose().to_owned());
+        assert_eq!(found("chat_files"), Some("x.y.z".to_owned()));
+        assert_eq!(found("__Secure-chat_files"), None);
     }
 }
