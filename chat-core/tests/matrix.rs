@@ -17,7 +17,7 @@ mod table;
 
 use std::collections::BTreeSet;
 
-use chat_core::testing::sniffer::Heard;
+use chat_core::{testing::sniffer::Heard, wire::COMMANDS};
 use stage::{Door, Scene};
 use table::{Actor, Row};
 
@@ -36,6 +36,11 @@ fn every_command_of_the_wire_has_a_row_and_every_row_has_all_its_cells() {
     for row in &rows {
         assert!(cases.insert((&row.command, &row.case)), "twice: {} {}", row.command, row.case);
     }
+}
+
+#[test]
+fn the_names_of_the_commands_are_those_that_the_decoder_knows() {
+    assert_eq!(known::commands(), COMMANDS);
 }
 
 #[test]

@@ -13,7 +13,7 @@ mod server;
 mod user;
 mod view;
 
-pub use client::{AttachmentFields, FetchThread};
+pub use client::{AttachmentFields, COMMANDS, FetchThread};
 pub use client::{
     Authenticate, CareCommand, ClientCommand, ClientFrame, CreateGroup, CreateInviteLink, CreateRoom,
     DecodeError, EditMessage, FetchAudit, FetchHistory, GetPresence, Heartbeat, HeldPlace, InviteFields,
