@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails fails loudly")]
 
 pub mod http;
+pub mod line;
 pub mod multipart;
+pub mod openapi;
 pub mod smtp;
 pub mod ws;
 
