@@ -22,7 +22,7 @@ use chat_core::{
 };
 use chat_transport_ws::{Admission, Refused};
 use futures::{StreamExt, stream};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Value, json, value::RawValue};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -222,8 +222,11 @@ fn streamed(session: Session, identity: &Identity, place: Admission, first: Vec<
     let events = stream::iter(first).chain(events).map(Ok::<_, Infallible>);
     let keep_alive = KeepAlive::new().interval(STREAM_COMMENT_EVERY);
     let mut response = Sse::new(events).keep_alive(keep_alive).into_response();
+    let headers = response.headers_mut();
+    // What axum says of streams would let it be kept, to be asked about again.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // Proxies that gather what they pass on would hold it up.
-    response.headers_mut().insert("x-accel-buffering", http::HeaderValue::from_static("no"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
 }
 

@@ -14,7 +14,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use super::problem::Problem;
 use crate::limits::{REQUEST_TIMEOUT, UPLOAD_TIMEOUT};
 
-/// What is the same for everybody, and may be kept.
+/// What is the same for everybody, and may be kept. What is said instead of it may not.
 const PAGES: &[&str] = &["/", "/docs/protocol", "/api/docs", "/api/docs/style.css", "/api/openapi.json"];
 
 /// Headers that every answer has, unless what answers has set them itself. Nothing here is meant to be framed, sniffed,
@@ -22,6 +22,7 @@ const PAGES: &[&str] = &["/", "/docs/protocol", "/api/docs", "/api/docs/style.cs
 pub(super) async fn headers(request: Request, next: Next) -> Response {
     let is_page = PAGES.contains(&request.uri().path());
     let mut response = next.run(request).await;
+    let may_be_kept = is_page && (response.status().is_success() || response.status().is_redirection());
     let headers = response.headers_mut();
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -36,7 +37,7 @@ pub(super) async fn headers(request: Request, next: Next) -> Response {
     ] {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
-    if !is_page {
+    if !may_be_kept {
         headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     }
     response
