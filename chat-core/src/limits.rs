@@ -177,6 +177,12 @@ pub const LOGIN_DELAYS_MAX: usize = 10_000;
 /// Logins that are being held back because earlier ones failed. Over it: `rate_limited`.
 pub const LOGINS_DELAYED_MAX: usize = 256;
 
+/// Bytes of the document of an issuer's keys. A larger one is not read, and the former keys stay.
+pub const JWKS_BYTES_MAX: usize = 256 * 1024;
+
+/// Keys of an issuer that are looked at, the first ones of the document: issuers have a handful.
+pub const JWKS_KEYS_MAX: usize = 32;
+
 /// Mails that are being made out or sent. Over it: `rate_limited`. At a few seconds a mail it is a minute's worth.
 pub const MAILS_WAITING_MAX: usize = 64;
 

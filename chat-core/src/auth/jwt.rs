@@ -8,20 +8,54 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use super::{
     AuthError, Authenticator, Hello, Identity,
     claims::{ClaimNames, Claims},
+    jwks::{IssuerKey, Jwks},
 };
 use crate::time::Clock;
 
-/// Accepts tokens that one key signed.
+/// Accepts tokens that one key signed, or one of an issuer's keys.
 ///
 /// Its claim `sid`, if it has one, is taken for the login that a token stems from.
 ///
 /// The binary has to give `jsonwebtoken` exactly one of its crypto backends (feature `aws_lc_rs`, say).
 pub struct JwtAuthenticator {
-    key: DecodingKey,
-    validation: Validation,
+    keys: Keys,
     rules: JwtRules,
     clock: Arc<dyn Clock>,
 }
+
+enum Keys {
+    One(IssuerKey),
+    Several(Jwks),
+}
+
+/// How tokens are signed. Each key is for one of these and no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JwtAlgorithm {
+    /// HMAC with SHA-256, under a secret that both sides have.
+    Hs256,
+    /// RSA (PKCS #1 v1.5) with SHA-256.
+    Rs256,
+    /// ECDSA over P-256 with SHA-256.
+    Es256,
+    /// Ed25519.
+    EdDsa,
+}
+
+impl JwtAlgorithm {
+    const fn as_jsonwebtoken(self) -> Algorithm {
+        match self {
+            Self::Hs256 => Algorithm::HS256,
+            Self::Rs256 => Algorithm::RS256,
+            Self::Es256 => Algorithm::ES256,
+            Self::EdDsa => Algorithm::EdDSA,
+        }
+    }
+}
+
+/// Why a key can't be used, in words for the operator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct KeyError(pub String);
 
 /// Which tokens are accepted, beside the signature and `exp`, which always count.
 #[derive(Debug, Clone, Default)]
@@ -45,15 +79,37 @@ impl JwtAuthenticator {
     /// Accepts HS256 tokens under a shared secret, which should have 32 bytes or more.
     #[must_use]
     pub fn hs256(secret: &[u8], rules: JwtRules, clock: Arc<dyn Clock>) -> Self {
-        let mut validation = Validation::new(Algorithm::HS256);
-        // What a token says is judged here: time is ours to tell, and nothing is to be overlooked that is mistyped.
-        validation.validate_exp = false;
-        validation.validate_aud = false;
-        validation.required_spec_claims.clear();
-        Self { key: DecodingKey::from_secret(secret), validation, rules, clock }
+        let key = IssuerKey { algorithm: JwtAlgorithm::Hs256, key: DecodingKey::from_secret(secret) };
+        Self { keys: Keys::One(key), rules, clock }
     }
 
-    /// Checks a token.
+    /// Accepts tokens that were signed by the private half of a public key in PEM.
+    ///
+    /// # Errors
+    /// [`KeyError`] when it is no key for that algorithm; [`JwtAlgorithm::Hs256`] has no public keys.
+    pub fn pem(
+        algorithm: JwtAlgorithm,
+        pem: &[u8],
+        rules: JwtRules,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, KeyError> {
+        let key = match algorithm {
+            JwtAlgorithm::Rs256 => DecodingKey::from_rsa_pem(pem),
+            JwtAlgorithm::Es256 => DecodingKey::from_ec_pem(pem),
+            JwtAlgorithm::EdDsa => DecodingKey::from_ed_pem(pem),
+            JwtAlgorithm::Hs256 => return Err(KeyError("HS256 takes a secret, not a public key".into())),
+        };
+        let key = key.map_err(|_| KeyError("this is no public key in PEM for that algorithm".into()))?;
+        Ok(Self { keys: Keys::One(IssuerKey { algorithm, key }), rules, clock })
+    }
+
+    /// Accepts tokens that were signed by one of an issuer's keys.
+    #[must_use]
+    pub fn jwks(keys: Jwks, rules: JwtRules, clock: Arc<dyn Clock>) -> Self {
+        Self { keys: Keys::Several(keys), rules, clock }
+    }
+
+    /// Checks a token by the keys that are known now; [`Authenticator::authenticate`] fetches those that are not.
     ///
     /// # Errors
     /// [`AuthError::Expired`] when only its time is over, else [`AuthError::Invalid`].
@@ -61,13 +117,14 @@ impl JwtAuthenticator {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(AuthError::Invalid);
         }
-        let decoded = jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation)
-            .map_err(|_| AuthError::Invalid)?;
-        // Whoever does not know what it says there must not accept it (RFC 7515, 4.1.11), and we know nothing.
-        if decoded.header.crit.is_some() {
-            return Err(AuthError::Invalid);
-        }
-        self.judge(&decoded.claims)
+        let claims = match &self.keys {
+            Keys::One(key) => claims_of(token, key)?,
+            Keys::Several(keys) => {
+                let name = key_name(token)?;
+                claims_of(token, &keys.known(name.as_deref()).ok_or(AuthError::Invalid)?)?
+            }
+        };
+        self.judge(&claims)
     }
 
     fn judge(&self, claims: &Claims) -> Result<Identity, AuthError> {
@@ -94,8 +151,32 @@ impl JwtAuthenticator {
 #[async_trait]
 impl Authenticator for JwtAuthenticator {
     async fn authenticate(&self, hello: Hello) -> Result<Identity, AuthError> {
-        self.check(hello.token.ok_or(AuthError::Missing)?.expose())
+        let token = hello.token.ok_or(AuthError::Missing)?;
+        if let Keys::Several(keys) = &self.keys
+            && token.expose().len() <= TOKEN_BYTES_MAX
+        {
+            keys.ensure(key_name(token.expose())?.as_deref()).await;
+        }
+        self.check(token.expose())
     }
+}
+
+/// The key that a token names. It chooses among keys, never what they are used for.
+fn key_name(token: &str) -> Result<Option<String>, AuthError> {
+    jsonwebtoken::decode_header(token).map(|header| header.kid).map_err(|_| AuthError::Invalid)
+}
+
+/// What a token says that this key has signed.
+fn claims_of(token: &str, key: &IssuerKey) -> Result<Claims, AuthError> {
+    let mut validation = Validation::new(key.algorithm.as_jsonwebtoken());
+    // What a token says is judged elsewhere: time is ours to tell, and nothing is to be overlooked that is mistyped.
+    validation.validate_exp = false;
+    validation.validate_aud = false;
+    validation.required_spec_claims.clear();
+    let decoded =
+        jsonwebtoken::decode::<Claims>(token, &key.key, &validation).map_err(|_| AuthError::Invalid)?;
+    // Whoever does not know what it says there must not accept it (RFC 7515, 4.1.11), and we know nothing.
+    if decoded.header.crit.is_some() { Err(AuthError::Invalid) } else { Ok(decoded.claims) }
 }
 
 impl fmt::Debug for JwtAuthenticator {

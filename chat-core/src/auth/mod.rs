@@ -4,6 +4,7 @@
 //! for tokens there is [`JwtAuthenticator`].
 
 mod claims;
+mod jwks;
 mod jwt;
 
 use std::{fmt, future::Future, net::IpAddr, sync::Arc};
@@ -11,7 +12,8 @@ use std::{fmt, future::Future, net::IpAddr, sync::Arc};
 use async_trait::async_trait;
 
 pub use claims::ClaimNames;
-pub use jwt::{JwtAuthenticator, JwtRules};
+pub use jwks::{Jwks, KeySource};
+pub use jwt::{JwtAlgorithm, JwtAuthenticator, JwtRules, KeyError};
 
 use crate::{domain::ErrorCode, id::UserId, time::Timestamp};
 
