@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 /// The chat engine as one binary.
 ///
@@ -11,7 +11,7 @@ use clap::Parser;
 #[command(version, after_help = AFTER_HELP, after_long_help = AFTER_LONG_HELP)]
 pub(crate) struct Args {
     /// Configuration file (TOML)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub(crate) config: Option<PathBuf>,
 
     /// Address and port to listen on; port 0 takes a free one
@@ -19,8 +19,39 @@ pub(crate) struct Args {
     pub(crate) listen: Option<SocketAddr>,
 
     /// Folder that holds everything the server keeps
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", global = true)]
     pub(crate) data_dir: Option<PathBuf>,
+
+    /// Something else than to serve
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// What is done instead of serving.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Command {
+    /// Look after accounts while the server does not run
+    #[command(subcommand)]
+    Admin(AdminCommand),
+}
+
+/// What is done about accounts.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum AdminCommand {
+    /// Create an account of an admin; its password is made up and printed, unless it is given
+    Create {
+        /// Where mail reaches them
+        #[arg(long)]
+        email: String,
+
+        /// The name they are to have; reserved ones are good
+        #[arg(long)]
+        username: String,
+
+        /// Read the password from the first line of the standard input
+        #[arg(long)]
+        password_stdin: bool,
+    },
 }
 
 const AFTER_HELP: &str = "Every key of the configuration file can be set by an environment variable, which wins \

@@ -84,6 +84,9 @@ pub(crate) const DRAIN_GRACE: Duration = Duration::from_secs(10);
 /// Characters of a `query=` that lists are searched with. More is 400.
 pub(crate) const QUERY_CHARS_MAX: usize = 100;
 
+/// How long an issuer may take to tell its keys. Whoever waits for one is told that their token is not valid.
+pub(crate) const KEYS_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// How often out-of-date rows are deleted.
 pub(crate) const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 

@@ -2,12 +2,12 @@
 //!
 //! Starting is a list of steps, [`run`]; each has a file of its own:
 //!
-//! * [`args`], [`config`]: what the operator wants;
+//! * [`args`], [`config`]: what the operator wants; [`admin`], where that is not to serve;
 //! * [`descriptors`]: how many connections the system permits;
 //! * [`data`]: the data folder and the signing key;
 //! * [`owners`]: who owns the default rooms;
 //! * [`mail`]: who delivers mail;
-//! * [`tokens`]: whose tokens are accepted;
+//! * [`tokens`]: whose tokens are accepted, and [`issuer`]: by which keys;
 //! * [`http`]: what is answered;
 //! * [`accept`]: connections, and what a stranger may hold;
 //! * [`stall`]: connections that take nothing;
@@ -15,11 +15,13 @@
 //! * [`limits`]: every bound of the server itself.
 
 mod accept;
+mod admin;
 mod args;
 mod config;
 mod data;
 mod descriptors;
 mod http;
+mod issuer;
 mod limits;
 mod mail;
 mod owners;
@@ -48,7 +50,7 @@ use tokio::sync::watch;
 
 use crate::{
     accept::Front,
-    args::Args,
+    args::{Args, Command},
     config::{Config, ConfigError, Loaded, ScannerAt},
     data::DataDir,
     http::{App, Exports, Inner, RefreshCookie},
@@ -77,7 +79,11 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(1, &format!("can't start: {error}")),
     };
-    match runtime.block_on(run(config)) {
+    let ran = match args.command {
+        Some(Command::Admin(command)) => runtime.block_on(admin::run(&config, command)),
+        None => runtime.block_on(run(config)),
+    };
+    match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(1, &error.to_string()),
     }
@@ -95,7 +101,7 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let cost = HashingCost::default();
     let accounts = Accounts::with_mailer(store.clone(), keys, cost, Arc::clone(&clock), mailer, &reset_url)?;
     accounts.upgrade().await?;
-    let tokens = Tokens::new(accounts.clone(), config.external.as_ref(), &clock);
+    let tokens = Tokens::new(accounts.clone(), config.external.as_ref(), &clock).await?;
     let files = open_files(&config, &data, store.clone())?;
     let engine = Engine::builder()
         .shared_store(store.clone())

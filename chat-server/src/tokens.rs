@@ -5,12 +5,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chat_core::{
     accounts::Accounts,
-    auth::{AuthError, Authenticator, Hello, Identity, JwtAuthenticator, JwtRules},
+    auth::{AuthError, Authenticator, Hello, Identity, Jwks, JwtAuthenticator, JwtRules, Secret},
     id::UserId,
     time::Clock,
 };
 
-use crate::config::External;
+use crate::{
+    config::{External, ExternalKeys},
+    issuer::HttpKeys,
+};
 
 /// Tries each issuer's rules in turn. Which one a token is held against is never the token's choice: each has a
 /// key of its own, and only one of them fits.
@@ -24,26 +27,28 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
-    pub(crate) fn new(accounts: Accounts, external: Option<&External>, clock: &Arc<dyn Clock>) -> Self {
-        let external = external.map(|external| {
-            let rules = JwtRules {
-                issuer: external.issuer.clone(),
-                audience: external.audience.clone(),
-                token_type: None,
-                external: true,
-                ..JwtRules::default()
-            };
-            let secret = external.hs256_secret.expose().as_bytes();
-            Arc::new(JwtAuthenticator::hs256(secret, rules, Arc::clone(clock)))
-        });
-        Self { own: Arc::new(accounts.authenticator()), accounts, external }
+    /// Whose tokens the configuration names, beside our own.
+    ///
+    /// # Errors
+    /// A line for the operator, when the key of the issuer can't be used.
+    pub(crate) async fn new(
+        accounts: Accounts,
+        external: Option<&External>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, String> {
+        let external = match external {
+            Some(external) => Some(Arc::new(authenticator(external, clock).await?)),
+            None => None,
+        };
+        Ok(Self { own: Arc::new(accounts.authenticator()), accounts, external })
     }
 
-    fn check(&self, token: &str) -> Result<Identity, AuthError> {
-        match (self.own.check(token), &self.external) {
+    async fn check(&self, token: Secret) -> Result<Identity, AuthError> {
+        match (self.own.check(token.expose()), &self.external) {
             (Err(AuthError::Invalid), Some(external)) => {
+                let hello = Hello { token: Some(token), address: None };
                 // Nobody is who acts for the operator; no issuer may hand that out.
-                external.check(token).and_then(|identity| {
+                external.authenticate(hello).await.and_then(|identity| {
                     if identity.user == UserId::nobody() { Err(AuthError::Invalid) } else { Ok(identity) }
                 })
             }
@@ -52,10 +57,38 @@ impl Tokens {
     }
 }
 
+async fn authenticator(external: &External, clock: &Arc<dyn Clock>) -> Result<JwtAuthenticator, String> {
+    let rules = JwtRules {
+        issuer: external.issuer.clone(),
+        audience: external.audience.clone(),
+        token_type: None,
+        external: true,
+        claims: external.claims.clone(),
+    };
+    let clock = Arc::clone(clock);
+    match &external.keys {
+        ExternalKeys::Hs256(secret) => Ok(JwtAuthenticator::hs256(secret.expose().as_bytes(), rules, clock)),
+        ExternalKeys::Pem(algorithm, path) => {
+            let said = |error: &dyn std::fmt::Display| {
+                format!("auth.external.public_key: {}: {error}", path.display())
+            };
+            let pem = tokio::fs::read(path).await.map_err(|error| said(&error))?;
+            JwtAuthenticator::pem(*algorithm, &pem, rules, clock).map_err(|error| said(&error))
+        }
+        ExternalKeys::Jwks(url) => {
+            let keys = Jwks::new(HttpKeys::at(url)?, Arc::clone(&clock));
+            if let Err(error) = keys.refresh().await {
+                tracing::warn!(%error, "the keys of the issuer could not be fetched; it is tried again");
+            }
+            Ok(JwtAuthenticator::jwks(keys, rules, clock))
+        }
+    }
+}
+
 #[async_trait]
 impl Authenticator for Tokens {
     async fn authenticate(&self, hello: Hello) -> Result<Identity, AuthError> {
-        let identity = self.check(hello.token.ok_or(AuthError::Missing)?.expose())?;
+        let identity = self.check(hello.token.ok_or(AuthError::Missing)?).await?;
         if !identity.external {
             self.accounts.check_login(&identity).await?;
         }

@@ -3,8 +3,15 @@
 
 mod support;
 
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::{SocketAddr, TcpListener},
+    sync::{Arc, Mutex},
+};
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, jwk::Jwk};
 use serde_json::{Value, json};
-use support::{BASE, Server, foreign_token, ws::Ws};
+use support::{BASE, Home, Server, foreign_token, ws::Ws};
 
 const SECRET: &str = "a secret of theirs, of 32 bytes and more";
 const FOREVER: u64 = 4_102_444_800;
@@ -101,4 +108,104 @@ fn their_login_ends_where_it_was_begun() {
     });
     server.request("POST", "/api/auth/logout").bearer(&token).send().assert_problem(403, &forbidden);
     assert_eq!(server.get("/api/rooms").bearer(&token).send().status, 200);
+}
+
+const RSA: &str = include_str!("../../chat-core/tests/keys/rsa.pem");
+const RSA_PUBLIC: &str = include_str!("../../chat-core/tests/keys/rsa.pub.pem");
+const ED: &str = include_str!("../../chat-core/tests/keys/ed.pem");
+
+/// A token that a private key signed.
+fn signed(algorithm: Algorithm, name: &str, claims: &Value) -> String {
+    let header = Header { kid: Some(name.into()), ..Header::new(algorithm) };
+    encode(&header, claims, &private(algorithm)).unwrap()
+}
+
+fn private(algorithm: Algorithm) -> EncodingKey {
+    match algorithm {
+        Algorithm::RS256 => EncodingKey::from_rsa_pem(RSA.as_bytes()).unwrap(),
+        _ => EncodingKey::from_ed_pem(ED.as_bytes()).unwrap(),
+    }
+}
+
+/// A document with one key.
+fn document(algorithm: Algorithm, name: &str) -> String {
+    let mut jwk =
+        serde_json::to_value(Jwk::from_encoding_key(&private(algorithm), algorithm).unwrap()).unwrap();
+    jwk["kid"] = json!(name);
+    json!({ "keys": [jwk] }).to_string()
+}
+
+/// Serves a document that a test changes, over HTTP/1.1, a request a connection.
+fn issuer(document: Arc<Mutex<String>>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+            let answer = document.lock().unwrap().clone();
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    address
+}
+
+fn ok(body: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+fn status(server: &Server, token: &str) -> u16 {
+    server.get("/api/rooms").bearer(token).send().status
+}
+
+#[test]
+fn an_issuer_may_sign_with_a_key_of_which_the_server_has_the_public_half() {
+    let home = Home::new("");
+    let path = home.path().join("issuer.pem");
+    std::fs::write(&path, RSA_PUBLIC).unwrap();
+    let config = format!(
+        "{BASE}[auth.external]\npublic_key = {path:?}\nalgorithm = \"RS256\"\nissuer = \"them\"\naudience = \"chat\"\n\
+         roles_claim = \"groups\"\nadmin_role = \"boss\"\n"
+    );
+    std::fs::write(home.path().join("chat.toml"), config).unwrap();
+    let server = home.start();
+    let mut carol = claims("user-42", "carol");
+    carol["groups"] = json!(["boss"]);
+    let token = signed(Algorithm::RS256, "any", &carol);
+    assert_eq!(server.get("/api/users/me").bearer(&token).send().json()["serverRole"], "admin");
+    assert_eq!(status(&server, &signed(Algorithm::EdDSA, "any", &carol)), 401);
+    assert_eq!(status(&server, &foreign_token(RSA_PUBLIC, &carol)), 401, "a public key is no secret");
+}
+
+#[test]
+fn the_keys_of_an_issuer_are_fetched_and_kept_while_it_does_not_answer() {
+    let answer =
+        Arc::new(Mutex::new("HTTP/1.1 500 Oh\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".to_owned()));
+    let address = issuer(Arc::clone(&answer));
+    let config = format!(
+        "{BASE}[auth.external]\njwks_url = \"http://{address}/keys\"\nissuer = \"them\"\naudience = \"chat\"\n"
+    );
+    let carol = claims("user-42", "carol");
+    let (first, second) =
+        (signed(Algorithm::RS256, "first", &carol), signed(Algorithm::EdDSA, "second", &carol));
+    let server = Server::with(&config);
+    assert_eq!(status(&server, &first), 401, "there are no keys yet, and own accounts work");
+    let ann = server.register("ann");
+    assert_eq!(status(&server, &ann.token), 200);
+
+    for (body, good) in [
+        (ok(&document(Algorithm::RS256, "first")), &first),
+        (ok(&document(Algorithm::EdDSA, "second")), &second),
+    ] {
+        *answer.lock().unwrap() = body;
+        // Keys are fetched at the start, and then once a minute at most.
+        let server = Server::with(&config);
+        assert_eq!(status(&server, good), 200);
+        let other = if good == &first { &second } else { &first };
+        assert_eq!(status(&server, other), 401);
+        *answer.lock().unwrap() =
+            "HTTP/1.1 302 Found\r\nLocation: http://evil.example/\r\nContent-Length: 0\r\n\r\n".into();
+        assert_eq!(status(&server, good), 200);
+    }
 }

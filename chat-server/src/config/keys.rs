@@ -45,6 +45,13 @@ pub(super) const KEYS: &[&str] = &[
     "auth.external.issuer",
     "auth.external.audience",
     "auth.external.hs256_secret",
+    "auth.external.public_key",
+    "auth.external.algorithm",
+    "auth.external.jwks_url",
+    "auth.external.user_claim",
+    "auth.external.name_claim",
+    "auth.external.roles_claim",
+    "auth.external.admin_role",
 ];
 
 /// Whether some key stands in this section.

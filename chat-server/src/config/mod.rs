@@ -5,6 +5,7 @@
 //! since it may be a secret.
 
 mod cidr;
+mod external;
 mod files;
 mod keys;
 mod mail;
@@ -13,7 +14,6 @@ mod values;
 use std::{collections::BTreeMap, ffi::OsString, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use chat_core::{
-    auth::Secret,
     domain::{Rate, RoomName},
     id::RoomId,
     limits::Limits,
@@ -21,6 +21,7 @@ use chat_core::{
 };
 
 pub(crate) use cidr::Network;
+pub(crate) use external::{External, ExternalKeys};
 pub(crate) use files::{FilesConfig, ScannerAt};
 pub(crate) use mail::{Smtp, SmtpTls};
 use values::Values;
@@ -71,17 +72,6 @@ pub(crate) struct Config {
     pub(crate) trusted_proxies: Vec<Network>,
 }
 
-/// Somebody else's issuer.
-#[derive(Debug, Clone)]
-pub(crate) struct External {
-    /// The `iss` of their tokens; not looked at when `None`.
-    pub(crate) issuer: Option<String>,
-    /// The `aud` of their tokens; not looked at when `None`.
-    pub(crate) audience: Option<String>,
-    /// The secret that they sign with.
-    pub(crate) hs256_secret: Secret,
-}
-
 /// What was loaded, and what should be said about it once there is a log.
 #[derive(Debug)]
 pub(crate) struct Loaded {
@@ -110,7 +100,9 @@ impl Config {
             values.set("data_dir", "--data-dir", dir.to_owned());
         }
         let config = Self::from_values(&values)?;
-        if config.external.as_ref().is_some_and(|external| external.hs256_secret.expose().len() < 32) {
+        if let Some(External { keys: ExternalKeys::Hs256(secret), .. }) = &config.external
+            && secret.expose().len() < 32
+        {
             warnings.push("auth.external.hs256_secret is shorter than 32 bytes and may be guessed".into());
         }
         Ok(Loaded { config, warnings })
@@ -173,7 +165,7 @@ impl Config {
             files: FilesConfig::from_values(values)?,
             public_url: mail::public_url(values)?,
             smtp: mail::smtp(values)?,
-            external: external(values)?,
+            external: external::external(values)?,
             allowed_origins: origins(values)?,
             trusted_proxies: values
                 .list("trusted_proxies")?
@@ -230,21 +222,6 @@ fn durability(values: &Values) -> Result<Durability, ConfigError> {
         Some("interval") => Ok(Durability::Interval),
         Some("none") => Ok(Durability::None),
         Some(_) => Err(values.error("store.durability", "one of fsync, interval, none")),
-    }
-}
-
-fn external(values: &Values) -> Result<Option<External>, ConfigError> {
-    let text = |key| values.text(key).map(|text| text.map(str::to_owned));
-    let (issuer, audience) = (text("auth.external.issuer")?, text("auth.external.audience")?);
-    match text("auth.external.hs256_secret")? {
-        Some(secret) if secret.is_empty() => {
-            Err(values.error("auth.external.hs256_secret", "a secret of 32 bytes or more"))
-        }
-        Some(secret) => Ok(Some(External { issuer, audience, hs256_secret: Secret::new(secret) })),
-        None if issuer.is_some() || audience.is_some() => {
-            Err(ConfigError("auth.external needs `hs256_secret`, by which its tokens are checked".into()))
-        }
-        None => Ok(None),
     }
 }
 
@@ -427,8 +404,54 @@ mod tests {
         assert!(!refused("a = \"secret\nb", &[]).contains("secret"));
         assert_eq!(
             refused("[auth.external]\nissuer = \"x\"", &[]),
-            "auth.external needs `hs256_secret`, by which its tokens are checked",
+            "auth.external needs `hs256_secret`, `public_key` or `jwks_url`, by which its tokens are checked",
         );
+    }
+
+    #[test]
+    fn an_issuer_has_keys_of_one_kind_that_nobody_can_exchange() {
+        let keys = |text: &str| load(&format!("[auth.external]\n{text}"), &[]);
+        for good in
+            ["https://them.example/keys", "http://127.0.0.1:1/keys", "http://[::1]/", "http://localhost/"]
+        {
+            let external =
+                keys(&format!("jwks_url = \"{good}\"\nroles_claim = \"groups\"\nadmin_role = \"boss\""))
+                    .unwrap()
+                    .config
+                    .external
+                    .unwrap();
+            assert!(matches!(external.keys, ExternalKeys::Jwks(_)));
+            assert_eq!(
+                (&*external.claims.roles, external.claims.admin_role.as_deref()),
+                ("groups", Some("boss"))
+            );
+        }
+        for bad in [
+            "http://them.example/keys",
+            "ftp://127.0.0.1/",
+            "them.example",
+            "https:///keys",
+            "http://127.0.0.1.example/",
+        ] {
+            let error = keys(&format!("jwks_url = \"{bad}\"")).unwrap_err().0;
+            assert_eq!(
+                error,
+                "`auth.external.jwks_url` (chat.toml): expected an https URL, or an http one of this machine"
+            );
+        }
+        for (text, line) in [
+            ("public_key = \"x\"", "auth.external.public_key needs `algorithm`, which it is for"),
+            (
+                "public_key = \"x\"\nalgorithm = \"none\"",
+                "`auth.external.algorithm` (chat.toml): expected one of RS256, ES256, EdDSA",
+            ),
+            (
+                "public_key = \"x\"\nhs256_secret = \"y\"",
+                "auth.external takes one of `hs256_secret`, `public_key`, `jwks_url`",
+            ),
+        ] {
+            assert_eq!(keys(text).unwrap_err().0, line);
+        }
     }
 
     #[test]
