@@ -163,6 +163,25 @@ fn without_a_relay_the_link_is_written_to_the_log_and_the_operator_is_warned() {
 }
 
 #[test]
+fn nobody_takes_a_name_of_the_operator_or_one_like_a_taken_one_later() {
+    let server = Server::start();
+    let ann = server.register("ann");
+    server.register("modern");
+    for name in ["admin", "Supp0rt", "modem"] {
+        let answer = server
+            .request("PUT", "/api/users/me")
+            .bearer(&ann.token)
+            .json(&json!({ "username": name }))
+            .send();
+        assert_eq!(
+            (answer.status, &answer.json()["detail"]),
+            (409, &json!("the username is taken")),
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn names_of_the_operator_and_what_looks_like_a_taken_name_are_taken() {
     let server = Server::start();
     server.register("modern");

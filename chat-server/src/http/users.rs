@@ -2,7 +2,7 @@
 
 use axum::{extract::State, response::Response, routing};
 use chat_core::{
-    accounts::AccountStore,
+    accounts::{AccountStore, is_reserved},
     domain::Rejection,
     domain::{DisplayName, StatusText, Username},
     engine::{Caller, Error},
@@ -124,6 +124,10 @@ async fn update(
         .nullable_text("statusText")
         .and_then(|text| parsed(&mut fields, "statusText", StatusText::parse(&text.unwrap_or_default())));
     fields.done()?;
+    // As at registration; who was given such a name by the operator may write it otherwise.
+    if username.as_ref().is_some_and(|name| is_reserved(name) && name.key() != caller.username().key()) {
+        return Err(Error::from(Rejection::Conflict("the username is taken")).into());
+    }
     let change = ProfileChange { username, display_name, ..ProfileChange::default() };
     caller.update_profile(change, status_text).await?;
     Ok(shown(StatusCode::OK, &own_user(&app, &caller).await?))
