@@ -69,6 +69,13 @@ pub(crate) const UPLOAD_PIECE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Bytes of an upload's body besides the file: boundaries and the headers of its parts. More is 413.
 pub(crate) const UPLOAD_FRAME_BYTES: u64 = 64 * 1024;
 
+/// Bytes that are taken and thrown away of an upload that was refused, so that its client sees why. Over it the
+/// connection is cut.
+pub(crate) const UPLOAD_REST_BYTES: u64 = 64 << 20;
+
+/// How long that may take. Then the connection is cut.
+pub(crate) const UPLOAD_REST_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// How often files that are nobody's any more are deleted: so soon after their message are they gone.
 pub(crate) const COLLECT_EVERY: Duration = Duration::from_secs(5);
 

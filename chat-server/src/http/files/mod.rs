@@ -5,6 +5,7 @@ mod avatar;
 mod cookie;
 mod disposition;
 mod multipart;
+mod rest;
 mod serve;
 mod upload;
 
@@ -68,7 +69,8 @@ pub(super) const ROUTES: &[Route] = &[
     .answers(&[(200, Json("OwnUser"))]),
 ];
 
-/// Uploads count their bytes themselves, and may take longer than other requests.
+/// Uploads count their bytes themselves, may take longer than other requests, and are read on for a while
+/// when they are refused.
 fn within_deadline(route: MethodRouter<App>) -> MethodRouter<App> {
-    route.layer(middleware::from_fn(guard::upload_deadline))
+    route.layer(middleware::from_fn(guard::upload_deadline)).layer(middleware::from_fn(rest::take_rest))
 }
