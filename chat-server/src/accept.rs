@@ -13,6 +13,7 @@ use axum::{Router, body::Body, extract::Request};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
 };
@@ -67,13 +68,13 @@ impl Front {
         per_address: usize,
         proxies: Vec<Network>,
     ) -> Self {
-        let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .max_headers(HEADERS_MAX)
-            .max_buf_size(HEAD_BYTES_MAX);
         let peers = Peers { most: per_address, exempt: proxies, counts: Mutex::default() };
-        Self { listener, http, places: Arc::new(Semaphore::new(connections)), peers: Arc::new(peers) }
+        Self {
+            listener,
+            http: rules(),
+            places: Arc::new(Semaphore::new(connections)),
+            peers: Arc::new(peers),
+        }
     }
 
     /// Where it listens.
@@ -123,6 +124,16 @@ impl Front {
     }
 }
 
+/// What holds for every connection.
+fn rules() -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_BYTES_MAX);
+    http
+}
+
 /// Listens. As with [`TcpListener::bind`], but for how many may wait.
 ///
 /// # Errors
@@ -141,13 +152,15 @@ async fn told(stop: &mut watch::Receiver<bool>) {
 
 /// Answers the requests of one connection until it ends, or becomes a WebSocket; once told to stop, only the one
 /// that is running.
-async fn converse(
+async fn converse<S>(
     http: http1::Builder,
-    stream: TcpStream,
+    stream: S,
     peer: Peer,
     router: Router,
     mut stop: watch::Receiver<bool>,
-) {
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let (router, peer) = (router.clone(), peer.clone());
         async move {
@@ -204,8 +217,63 @@ impl Drop for Place {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+        time::{Duration, Instant, sleep},
+    };
+
+    /// The client's end of a connection to this router.
+    pub(crate) fn dial(router: Router) -> DuplexStream {
+        let (client, server) = duplex(64 * 1024);
+        let peers = Arc::new(Peers { most: 0, exempt: Vec::new(), counts: Mutex::default() });
+        let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let peer = Peers::admit(&peers, ip("192.0.2.1"), permit).unwrap();
+        let (going_on, stop) = watch::channel(false);
+        tokio::spawn(async move {
+            converse(rules(), server, peer, router, stop).await;
+            drop(going_on);
+        });
+        client
+    }
+
+    /// Sends a piece each second until the other end hangs up: what it said until then, and how long that took.
+    pub(crate) async fn trickle(mut client: DuplexStream, piece: &[u8]) -> (String, Duration) {
+        let (mut said, began) = (Vec::new(), Instant::now());
+        loop {
+            tokio::select! {
+                read = client.read_buf(&mut said) => if read.unwrap_or(0) == 0 { break },
+                // Who hangs up may do so while something is on its way.
+                () = sleep(Duration::from_secs(1)) => drop(client.write_all(piece).await),
+            }
+        }
+        (String::from_utf8(said).unwrap(), began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_too_long_for_a_head_is_cut_off_however_steadily_they_send() {
+        let mut client = dial(Router::new());
+        client.write_all(b"GET / HTTP/1.1\r\nHost: chat.example\r\nX-Slow: ").await.unwrap();
+        let (said, took) = trickle(client, b"x").await;
+        assert!((HEAD_TIMEOUT..HEAD_TIMEOUT + Duration::from_secs(2)).contains(&took), "{took:?} {said}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_connects_and_says_nothing_is_cut_off() {
+        let (said, took) = trickle(dial(Router::new()), b"").await;
+        assert!((HEAD_TIMEOUT..HEAD_TIMEOUT + Duration::from_secs(2)).contains(&took), "{took:?} {said}");
+        assert_eq!(said, "");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_rests_too_long_between_two_requests_is_cut_off() {
+        let mut client = dial(Router::new());
+        client.write_all(b"GET / HTTP/1.1\r\nHost: chat.example\r\n\r\n").await.unwrap();
+        let (said, took) = trickle(client, b"").await;
+        assert!(said.starts_with("HTTP/1.1 404 "), "{said}");
+        assert!((HEAD_TIMEOUT..HEAD_TIMEOUT + Duration::from_secs(2)).contains(&took), "{took:?}");
+    }
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()

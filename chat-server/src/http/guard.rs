@@ -78,3 +78,39 @@ pub(super) async fn method_not_allowed() -> Problem {
     Problem::new(ErrorCode::BadRequest, "this path does not answer this method")
         .with_status(StatusCode::METHOD_NOT_ALLOWED)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accept::tests::{dial, trickle};
+    use axum::{
+        Router,
+        middleware::from_fn,
+        routing::{MethodRouter, post},
+    };
+    use bytes::Bytes;
+    use tokio::{io::AsyncWriteExt, time::Duration};
+
+    /// What is answered to a body that comes a byte each second, how long that takes, and then hangs up.
+    async fn slow_body(route: MethodRouter) -> (String, Duration) {
+        let router = Router::new().route("/", route).layer(from_fn(headers));
+        let mut client = dial(router);
+        let head = b"POST / HTTP/1.1\r\nHost: chat.example\r\nContent-Length: 1000000\r\n\r\n";
+        client.write_all(head).await.unwrap();
+        trickle(client, b"x").await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_too_long_for_a_body_is_told_so_and_cut_off_however_steadily_they_send() {
+        let read = || post(async |body: Bytes| body.len().to_string());
+        for (route, bound) in [
+            (read().layer(from_fn(deadline)), REQUEST_TIMEOUT),
+            (read().layer(from_fn(upload_deadline)), UPLOAD_TIMEOUT),
+        ] {
+            let (said, took) = slow_body(route).await;
+            assert!((bound..bound + Duration::from_secs(2)).contains(&took), "{took:?} {said}");
+            assert!(said.starts_with("HTTP/1.1 503 ") && said.contains("no-store"), "{said}");
+            assert!(said.ends_with("}") && said.contains(r#""code":"unavailable""#), "{said}");
+        }
+    }
+}
