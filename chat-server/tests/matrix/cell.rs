@@ -88,6 +88,10 @@ fn by_http(house: &House, scene: &mut Scene<'_>, row: &Row, mut fields: Map<Stri
     }
     let key = scene.key();
     let ask = Ask::new(&operation.method, &path, key.as_deref());
+    let ask = match row.case.ends_with("as a stream") {
+        true => ask.header("Accept", "text/event-stream"),
+        false => ask,
+    };
     let ask = match operation.body.as_deref() {
         None => ask,
         Some("application/json") => ask.json(&Value::Object(fields)),
@@ -151,7 +155,7 @@ fn told(mut answer: Value) -> Told {
 /// An answer without what was said in the question.
 fn bare((told, fields): (Value, &Map<String, Value>)) -> String {
     let mut text = told.to_string();
-    for field in ["roomId", "inviteId"] {
+    for field in ["roomId", "inviteId", "fileId"] {
         if let Some(id) = fields.get(field).and_then(Value::as_str) {
             text = text.replace(id, field);
         }

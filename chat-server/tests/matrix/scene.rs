@@ -102,7 +102,7 @@ impl<'a> Scene<'a> {
     pub(crate) fn nowhere(row: &Row, fields: &Map<String, Value>) -> Map<String, Value> {
         let mut nowhere = fields.clone();
         for (field, value) in &row.fields {
-            if value == "$room" || value == "$invite" || value == "$direct" {
+            if ["$room", "$invite", "$direct", "$file", "$tomsFile"].iter().any(|name| value == name) {
                 nowhere[field] = NOWHERE.into();
             }
         }
