@@ -13,6 +13,7 @@ use crate::support::{
 };
 
 const SECRET: &str = "a secret of theirs, of 32 bytes and more";
+const ADMIN: &str = "chat-admin";
 const FOREVER: u64 = 4_102_444_800;
 
 /// One server for all cells. Whoever does something in a cell is made for it, by a token of a foreign issuer where that
@@ -38,7 +39,8 @@ impl House {
         let config = format!(
             "{BASE}connections_per_ip = 0\nrooms_per_user = 0\ntyping_per_second = 0\n\
              [store]\ndurability = \"none\"\n\
-             [auth.external]\nissuer = \"them\"\naudience = \"chat\"\nhs256_secret = \"{SECRET}\"\n"
+             [auth.external]\nissuer = \"them\"\naudience = \"chat\"\nhs256_secret = \"{SECRET}\"\n\
+             admin_role = \"{ADMIN}\"\n"
         );
         let server = Server::with(&config);
         let operations = operations(&server).into_iter().map(|it| (it.name.clone(), it)).collect();
@@ -51,7 +53,7 @@ impl House {
         let login = server.post("/api/auth/login", &login).send().json();
         let revoked = login["accessToken"].as_str().unwrap().to_owned();
         assert_eq!(server.request("POST", "/api/auth/logout").bearer(&revoked).send().status, 204);
-        let erased = token("gone");
+        let erased = token("gone", false);
         assert_eq!(server.request("DELETE", "/api/users/me").bearer(&erased).send().status, 204);
         let cells = AtomicUsize::new(0);
         Self { server, operations, resident, session, expired, revoked, erased, cells }
@@ -63,9 +65,11 @@ impl House {
     }
 }
 
-/// A good token of that user.
-pub(crate) fn token(user: &str) -> String {
-    let claims = json!({ "iss": "them", "aud": "chat", "sub": user, "name": user, "exp": FOREVER });
+/// A good token of that user, who may be an admin of the server.
+pub(crate) fn token(user: &str, is_operator: bool) -> String {
+    let roles: &[&str] = if is_operator { &[ADMIN] } else { &[] };
+    let claims =
+        json!({ "iss": "them", "aud": "chat", "sub": user, "name": user, "roles": roles, "exp": FOREVER });
     foreign_token(SECRET, &claims)
 }
 

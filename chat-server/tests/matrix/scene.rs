@@ -71,7 +71,7 @@ impl<'a> Scene<'a> {
             P::Moderator => self.join(ACTOR, Some("moderator")),
             P::Member | P::Muted | P::Blocked | P::Banned | P::Former => self.join(ACTOR, None),
             P::Invited => drop(self.invite(ACTOR)),
-            P::Stranger => drop(self.token(ACTOR)),
+            P::Operator | P::Stranger => drop(self.token(ACTOR)),
             _ => {}
         }
         if self.principal.has_written() {
@@ -344,9 +344,12 @@ impl<'a> Scene<'a> {
             self.tokens.insert(person, text(&granted["accessToken"]));
         }
         if !self.tokens.contains_key(person) {
-            let token = token(&self.user(person));
+            let is_operator = self.principal == P::Operator && person == ACTOR;
+            let token = token(&self.user(person), is_operator);
             let answer = self.line.ask(&Ask::new("GET", "/api/users/me", Some(&token)));
             assert_eq!(answer.status, 200, "{answer:?}");
+            let role = if is_operator { "admin" } else { "user" };
+            assert_eq!(answer.json()["serverRole"], role, "{answer:?}");
             self.tokens.insert(person, token);
         }
         self.tokens[person].clone()

@@ -10,6 +10,7 @@ pub(crate) enum Principal {
     Revoked,
     Refresh,
     Erased,
+    Operator,
     Stranger,
     Former,
     Invited,
@@ -30,6 +31,7 @@ impl Principal {
         (Self::Revoked, "revoked"),
         (Self::Refresh, "refresh"),
         (Self::Erased, "erased"),
+        (Self::Operator, "operator"),
         (Self::Stranger, "stranger"),
         (Self::Former, "former"),
         (Self::Invited, "invited"),
@@ -49,12 +51,12 @@ impl Principal {
 
     /// Whether they may do things, and are no member.
     pub(crate) fn is_outside(self) -> bool {
-        matches!(self, Self::Stranger | Self::Former | Self::Invited | Self::Banned)
+        matches!(self, Self::Operator | Self::Stranger | Self::Former | Self::Invited | Self::Banned)
     }
 
     /// Whether they were a member at some time, and said something then.
     pub(crate) fn has_written(self) -> bool {
-        !self.is_nobody() && !matches!(self, Self::Stranger | Self::Invited)
+        !self.is_nobody() && !matches!(self, Self::Operator | Self::Stranger | Self::Invited)
     }
 }
 
@@ -77,7 +79,8 @@ impl Row {
     /// Whether the answer has to be that for a room that does not exist: not where they know of it, by their
     /// invitation for example.
     pub(crate) fn tells_nothing(&self, principal: Principal) -> bool {
-        principal == Principal::Stranger || self.expected(principal, true) == "not_found"
+        matches!(principal, Principal::Operator | Principal::Stranger)
+            || self.expected(principal, true) == "not_found"
     }
 
     pub(crate) fn name(&self) -> String {
