@@ -118,6 +118,13 @@ opaque_id! {
 }
 
 impl RoomId {
+    /// The log of what was done to the server itself: no room has this id's form (ours are UUIDs), and an embedder
+    /// should not make one of it.
+    #[must_use]
+    pub fn server() -> Self {
+        Self("@server".into())
+    }
+
     /// The direct room of two users: the same whoever is named first, and no other two have it. A UUID of version
     /// 8 over a hash of both ids.
     #[cfg(feature = "engine")]

@@ -140,6 +140,7 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         recoveries: RateTable::new(config.logins),
         cookie: RefreshCookie::at(config.public_url.as_deref()),
         origins: origins(&config)?,
+        started: tokio::time::Instant::now(),
         exports: Exports::new(),
         requests: RateTable::new(Rate::per_second(config.limits.commands_per_second)),
         files: files.clone(),

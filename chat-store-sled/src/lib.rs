@@ -68,6 +68,7 @@ pub mod limits;
 mod lock;
 mod mark;
 mod open;
+mod operator;
 mod options;
 mod personal;
 mod quarantine;

@@ -29,6 +29,12 @@ pub enum AuditAct {
     RevokeInviteLink,
     SetRetention,
     EraseUser,
+    DisableUser,
+    EnableUser,
+    SetServerRole,
+    ResetPassword,
+    EndLogins,
+    ResolveReport,
 }
 
 impl AuditAct {
@@ -50,6 +56,12 @@ impl AuditAct {
             Self::RevokeInviteLink => "revoke_invite_link",
             Self::SetRetention => "set_retention",
             Self::EraseUser => "erase_user",
+            Self::DisableUser => "disable_user",
+            Self::EnableUser => "enable_user",
+            Self::SetServerRole => "set_server_role",
+            Self::ResetPassword => "reset_password",
+            Self::EndLogins => "end_logins",
+            Self::ResolveReport => "resolve_report",
         }
     }
 }

@@ -27,13 +27,15 @@ pub struct Actor {
     pub user: UserId,
     /// The most rooms this user may belong to; `None` for no bound.
     pub rooms_max: Option<u32>,
+    /// Whether they act for the operator: in no room of lower rank than anybody, a member or not.
+    pub overrides: bool,
 }
 
 impl Actor {
     /// A user without a bound on rooms.
     #[must_use]
     pub fn new(user: UserId) -> Self {
-        Self { user, rooms_max: None }
+        Self { user, rooms_max: None, overrides: false }
     }
 }
 

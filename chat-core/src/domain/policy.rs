@@ -66,6 +66,13 @@ pub enum Action {
     Accept,
 }
 
+impl Action {
+    /// Whether it is done to others or to the room, by who keeps order there; so it is the operator's, too.
+    pub(super) const fn is_authority(self) -> bool {
+        matches!(self, Self::Moderate | Self::Manage | Self::Delete | Self::DeleteOthers | Self::Review)
+    }
+}
+
 /// A policy's verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {

@@ -1,6 +1,6 @@
 //! What an authenticated user can ask for, whichever way they come.
 
-mod care;
+pub(super) mod care;
 mod files;
 mod invites;
 mod log;
@@ -35,7 +35,8 @@ use super::{
 use crate::{
     auth::Identity,
     domain::{
-        Command, Draft, Entry, Member, Message, Outcome, Rejection, Request, Room, RoomSpec, Sent, Username,
+        Actor, Command, Draft, Entry, Member, Message, Outcome, Rejection, Request, Room, RoomSpec, Sent,
+        Username,
     },
     hooks::Verdict,
     id::{RoomId, Seq, SessionId, UserId},
@@ -56,6 +57,8 @@ struct Parts {
     username: Username,
     /// Where the user speaks, if it is on a live session.
     session: Option<SessionId>,
+    /// Whether they act for the operator.
+    overrides: bool,
 }
 
 /// Messages with the names of their authors, ascending.
@@ -73,21 +76,38 @@ impl Caller {
     /// Takes an identity in: its profile is created at first sight.
     pub(crate) async fn enter(shared: Arc<Shared>, identity: Identity) -> Result<Self, Error> {
         let username = shared.profiles.ensure(&identity, shared.now()).await?;
-        Ok(Self(Arc::new(Parts { shared, identity, username, session: None })))
+        Ok(Self(Arc::new(Parts { shared, identity, username, session: None, overrides: false })))
     }
 
     /// The same user, speaking on a session.
     pub(crate) fn in_session(&self, session: &SessionId) -> Self {
         let Parts { shared, identity, username, .. } = &*self.0;
         let (shared, identity, username) = (shared.clone(), identity.clone(), username.clone());
-        Self(Arc::new(Parts { shared, identity, username, session: Some(session.clone()) }))
+        let session = Some(session.clone());
+        Self(Arc::new(Parts { shared, identity, username, session, overrides: false }))
+    }
+
+    /// The same user, acting for the operator: above all ranks in every room, whether they are a member or not. What
+    /// they do stands in audit logs under their own name. Messages are still read by members only.
+    ///
+    /// Who may act so is for whoever calls this to know.
+    #[must_use]
+    pub fn for_the_operator(&self) -> Self {
+        let Parts { shared, identity, username, .. } = &*self.0;
+        let (shared, identity, username) = (shared.clone(), identity.clone(), username.clone());
+        Self(Arc::new(Parts { shared, identity, username, session: None, overrides: true }))
+    }
+
+    /// As which actor rules see them.
+    pub(crate) fn actor(&self) -> Actor {
+        Actor { overrides: self.0.overrides, ..self.shared().actor(self.user()) }
     }
 
     /// The operator, who acts as nobody in particular and needs no profile.
     pub(crate) fn operator(shared: Arc<Shared>) -> Self {
         let identity = Identity::new(UserId::nobody(), "operator");
         let username = Username::from_stored("operator");
-        Self(Arc::new(Parts { shared, identity, username, session: None }))
+        Self(Arc::new(Parts { shared, identity, username, session: None, overrides: false }))
     }
 
     /// Who it is.
@@ -334,7 +354,7 @@ impl Caller {
 
     fn queue(&self, cell: &Arc<Cell>, command: Command, reply: Reply) {
         let shared = self.shared();
-        let request = Request { actor: shared.actor(self.user()), at: shared.now(), command };
+        let request = Request { actor: self.actor(), at: shared.now(), command };
         let (username, session) = (self.username().clone(), self.session().cloned());
         writer::submit(shared, cell, Pending { request, username, session, reply });
     }

@@ -74,6 +74,7 @@ pub use erasure::Erased;
 pub use error::Error;
 pub use export::Export;
 pub use ids::RandomBytes;
+pub use operator::Activity;
 pub use rate_table::RateTable;
 #[cfg(feature = "testing")]
 pub use sabotage::Sabotage;

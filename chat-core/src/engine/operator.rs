@@ -1,14 +1,29 @@
 //! What the operator may do beside what members may: look at everybody and every room, and keep somebody out.
 
-use super::{Engine, caller::Caller, error::Error};
+use super::{
+    Engine,
+    caller::{Caller, care},
+    error::Error,
+};
 use crate::{
     bus::Hint,
     close::CloseReason,
-    domain::{Rejection, Room, RoomSpec},
+    domain::{AuditAct, AuditNote, AuditRecord, Rejection, Report, Room, RoomSpec, Username},
     id::{RoomId, UserId},
     limits::PAGE_ITEMS_MAX,
     store::{Page, PageRequest, ProfileChange, UserProfile},
 };
+
+/// How much is going on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Activity {
+    /// Connections that are open, authenticated or not.
+    pub connections: usize,
+    /// Users who have a session.
+    pub users: usize,
+    /// Rooms that are held in memory, since somebody follows them or did a moment ago.
+    pub rooms: usize,
+}
 
 impl Engine {
     /// Makes sure that a public room without an owner is there, for the operator. A room that exists is left
@@ -77,9 +92,63 @@ impl Engine {
     /// A room, whatever kind it is.
     ///
     /// # Errors
+    /// `not_found` when it is not there, and when the store fails.
+    pub async fn room(&self, room: &RoomId) -> Result<Room, Error> {
+        let room = self.shared.store.room(room).await?;
+        room.filter(|room| room.exists() && !room.deleted).ok_or_else(|| Rejection::NO_ROOM.into())
+    }
+
+    /// All rooms, whatever kind they are, in the order of the store.
+    ///
+    /// # Errors
     /// When the store fails.
-    pub async fn room(&self, room: &RoomId) -> Result<Option<Room>, Error> {
-        Ok(self.shared.store.room(room).await?.filter(|room| room.exists() && !room.deleted))
+    pub async fn all_rooms(&self, cursor: Option<String>) -> Result<Page<Room>, Error> {
+        Ok(self.shared.store.all_rooms(PageRequest { cursor, limit: PAGE_ITEMS_MAX }).await?)
+    }
+
+    /// The open reports of all rooms, with the names of reporter and author.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn open_reports(&self, cursor: Option<String>) -> Result<Page<(Report, [Username; 2])>, Error> {
+        let page = PageRequest { cursor, limit: PAGE_ITEMS_MAX };
+        let page = self.shared.store.open_reports(page).await?;
+        Ok(care::with_names(&self.shared, page).await?)
+    }
+
+    /// Records in the server's own audit log what somebody did for the operator.
+    ///
+    /// # Errors
+    /// When the store fails: then it is not known that it was recorded.
+    pub async fn note(
+        &self,
+        actor: &UserId,
+        act: AuditAct,
+        target: Option<UserId>,
+        details: Vec<(&'static str, String)>,
+    ) -> Result<(), Error> {
+        let note = AuditNote { at: self.shared.now(), actor: actor.clone(), act, target, details };
+        Ok(self.shared.store.note(&RoomId::server(), note).await?)
+    }
+
+    /// The records of the server's own audit log, the newest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn audit(&self, cursor: Option<String>) -> Result<Page<AuditRecord>, Error> {
+        let page = PageRequest { cursor, limit: PAGE_ITEMS_MAX };
+        Ok(self.shared.store.audit(&RoomId::server(), page).await?)
+    }
+
+    /// What is going on at this moment, on this node.
+    #[must_use]
+    pub fn activity(&self) -> Activity {
+        let shared = &self.shared;
+        Activity {
+            connections: shared.connections.count(),
+            users: shared.users.present().len(),
+            rooms: shared.rooms.count(),
+        }
     }
 
     /// Ends all sessions of a user, over every device: [`CloseReason::Banned`] for who was banned from the server or

@@ -39,6 +39,11 @@ impl Rooms {
         all
     }
 
+    /// How many rooms are live.
+    pub(crate) fn count(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().len()).sum()
+    }
+
     /// Lets go of rooms that nobody holds or follows.
     pub(crate) fn sweep(&self) {
         for shard in &self.shards {

@@ -91,7 +91,7 @@ impl Shared {
     /// A user as rules see them.
     pub(crate) fn actor(&self, user: &UserId) -> Actor {
         let rooms_max = (self.limits.rooms_per_user > 0).then_some(self.limits.rooms_per_user);
-        Actor { user: user.clone(), rooms_max }
+        Actor { user: user.clone(), rooms_max, overrides: false }
     }
 
     /// The live room.

@@ -20,6 +20,7 @@
 mod erasure;
 mod error;
 pub mod kv;
+mod operator;
 mod people;
 mod personal;
 mod reading;
@@ -32,6 +33,7 @@ use async_trait::async_trait;
 pub use erasure::{Erasure, ErasureStage, ErasureStore};
 pub use error::{CommitError, StoreError};
 pub use kv::MemoryStore;
+pub use operator::OperatorStore;
 pub use people::{Block, PeopleError, PeopleStore};
 pub use personal::{GivenReaction, PersonalStore};
 pub use reading::{MarkedRead, Reading, ReadingStore, RoomOverview};
@@ -53,6 +55,7 @@ pub trait Store:
     + ReadingStore
     + AuditStore
     + PeopleStore
+    + OperatorStore
     + ReviewStore
     + PersonalStore
     + ErasureStore
@@ -68,6 +71,7 @@ impl<
         + ReadingStore
         + AuditStore
         + PeopleStore
+        + OperatorStore
         + ReviewStore
         + PersonalStore
         + ErasureStore
@@ -191,7 +195,8 @@ pub trait LogStore: Send + Sync + 'static {
     ) -> Result<FormerTexts, StoreError>;
 }
 
-/// The audit logs of rooms. They are written by commits ([`crate::domain::RowChange::Audit`]) and by nothing else.
+/// The audit logs. Those of rooms are written along with what they record, mostly by commits
+/// ([`crate::domain::RowChange::Audit`]); the server's own by [`OperatorStore::note`].
 ///
 /// # To ensure correctness
 ///

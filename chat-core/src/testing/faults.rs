@@ -4,6 +4,7 @@
 
 mod erasure;
 mod kv;
+mod operator;
 mod personal;
 mod retention;
 

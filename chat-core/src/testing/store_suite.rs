@@ -8,6 +8,7 @@ pub mod logs;
 pub mod messages;
 pub mod model;
 pub mod moderation;
+pub mod operator;
 pub mod people;
 pub mod personal;
 pub mod reading;
@@ -177,6 +178,11 @@ macro_rules! store_conformance {
             of_too_many_reports_the_oldest_resolved_one_makes_room
             what_is_to_be_reviewed_refuses_on_a_closed_store
             what_waits_in_a_room_that_was_deleted_goes_with_it
+        }
+        $crate::store_conformance! { @cases operator (async || $open):
+            every_room_that_is_there_is_listed_once_in_pages
+            open_reports_of_all_rooms_are_listed_and_no_others
+            what_is_noted_is_recorded_in_a_chain_of_its_own
         }
         $crate::store_conformance! { @cases retention (async || $open):
             a_room_is_listed_while_it_has_a_retention

@@ -17,6 +17,8 @@ use super::{
 /// Longest reason that is looked at.
 const REASON_CHARS_MAX: usize = 500;
 
+pub(super) const REASON: Param = Param::new("reason", "Why, for the audit log", Kind::Text(REASON_CHARS_MAX));
+
 pub(super) const ROUTES: &[Route] = &[
     Route::new(
         Verb::Put,
@@ -30,7 +32,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route::new(Verb::Delete, "/rooms/{room}/members/{user}", "kick", "Removes a member", || {
         routing::delete(kick)
     })
-    .query(&[Param::new("reason", "Why, for the audit log", Kind::Text(REASON_CHARS_MAX))])
+    .query(&[REASON])
     .answers(&[(200, Json("Changed"))]),
     Route::new(
         Verb::Put,
@@ -50,8 +52,17 @@ pub(super) const ROUTES: &[Route] = &[
 async fn update(
     Authenticated(caller): Authenticated,
     PathIds([room_id, user_id]): PathIds<2>,
-    mut fields: BodyFields,
+    fields: BodyFields,
 ) -> Result<Response, Problem> {
+    performed(&caller, change(room_id, user_id, fields)?).await
+}
+
+/// What is to become of a member, as the body says.
+pub(super) fn change(
+    room_id: String,
+    user_id: String,
+    mut fields: BodyFields,
+) -> Result<ClientCommand, Problem> {
     let role = fields.nullable_text("role");
     let until = fields.nullable_text("mutedUntil");
     let seconds = fields.nullable_number("muteSeconds");
@@ -70,17 +81,16 @@ async fn update(
     }
     fields.done()?;
     if let Some(role) = role {
-        return performed(&caller, ClientCommand::SetRole(SetRole { room_id, user_id, role })).await;
+        return Ok(ClientCommand::SetRole(SetRole { room_id, user_id, role }));
     }
-    let command = match until {
+    Ok(match until {
         Some(None) => ClientCommand::Unmute(Moderate { room_id, user_id, seconds: None, reason }),
         Some(Some(at)) => {
             let seconds = seconds_until(at, SystemClock.now());
             ClientCommand::Mute(Moderate { room_id, user_id, seconds, reason })
         }
         None => ClientCommand::Mute(Moderate { room_id, user_id, seconds, reason }),
-    };
-    performed(&caller, command).await
+    })
 }
 
 /// Never less than what it takes: a time that is over is the shortest there is, and one that is too far off is for ever.
@@ -91,22 +101,40 @@ fn seconds_until(at: Timestamp, now: Timestamp) -> Option<u64> {
 async fn kick(
     Authenticated(caller): Authenticated,
     PathIds([room_id, user_id]): PathIds<2>,
-    mut fields: QueryFields,
+    fields: QueryFields,
 ) -> Result<Response, Problem> {
+    performed(&caller, removal(room_id, user_id, fields)?).await
+}
+
+/// The removal of a member, for the reason that the query gives.
+pub(super) fn removal(
+    room_id: String,
+    user_id: String,
+    mut fields: QueryFields,
+) -> Result<ClientCommand, Problem> {
     let reason = fields.text("reason", REASON_CHARS_MAX);
     fields.done()?;
-    performed(&caller, ClientCommand::Kick(Moderate { room_id, user_id, seconds: None, reason })).await
+    Ok(ClientCommand::Kick(Moderate { room_id, user_id, seconds: None, reason }))
 }
 
 async fn ban(
     Authenticated(caller): Authenticated,
     PathIds([room_id, user_id]): PathIds<2>,
-    MaybeFields(mut fields): MaybeFields,
+    MaybeFields(fields): MaybeFields,
 ) -> Result<Response, Problem> {
+    performed(&caller, exclusion(room_id, user_id, fields)?).await
+}
+
+/// The ban of a user, as the body says.
+pub(super) fn exclusion(
+    room_id: String,
+    user_id: String,
+    mut fields: BodyFields,
+) -> Result<ClientCommand, Problem> {
     let seconds = fields.optional_number("seconds");
     let reason = fields.optional_text("reason");
     fields.done()?;
-    performed(&caller, ClientCommand::Ban(Moderate { room_id, user_id, seconds, reason })).await
+    Ok(ClientCommand::Ban(Moderate { room_id, user_id, seconds, reason }))
 }
 
 async fn unban(

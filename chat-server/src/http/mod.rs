@@ -3,6 +3,7 @@
 mod route;
 
 mod accounts;
+mod admin;
 mod direct;
 mod events;
 mod export;
@@ -36,6 +37,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use axum::{Router, extract::DefaultBodyLimit, middleware, routing::get};
@@ -48,6 +50,7 @@ use chat_core::{
 use chat_files::Files;
 use chat_store_sled::SledStore;
 use chat_transport_ws::{Gate, Origins, WsConfig};
+use tokio::time::Instant;
 
 pub(crate) use self::accounts::ensure_default_room;
 pub(crate) use self::cookie::RefreshCookie;
@@ -77,6 +80,7 @@ pub(crate) struct Inner {
     pub(crate) cookie: RefreshCookie,
     /// Whose pages may act by the cookie.
     pub(crate) origins: Origins,
+    pub(crate) started: Instant,
     pub(crate) exports: Exports,
     pub(crate) requests: RateTable<UserId>,
     pub(crate) files: Files,
@@ -106,6 +110,10 @@ impl App {
         self.inner.exports.sweep(now);
         self.inner.requests.sweep(now);
         self.inner.uploads.sweep(now);
+    }
+
+    fn uptime(&self) -> Duration {
+        self.inner.started.elapsed()
     }
 
     fn is_draining(&self) -> bool {
@@ -211,6 +219,7 @@ pub(crate) const ROUTES: &[&[Route]] = &[
     members::ROUTES,
     invites::ROUTES,
     review::ROUTES,
+    admin::ROUTES,
     files::ROUTES,
     openapi::ROUTES,
 ];

@@ -116,9 +116,14 @@ async fn one(Authenticated(caller): Authenticated, PathId(room): PathId) -> Resu
 
 async fn update(
     Authenticated(caller): Authenticated,
-    PathId(room_id): PathId,
-    mut fields: BodyFields,
+    PathId(room): PathId,
+    fields: BodyFields,
 ) -> Result<Response, Problem> {
+    performed(&caller, ClientCommand::UpdateRoom(changes(room, fields)?)).await
+}
+
+/// What is to change of a room, as the body says.
+pub(super) fn changes(room_id: String, mut fields: BodyFields) -> Result<UpdateRoom, Problem> {
     let topic = fields.optional_text("topic");
     let update = UpdateRoom {
         room_id,
@@ -133,7 +138,7 @@ async fn update(
         retention_messages: fields.nullable_number("retentionMessages"),
     };
     fields.done()?;
-    performed(&caller, ClientCommand::UpdateRoom(update)).await
+    Ok(update)
 }
 
 async fn delete(Authenticated(caller): Authenticated, PathId(room): PathId) -> Result<Response, Problem> {

@@ -44,6 +44,8 @@ pub(super) enum Access {
     Open,
     /// Who presents an access token.
     User,
+    /// Who presents an access token and has the server role `admin`.
+    Admin,
 }
 
 /// The body of a request.

@@ -36,7 +36,7 @@ impl Plan<'_> {
     /// One's own message goes whenever one may delete; somebody else's only from above their rank. Who is no
     /// member any more has no rank.
     pub(super) fn delete(&mut self, actor: &Actor, at: Timestamp, target: Seq) -> Result<Outcome, Rejection> {
-        let rank = self.may(actor, Action::Delete)?.map(|member| member.role);
+        let rank = self.rank(actor, Action::Delete)?;
         let (author, message) = self.visible(actor, target)?;
         if *author != actor.user {
             self.may(actor, Action::DeleteOthers)?;

@@ -16,6 +16,33 @@ const RANK: Rejection = Rejection::Forbidden("only somebody of a higher rank may
 const LAST_OWNER: Rejection =
     Rejection::Conflict("a room keeps its last owner: make somebody else owner first");
 
+/// How high somebody stands in a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::domain) enum Rank {
+    /// As a member of this role.
+    Member(Role),
+    /// Above all members.
+    Operator,
+}
+
+impl Rank {
+    /// Whether they may do what it takes this role to do.
+    pub(in crate::domain) fn is_at_least(self, role: Role) -> bool {
+        match self {
+            Self::Member(own) => own >= role,
+            Self::Operator => true,
+        }
+    }
+
+    /// Whether they stand above members of this role.
+    pub(in crate::domain) fn outranks(self, role: Role) -> bool {
+        match self {
+            Self::Member(own) => own.outranks(role),
+            Self::Operator => true,
+        }
+    }
+}
+
 impl Plan<'_> {
     pub(super) fn moderate(
         &mut self,
@@ -24,7 +51,7 @@ impl Plan<'_> {
         moderation: &Moderation,
     ) -> Result<Outcome, Rejection> {
         let Moderation { user, measure, .. } = moderation;
-        let own = self.may(actor, Action::Moderate)?.map(|member| member.role);
+        let own = self.rank(actor, Action::Moderate)?;
         if self.room.kind == RoomKind::Direct {
             return Err(Rejection::Forbidden("in a direct room there is nobody of a higher rank"));
         }
@@ -35,10 +62,10 @@ impl Plan<'_> {
             _ if is_self => return Err(RANK),
             _ => Role::Moderator,
         };
-        let own = own.filter(|own| *own >= least).ok_or(RANK)?;
+        let own = own.filter(|own| own.is_at_least(least)).ok_or(RANK)?;
         let before = self.room.head;
         match measure {
-            Measure::SetRole(role) if is_self => self.step_down(actor, at, own, *role)?,
+            Measure::SetRole(role) if is_self => self.step_down(actor, at, *role)?,
             Measure::SetRole(role) => self.set_role(actor, at, own, user, *role)?,
             Measure::Kick => {
                 let role = self.lower(own, user)?.role;
@@ -127,13 +154,23 @@ impl Plan<'_> {
         self.commit.rows.push(RowChange::RemoveMember(user.clone()));
     }
 
+    /// The rank of an actor who may do this; none of who is no member.
+    pub(in crate::domain) fn rank(&self, actor: &Actor, action: Action) -> Result<Option<Rank>, Rejection> {
+        let member = self.may(actor, action)?;
+        Ok(match actor.overrides {
+            true => Some(Rank::Operator),
+            false => member.map(|member| Rank::Member(member.role)),
+        })
+    }
+
     /// A member whom somebody of that rank may act on.
-    fn lower(&self, own: Role, user: &UserId) -> Result<&Member, Rejection> {
+    fn lower(&self, own: Rank, user: &UserId) -> Result<&Member, Rejection> {
         let member = self.rows.member(user).ok_or(NO_USER)?;
         if own.outranks(member.role) { Ok(member) } else { Err(RANK) }
     }
 
-    fn step_down(&mut self, actor: &Actor, at: Timestamp, own: Role, role: Role) -> Result<(), Rejection> {
+    fn step_down(&mut self, actor: &Actor, at: Timestamp, role: Role) -> Result<(), Rejection> {
+        let own = self.rows.member(&actor.user).map(|member| member.role).ok_or(NO_USER)?;
         if role > own {
             return Err(RANK);
         }
@@ -148,12 +185,12 @@ impl Plan<'_> {
         &mut self,
         actor: &Actor,
         at: Timestamp,
-        own: Role,
+        own: Rank,
         user: &UserId,
         role: Role,
     ) -> Result<(), Rejection> {
         self.lower(own, user)?;
-        if !own.outranks(role) && own != Role::Owner {
+        if !own.outranks(role) && own != Rank::Member(Role::Owner) {
             return Err(RANK);
         }
         self.put_role(actor, at, user, role);
@@ -171,7 +208,7 @@ impl Plan<'_> {
         &mut self,
         actor: &Actor,
         at: Timestamp,
-        own: Role,
+        own: Rank,
         user: &UserId,
         until: Timestamp,
     ) -> Result<(), Rejection> {
@@ -205,7 +242,7 @@ impl Plan<'_> {
         &mut self,
         actor: &Actor,
         at: Timestamp,
-        own: Role,
+        own: Rank,
         user: &UserId,
         until: Option<Timestamp>,
     ) -> Result<(), Rejection> {

@@ -77,12 +77,12 @@ impl Plan<'_> {
 
     /// That the actor has this rank, at least, in a room that has ranks.
     fn manage(&self, actor: &Actor, least: Role) -> Result<(), Rejection> {
-        let own = self.may(actor, Action::Manage)?.map(|member| member.role);
+        let own = self.rank(actor, Action::Manage)?;
         if self.room.kind == RoomKind::Direct {
             return Err(Rejection::Forbidden("a direct room stays as it is"));
         }
         match own {
-            Some(own) if own >= least => Ok(()),
+            Some(own) if own.is_at_least(least) => Ok(()),
             _ if least == Role::Owner => Err(Rejection::Forbidden("only an owner may do this")),
             _ => Err(Rejection::Forbidden("only admins and above may do this")),
         }

@@ -65,6 +65,7 @@ pub(super) fn evaluate<'r, K: OrderedKv>(
             Request::Guarded(rows) => group.guarded(rows).map(|()| false),
             Request::Mark(mark) => group.mark(mark),
             Request::Review(request) => group.review(request).map(|()| false),
+            Request::Note(log, note) => group.audit(log, note).map(|()| false).map_err(Refusal::from),
             Request::Erase(request) => group.erase(request),
             Request::Files(request) => group.files(request),
             Request::Sweep(now) => group.sweep(*now).map(|(more, before)| {

@@ -15,6 +15,7 @@ mod invites;
 mod keys;
 mod log;
 mod mem;
+mod operator;
 mod people;
 mod personal;
 mod presence;

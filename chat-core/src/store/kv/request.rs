@@ -8,7 +8,7 @@ use super::{
     values,
 };
 use crate::{
-    domain::{Change, Commit, Guard, RowChange},
+    domain::{AuditNote, Change, Commit, Guard, RowChange},
     id::{RoomId, Seq, UserId},
     limits::{INVITES_PER_ROOM_MAX, LINKS_PER_ROOM_MAX, STORE_SWEEP_MAX},
     store::{ProfileChange, StoreError, UserProfile},
@@ -33,6 +33,7 @@ pub(super) enum Request {
     #[cfg(feature = "accounts")]
     Guarded(GuardedRows),
     Review(Box<ReviewRequest>),
+    Note(RoomId, Box<AuditNote>),
     Erase(EraseRequest),
     Files(Box<FileRequest>),
     Sweep(Timestamp),
@@ -153,6 +154,7 @@ impl Request {
             Self::Guarded(rows) => (rows.changes.len() + 2, 256 + rows.changes.len() * 256),
             Self::Mark(_) => (1, 96),
             Self::Review(request) => request.cost(),
+            Self::Note(..) => (2, 1_024),
             Self::Erase(request) => request.cost(),
             Self::Files(request) => request.cost(),
             Self::Sweep(_) => (STORE_SWEEP_MAX, STORE_SWEEP_MAX * 96),

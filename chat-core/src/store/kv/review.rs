@@ -20,13 +20,14 @@ use super::{
     read,
     request::{Refusal, Request},
     values::{self, v1},
+    view::Visible,
 };
 use crate::{
     domain::{Attachments, AuditNote, HeldMessage, Report, Resolution, Snapshot},
     id::{ClientMessageId, HeldId, ReportId, RoomId, Seq, UserId},
     limits::{
         ATTACHMENTS_MAX, HELD_PER_AUTHOR_MAX, HELD_PER_ROOM_MAX, REPORTS_PER_REPORTER_MAX,
-        REPORTS_PER_ROOM_MAX,
+        REPORTS_PER_ROOM_MAX, STORE_NAMES_SCANNED_MAX,
     },
     store::{Keeping, Page, PageRequest, ReviewStore, StoreError},
 };
@@ -303,6 +304,23 @@ impl<K: OrderedKv> Group<'_, K> {
 fn repeat(row: &[u8]) -> Result<Refusal, StoreError> {
     let id: HeldId = values::decode::<v1::Named<'_>>(row)?.id.parse(HeldId::parse)?;
     Ok(Refusal::Review(ReviewRefusal::Repeat(id.as_str().to_owned())))
+}
+
+/// The open reports of all rooms that are there.
+pub(super) fn open_reports<K: OrderedKv>(
+    rows: &Visible<K>,
+    page: &PageRequest,
+) -> Result<Page<Report>, StoreError> {
+    let view = rows.view();
+    let prefix = keys::key(table::REPORT, &[&[part::ROW]]);
+    read::paged(&view, &prefix, page, STORE_NAMES_SCANNED_MAX, |key, row| {
+        let room16 = keys::id_at(key, 2).ok_or_else(|| values::corrupt("a key of a report"))?;
+        let is_open = key.get(18).is_some_and(|state| *state != RESOLVED);
+        match view.room(&room16)?.filter(|room| is_open && !room.deleted) {
+            Some(room) => decode_report(&view, &room.id, row).map(Some),
+            None => Ok(None),
+        }
+    })
 }
 
 #[async_trait]

@@ -1,6 +1,7 @@
 //! One node's way to the shared store: slow, now and then failing, and cut off when the node dies.
 
 mod erasure;
+mod operator;
 mod personal;
 mod retention;
 

@@ -116,7 +116,7 @@ pub async fn a_guard_that_does_not_hold_is_named_and_saves_nothing<S: Store>(ope
     assert_eq!(store.rooms_of(&user("bob"), PageRequest::first(1)).await.unwrap().items, []);
 
     let attic = room_id("attic");
-    let actor = Actor { user: user("alice"), rooms_max: Some(1) };
+    let actor = Actor { rooms_max: Some(1), ..Actor::new(user("alice")) };
     let create = Command::Create(RoomSpec::private("Attic").unwrap());
     let commit = commit_of(&store, &attic, &[Request { actor, at: at(0), command: create }]).await;
     let guard = Guard::RoomsBelow(user("alice"), 1);
@@ -327,7 +327,7 @@ pub async fn a_user_joins_no_more_rooms_than_allowed_however_many_race<S: Store>
         public_room(&*store, &format!("room-{number}"), "alice").await;
     }
     let results = all_at_once(&store, 100, |store, number| async move {
-        let actor = Actor { user: user("bob"), rooms_max: Some(7) };
+        let actor = Actor { rooms_max: Some(7), ..Actor::new(user("bob")) };
         let join = Request { actor, at: at(1), command: Command::Join };
         done(&*store, &room_id(&format!("room-{number}")), &join).await
     })

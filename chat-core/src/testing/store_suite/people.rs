@@ -111,7 +111,7 @@ pub async fn direct_rooms_do_not_count_among_the_rooms_of_a_user<S: Store>(open:
     assert!(reaches(&store, "alice", "bob").await);
     let after = store.membership_versions(&[user("alice"), user("bob")]).await.unwrap();
     assert!(after.iter().zip(&before).all(|(after, before)| after > before), "other nodes can tell");
-    let actor = Actor { user: user("alice"), rooms_max: Some(1) };
+    let actor = Actor { rooms_max: Some(1), ..Actor::new(user("alice")) };
     let command = Command::Create(RoomSpec::private("Attic").unwrap());
     let create = Request { actor, at: at(0), command };
     done(&store, &super::room_id("attic"), &create).await.unwrap();

@@ -31,11 +31,11 @@ fn held_id(number: usize) -> HeldId {
     HeldId::parse(&format!("0190b5a2-7a39-7c3e-8f00-{number:012x}")).unwrap()
 }
 
-fn report_id(number: usize) -> ReportId {
+pub(super) fn report_id(number: usize) -> ReportId {
     ReportId::parse(&format!("0190b5a2-7a39-7c3e-8f01-{number:012x}")).unwrap()
 }
 
-fn report(room: &RoomId, number: usize, reporter: &str, seq: u64, text: &str) -> Report {
+pub(super) fn report(room: &RoomId, number: usize, reporter: &str, seq: u64, text: &str) -> Report {
     Report {
         id: report_id(number),
         room: room.clone(),

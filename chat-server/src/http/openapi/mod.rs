@@ -84,6 +84,9 @@ fn operation(route: &Route) -> Value {
     if route.access != Access::Open {
         operation["security"] = json!([{ "token": [] }]);
     }
+    if route.access == Access::Admin {
+        operation["description"] = json!("Takes the server role admin.");
+    }
     let parameters: Vec<_> =
         path_parameters(route).chain(route.query.iter().map(parameter)).chain(key(route)).collect();
     if !parameters.is_empty() {

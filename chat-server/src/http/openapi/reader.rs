@@ -62,6 +62,7 @@ fn operation(page: &mut String, route: &Route) {
     let access = match route.access {
         Access::Open => "open",
         Access::User => "access token",
+        Access::Admin => "access token of a server admin",
     };
     add(page, format_args!("<dt>takes</dt><dd>{access}</dd>"));
     for Param { name, about, required, .. } in route.query {

@@ -181,9 +181,37 @@ fn people() -> Schemas {
         ("User", object(user())),
         ("OwnUser", object(user().into_iter().chain(own))),
         ("UserPage", page_of(reference("User"))),
+        ("AdminUser", admin_user()),
+        ("AdminUserPage", page_of(reference("AdminUser"))),
+        ("ServerRole", object([("role", choice(&["user", "admin"]))])),
+        (
+            "Stats",
+            object([
+                ("connections", count()),
+                ("usersOnline", count()),
+                ("roomsLive", count()),
+                ("uptimeSeconds", count()),
+                ("version", text()),
+            ]),
+        ),
         ("BlockPage", page_of(block)),
         ("Presences", object([("items", list(presence))])),
     ]
+}
+
+/// A user as the operator sees them.
+fn admin_user() -> Value {
+    object([
+        ("id", id()),
+        ("username", text()),
+        ("displayName", nullable(text())),
+        ("avatarUrl", nullable(text())),
+        ("email", nullable(text())),
+        ("createdAt", time()),
+        ("serverRole", choice(&["user", "admin"])),
+        ("external", flag()),
+        ("disabled", flag()),
+    ])
 }
 
 fn rooms() -> Schemas {
@@ -328,7 +356,7 @@ fn reviewed() -> Schemas {
         ("createdAt", time()),
         ("attachments", list(reference("Attachment"))),
     ]);
-    let report = object([
+    let report = vec![
         ("reportId", opaque()),
         ("reportedBy", object([("id", id()), ("username", text())])),
         ("reportedAt", time()),
@@ -336,7 +364,7 @@ fn reviewed() -> Schemas {
         ("resolvedBy", nullable(id())),
         ("resolvedAt", nullable(time())),
         ("message", snapshot),
-    ]);
+    ];
     let record = object([
         ("number", count()),
         ("at", time()),
@@ -363,7 +391,9 @@ fn reviewed() -> Schemas {
             ]),
         ),
         ("HeldPage", page_in_room(held)),
-        ("ReportPage", page_in_room(report)),
+        ("ReportPage", page_in_room(object(report.clone()))),
+        ("AllReportPage", page_of(object(report.into_iter().chain([("roomId", id())])))),
+        ("ServerAuditPage", page_of(record.clone())),
         ("AuditPage", page_in_room(record)),
     ]
 }
