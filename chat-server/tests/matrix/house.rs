@@ -31,6 +31,8 @@ pub(crate) struct House {
     pub(crate) revoked: String,
     /// The token of somebody who was erased.
     pub(crate) erased: String,
+    /// The token of somebody who is kept out.
+    pub(crate) disabled: String,
     cells: AtomicUsize,
 }
 
@@ -55,8 +57,12 @@ impl House {
         assert_eq!(server.request("POST", "/api/auth/logout").bearer(&revoked).send().status, 204);
         let erased = token("gone", false);
         assert_eq!(server.request("DELETE", "/api/users/me").bearer(&erased).send().status, 204);
+        let disabled = token("kept_out", false);
+        assert_eq!(server.get("/api/users/me").bearer(&disabled).send().status, 200);
+        let disable = server.request("POST", "/api/admin/users/kept_out/disable");
+        assert_eq!(disable.bearer(&token("operator_1", true)).send().status, 204);
         let cells = AtomicUsize::new(0);
-        Self { server, operations, resident, session, expired, revoked, erased, cells }
+        Self { server, operations, resident, session, expired, revoked, erased, disabled, cells }
     }
 
     /// A number that no other scene has.

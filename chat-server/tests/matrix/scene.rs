@@ -139,6 +139,7 @@ impl<'a> Scene<'a> {
             P::Revoked => Some(self.house.revoked.clone()),
             P::Refresh => Some(self.house.resident.refresh.clone()),
             P::Erased => Some(self.house.erased.clone()),
+            P::Disabled => Some(self.house.disabled.clone()),
             _ => Some(self.token(ACTOR)),
         }
     }
@@ -180,6 +181,12 @@ impl<'a> Scene<'a> {
             "session" => {
                 let logins = self.done(ACTOR, "GET", "/api/auth/sessions", None);
                 logins["items"][0]["id"].as_str().unwrap().to_owned()
+            }
+            "account" => {
+                let name = format!("account_{}", self.house.number());
+                let account =
+                    json!({ "email": format!("{name}@example.org"), "username": name, "password": PASSWORD });
+                self.opened("/api/auth/register", &account)["user"]["id"].as_str().unwrap().to_owned()
             }
             "residentsSession" => self.house.session.clone(),
             "tomsFile" => self.upload("tom"),

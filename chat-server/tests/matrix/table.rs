@@ -10,6 +10,7 @@ pub(crate) enum Principal {
     Revoked,
     Refresh,
     Erased,
+    Disabled,
     Operator,
     Stranger,
     Former,
@@ -31,6 +32,7 @@ impl Principal {
         (Self::Revoked, "revoked"),
         (Self::Refresh, "refresh"),
         (Self::Erased, "erased"),
+        (Self::Disabled, "disabled"),
         (Self::Operator, "operator"),
         (Self::Stranger, "stranger"),
         (Self::Former, "former"),
@@ -46,7 +48,7 @@ impl Principal {
 
     /// Whether nothing is theirs to do, whatever the room is.
     pub(crate) fn is_nobody(self) -> bool {
-        matches!(self, Self::Anonymous | Self::Expired | Self::Revoked | Self::Refresh | Self::Erased)
+        (self as usize) < Self::Operator as usize
     }
 
     /// Whether they may do things, and are no member.
@@ -79,12 +81,10 @@ impl Row {
     /// Whether the answer has to be that for a room that does not exist: not where they know of it, by their
     /// invitation for example.
     pub(crate) fn tells_nothing(&self, principal: Principal) -> bool {
-        let is_for_operators = self.operation.as_ref().is_some_and(|name| name.starts_with("admin"));
-        match principal {
-            Principal::Operator if is_for_operators => false,
-            Principal::Operator | Principal::Stranger => true,
-            _ => self.expected(principal, true) == "not_found",
-        }
+        let [expected, to_strangers] = [principal, Principal::Stranger].map(|it| self.expected(it, true));
+        // What is for the operator alone may tell them.
+        let is_unaware = matches!(principal, Principal::Operator | Principal::Stranger);
+        expected == "not_found" || is_unaware && expected == to_strangers
     }
 
     pub(crate) fn name(&self) -> String {
