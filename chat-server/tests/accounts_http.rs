@@ -169,11 +169,10 @@ fn the_refresh_token_can_travel_in_a_cookie_that_scripts_do_not_see() {
     assert_eq!(renewed.json().get("refreshToken"), None);
     assert!(renewed.header("set-cookie").unwrap().starts_with("chat_refresh="));
     server.request("POST", "/api/auth/refresh").send().assert_problem(
-        400,
+        401,
         &json!({
-            "code": "bad_request", "title": "Bad Request", "status": 400,
-            "detail": "some fields are not acceptable",
-            "errors": [{ "field": "refreshToken", "message": "this field is required, unless there is the cookie" }],
+            "code": "unauthenticated", "title": "Unauthorized", "status": 401,
+            "detail": "authentication required",
         }),
     );
 }
@@ -196,7 +195,7 @@ fn where_the_server_is_reached_by_https_the_cookie_is_for_this_host_and_encrypte
     let renew = |pair: &str| server.request("POST", "/api/auth/refresh").header("Cookie", pair).send();
     assert_eq!(renew(&pair).status, 200);
     let other_name = pair.replace("__Host-", "");
-    assert_eq!(renew(&other_name).status, 400, "what any page of the domain can set is not looked at");
+    assert_eq!(renew(&other_name).status, 401, "what any page of the domain can set is not looked at");
     let out = server.request("POST", "/api/auth/logout").bearer(&ann.token).send();
     let gone = "__Host-chat_refresh=; Path=/; Secure; Max-Age=0; HttpOnly; SameSite=Strict";
     assert_eq!(out.header("set-cookie"), Some(gone));

@@ -8,7 +8,7 @@ use axum::{
 };
 use chat_core::{
     accounts::{AccountError, Client, Device, FamilyId, Grant, Registration},
-    auth::{Identity, Secret},
+    auth::{AuthError, Identity, Secret},
     domain::{ErrorCode, RoomSpec},
     engine::{Caller, Engine, Error},
     id::{RoomId, UserId},
@@ -126,10 +126,8 @@ async fn refresh(
     let token = match in_body {
         Some(token) => Secret::new(token),
         None => {
-            let token = app.cookie().token(&headers).ok_or_else(|| {
-                let message = "this field is required, unless there is the cookie".into();
-                Problem::invalid(vec![super::problem::Invalid { field: "refreshToken".into(), message }])
-            })?;
+            // Neither in the body nor in the cookie: nothing says who it is.
+            let token = app.cookie().token(&headers).ok_or(AuthError::Missing)?;
             refuse_other_sites(&app, &headers)?;
             token
         }

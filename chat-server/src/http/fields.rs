@@ -90,7 +90,7 @@ impl BodyFields {
         match self.fields.remove(field)? {
             Value::Null => Some(None),
             // 1.0 is a whole number to JSON Schema, and to JavaScript.
-            Value::Number(number) => match number.as_u64().or_else(|| whole(number.as_f64()?)) {
+            Value::Number(number) => match number.as_u64().map_or_else(|| whole(number.as_f64()?), safe) {
                 Some(number) => Some(Some(number)),
                 None => {
                     self.refuse(field, "expected a whole number");
@@ -185,7 +185,12 @@ impl<S: Send + Sync> FromRequest<S> for BodyFields {
     }
 }
 
-/// The number, if it is a whole one that every JSON library can tell from its neighbours (RFC 8259, section 6).
+/// The number, if every JSON library can tell it from its neighbours (RFC 8259, section 6).
+fn safe(number: u64) -> Option<u64> {
+    (number < 1 << 53).then_some(number)
+}
+
+/// The number, if it is a whole one.
 fn whole(number: f64) -> Option<u64> {
     ((0.0..9_007_199_254_740_992.0).contains(&number) && number.fract() == 0.0).then_some(number as u64)
 }

@@ -17,7 +17,8 @@ use super::{
 /// Longest reason that is looked at.
 const REASON_CHARS_MAX: usize = 500;
 
-pub(super) const REASON: Param = Param::new("reason", "Why, for the audit log", Kind::Text(REASON_CHARS_MAX));
+pub(super) const REASON: Param =
+    Param::new("reason", "Why, for the audit log", Kind::Lines(REASON_CHARS_MAX));
 
 pub(super) const ROUTES: &[Route] = &[
     Route::new(

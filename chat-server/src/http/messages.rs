@@ -163,7 +163,7 @@ pub(super) fn draft(
 ) -> Result<SendMessage, Problem> {
     let header_key = idempotency_key(headers)?;
     let body_key = fields.optional_text("clientMessageId");
-    let attachments = fields.optional_list("attachments");
+    let attachments = fields.optional_list("attachments").filter(|attachments| !attachments.is_empty());
     Ok(SendMessage {
         room_id,
         // With files, the text may be left out.

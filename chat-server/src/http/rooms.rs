@@ -1,6 +1,7 @@
 //! Rooms: finding, making, changing, joining and leaving them.
 
 use axum::{response::Response, routing};
+use chat_core::domain::Description;
 use chat_core::wire::{
     Answer, ClientCommand, CreateGroup, CreateRoom, ListMembers, ListRooms, Mark, Scope, UpdateRoom,
 };
@@ -125,6 +126,9 @@ async fn update(
 /// What is to change of a room, as the body says.
 pub(super) fn changes(room_id: String, mut fields: BodyFields) -> Result<UpdateRoom, Problem> {
     let topic = fields.optional_text("topic");
+    if let Some(Err(error)) = topic.as_deref().map(Description::parse) {
+        fields.refuse("topic", &error.to_string());
+    }
     let update = UpdateRoom {
         room_id,
         name: fields.optional_text("name"),

@@ -86,6 +86,8 @@ pub(super) struct Param {
 pub(super) enum Kind {
     /// Text of at most so many characters.
     Text(usize),
+    /// Text of at most so many characters, without control characters but newline and tab.
+    Lines(usize),
     /// A whole number in this range.
     Number(u64, u64),
     /// One of these.

@@ -165,6 +165,7 @@ fn path_parameters(route: &Route) -> impl Iterator<Item = Value> {
 fn parameter(param: &Param) -> Value {
     let schema = match param.kind {
         Kind::Text(chars) => json!({ "type": "string", "maxLength": chars }),
+        Kind::Lines(chars) => json!({ "type": "string", "maxLength": chars, "pattern": schemas::LINES }),
         Kind::Number(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
         Kind::Choice(choices) => json!({ "type": "string", "enum": choices }),
         Kind::Texts(most) => {
