@@ -247,7 +247,12 @@ pub(crate) fn router(app: App, body_bytes: usize) -> Router {
         Some(cors) => router.layer(cors),
         None => router,
     };
-    router.layer(middleware::from_fn(guard::headers)).with_state(app)
+    let router = router.layer(middleware::from_fn(guard::headers));
+    let router = match app.cookie().is_secure() {
+        true => router.layer(middleware::map_response(guard::strict_transport)),
+        false => router,
+    };
+    router.with_state(app)
 }
 
 #[cfg(test)]

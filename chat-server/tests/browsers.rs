@@ -1,4 +1,4 @@
-//! Pages of other origins: those on the list may use the API, others get no word of permission.
+//! What browsers are told of other origins and of encryption: who is on the list, and that nothing else is meant.
 #![allow(clippy::unwrap_used, reason = "a test that fails fails loudly")]
 
 mod support;
@@ -60,6 +60,16 @@ fn a_page_that_only_looks_like_one_on_the_list_is_not() {
         assert_eq!(answer.header("access-control-allow-origin"), None, "{origin:?}");
         assert!(answer.header("vary").is_some_and(|vary| vary.contains("origin")), "{origin:?}");
     }
+}
+
+#[test]
+fn where_the_server_is_reached_by_https_browsers_are_told_to_come_by_nothing_else() {
+    let https = Server::with(&format!("public_url = \"https://chat.example\"\n{BASE}"));
+    for path in ["/", "/api/users/me", "/nowhere"] {
+        let answer = https.get(path).send();
+        assert_eq!(answer.header("strict-transport-security"), Some("max-age=31536000"), "{path}");
+    }
+    assert_eq!(Server::start().get("/").send().header("strict-transport-security"), None);
 }
 
 #[test]
