@@ -33,6 +33,9 @@ pub(crate) const BODY_BYTES_MIN: usize = 64 * 1024;
 /// How long a request may take in all, its body included. Then it is answered 503.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Connections of those who watch over the server, where they have an address of their own. More wait.
+pub(crate) const MONITOR_CONNECTIONS_MAX: usize = 16;
+
 /// How long a request may wait for an entry of a log. Proxies tend to give up after a minute.
 pub(crate) const LONG_POLL_MAX: Duration = Duration::from_secs(60);
 

@@ -55,7 +55,8 @@ use crate::{
     data::DataDir,
     http::{App, Exports, Inner, RefreshCookie},
     limits::{
-        COLLECT_EVERY, DRAIN_GRACE, ORPHANS_EVERY, PLAIN_CONNECTIONS_PER_IP, REQUEST_GRACE, SWEEP_EVERY,
+        COLLECT_EVERY, DRAIN_GRACE, MONITOR_CONNECTIONS_MAX, ORPHANS_EVERY, PLAIN_CONNECTIONS_PER_IP,
+        REQUEST_GRACE, SWEEP_EVERY,
     },
     signals::Stop,
     tokens::Tokens,
@@ -141,6 +142,8 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         cookie: RefreshCookie::at(config.public_url.as_deref()),
         origins: origins(&config)?,
         started: tokio::time::Instant::now(),
+        answered: http::Answered::default(),
+        is_monitored_apart: config.monitor_listen.is_some(),
         exports: Exports::new(),
         requests: RateTable::new(Rate::per_second(config.limits.commands_per_second)),
         files: files.clone(),
@@ -154,6 +157,13 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     });
     let (stop, stopped) = watch::channel(false);
     let router = http::router(app.clone(), config.limits.frame_bytes);
+    if let Some(address) = config.monitor_listen {
+        let listener =
+            accept::listen(address).map_err(|error| format!("can't listen on {address}: {error}"))?;
+        let monitor = Front::new(listener, MONITOR_CONNECTIONS_MAX, 0, Vec::new());
+        tracing::info!(address = %monitor.address()?, "telling figures");
+        tokio::spawn(monitor.serve(http::monitor(app.clone()), stopped.clone()));
+    }
     let mut front = tokio::spawn(front.serve(router, stopped));
     let sweeping = tokio::spawn(sweep(store, accounts, app.clone()));
     let collecting = tokio::spawn(collect(files));

@@ -3,6 +3,7 @@
 /// In the order of docs: general ones, the store, limits, files, mail, authentication.
 pub(super) const KEYS: &[&str] = &[
     "listen",
+    "monitor_listen",
     "data_dir",
     "default_rooms",
     "room_owners",

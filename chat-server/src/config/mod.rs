@@ -38,6 +38,8 @@ pub(crate) struct ConfigError(pub(crate) String);
 pub(crate) struct Config {
     /// Where to listen.
     pub(crate) listen: SocketAddr,
+    /// Where to tell figures, if not at the same address.
+    pub(crate) monitor_listen: Option<SocketAddr>,
     /// Where everything is kept.
     pub(crate) data_dir: PathBuf,
     /// Rooms that exist from the start and that new own accounts join.
@@ -146,6 +148,7 @@ impl Config {
             listen: values
                 .parsed("listen", "an address and a port, like 127.0.0.1:8080")?
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            monitor_listen: values.parsed("monitor_listen", "an address and a port, like 127.0.0.1:9090")?,
             data_dir: values.text("data_dir")?.unwrap_or("./chat-data").into(),
             default_rooms: default_rooms(values)?,
             room_owners: room_owners(values)?,

@@ -25,6 +25,7 @@ mod etag;
 mod fields;
 mod guard;
 mod health;
+mod metrics;
 mod openapi;
 mod pages;
 mod problem;
@@ -54,8 +55,8 @@ use tokio::time::Instant;
 
 pub(crate) use self::accounts::ensure_default_room;
 pub(crate) use self::cookie::RefreshCookie;
-pub(crate) use self::export::Exports;
 use self::{client::ClientAddress, problem::Problem, route::Route};
+pub(crate) use self::{export::Exports, metrics::Answered};
 use crate::{config::Network, limits::BODY_BYTES_MIN, tokens::Tokens};
 
 /// What all requests share. Cheap to clone.
@@ -81,6 +82,9 @@ pub(crate) struct Inner {
     /// Whose pages may act by the cookie.
     pub(crate) origins: Origins,
     pub(crate) started: Instant,
+    pub(crate) answered: Answered,
+    /// Whether figures are told at an address of their own.
+    pub(crate) is_monitored_apart: bool,
     pub(crate) exports: Exports,
     pub(crate) requests: RateTable<UserId>,
     pub(crate) files: Files,
@@ -110,6 +114,10 @@ impl App {
         self.inner.exports.sweep(now);
         self.inner.requests.sweep(now);
         self.inner.uploads.sweep(now);
+    }
+
+    fn answered(&self) -> &Answered {
+        &self.inner.answered
     }
 
     fn uptime(&self) -> Duration {
@@ -247,12 +255,32 @@ pub(crate) fn router(app: App, body_bytes: usize) -> Router {
         Some(cors) => router.layer(cors),
         None => router,
     };
-    let router = router.layer(middleware::from_fn(guard::headers));
+    let router = match app.inner.is_monitored_apart {
+        true => router,
+        false => router.route("/metrics", get(metrics::metrics)),
+    };
+    let router = router
+        .layer(middleware::from_fn(guard::headers))
+        .layer(middleware::from_fn_with_state(app.clone(), metrics::count));
     let router = match app.cookie().is_secure() {
         true => router.layer(middleware::map_response(guard::strict_transport)),
         false => router,
     };
     router.with_state(app)
+}
+
+/// What those ask who watch over the server, for an address that only they can reach.
+pub(crate) fn monitor(app: App) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics::metrics))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .fallback(guard::not_found)
+        .method_not_allowed_fallback(guard::method_not_allowed)
+        .layer(middleware::from_fn(guard::deadline))
+        .layer(middleware::from_fn(guard::last_resort))
+        .layer(middleware::from_fn(guard::headers))
+        .with_state(app)
 }
 
 #[cfg(test)]
