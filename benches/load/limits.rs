@@ -51,3 +51,18 @@ pub(crate) const FLOOR_INBOX_BYTES_MAX: usize = 4 << 20;
 
 /// Bytes that a subscriber of the floor may be behind. Over it the connection is cut: somebody who reads is never so slow.
 pub(crate) const FLOOR_BEHIND_BYTES_MAX: usize = 64 << 20;
+
+/// Clients of the HTTP API. Each has a thread.
+pub(crate) const CLIENTS_MAX: usize = 1_024;
+
+/// Answers of each kind whose times are compared. They are kept one by one.
+pub(crate) const SAMPLES_MAX: usize = 100_000;
+
+/// What a client of the HTTP API reads at once.
+pub(crate) const ANSWER_READ_BYTES: usize = 64 * 1024;
+
+/// The longest body of an answer that is believed.
+pub(crate) const ANSWER_BYTES_MAX: usize = 4 << 20;
+
+/// How long a connection may rest until it is made anew: less than the server lets it.
+pub(crate) const REST: Duration = Duration::from_secs(5);

@@ -13,6 +13,8 @@
 //!
 //! * [`options`], [`limits`]: what is asked for, and its bounds;
 //! * [`modes`]: what is measured, on a [`site`] with a [`server`] and a [`crew`]; [`report`]: what came out;
+//! * [`client`], [`people`], [`photo`]: who uses the HTTP API, which one process does alone; [`welch`] and [`dice`]:
+//!   whether times differ;
 //! * [`orders`]: what coordinator and workers say to each other;
 //! * [`worker`], its [`user`]s, their [`link`]s, how it sends ([`flow`]) and what it counts ([`tally`]);
 //! * [`frames`], [`scanner`], [`stamp`], [`follow`]: what is on the wire, and whether it is right;
@@ -21,8 +23,10 @@
 #[path = "../benches/support/load.rs"]
 #[allow(dead_code, clippy::unwrap_used, reason = "a benchmark of stores, which may panic")]
 mod bare_store;
+mod client;
 mod cpu;
 mod crew;
+mod dice;
 mod floor;
 mod flow;
 mod follow;
@@ -33,6 +37,8 @@ mod machine;
 mod modes;
 mod options;
 mod orders;
+mod people;
+mod photo;
 #[path = "../benches/common/process.rs"]
 mod process;
 mod report;
@@ -42,6 +48,7 @@ mod site;
 mod stamp;
 mod tally;
 mod user;
+mod welch;
 mod worker;
 
 use std::process::ExitCode;
@@ -71,11 +78,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// Measures and reports. Tells whether nothing was lost, repeated or out of order.
+/// Measures and reports. Tells whether nothing was lost, repeated or out of order, and nothing failed.
 fn coordinate() -> Result<bool, Failure> {
     let options = Options::parse();
     let mut report = Report::default();
     modes::measure(&options, &mut report)?;
     report.print(&options)?;
-    Ok(report.checks.clean())
+    Ok(report.checks.clean() && report.failed == 0)
 }

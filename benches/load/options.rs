@@ -12,7 +12,8 @@ use crate::{floor::Fault, stamp::TEXT_BYTES_MIN};
 #[derive(Debug, Clone, Parser, Serialize)]
 #[command(
     name = "chat-load",
-    after_help = "The exit status is 1 when anything was lost, repeated or out of order."
+    after_help = "The exit status is 1 when anything was lost, repeated or out of order, when a request failed, or \
+                  when what exists can be told from what does not."
 )]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Options {
@@ -27,7 +28,7 @@ pub(crate) struct Options {
     /// Rooms of each user
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) rooms_per_user: usize,
-    /// Messages a second, by all senders together
+    /// Messages a second, by all senders together; http: requests, instead of as many as are answered
     #[arg(long, value_name = "R")]
     pub(crate) rate: Option<f64>,
     /// How long each window lasts
@@ -69,6 +70,15 @@ pub(crate) struct Options {
     /// resume: how often
     #[arg(long, value_name = "N")]
     pub(crate) times: Option<usize>,
+    /// http: clients, each of a user of its own
+    #[arg(long, value_name = "N")]
+    pub(crate) clients: Option<usize>,
+    /// http: what they ask for, instead of everything
+    #[arg(long, value_enum, value_name = "KIND,KIND", value_delimiter = ',')]
+    pub(crate) kinds: Vec<Kind>,
+    /// timing: answers of each kind, for what exists and for what does not
+    #[arg(long, value_name = "N")]
+    pub(crate) samples: Option<usize>,
     /// Some seconds only: shows that it works; the figures are worth nothing
     #[arg(long)]
     pub(crate) quick: bool,
@@ -122,6 +132,39 @@ pub(crate) enum Mode {
     SlowReaders,
     /// From coming back to having caught up with what was missed
     Resume,
+    /// Clients of the HTTP API: login, page, message, upload
+    Http,
+    /// Whether an account or a private room that exists answers otherwise, or after another time, than one that does not
+    Timing,
+}
+
+/// What a client of the HTTP API asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Kind {
+    /// To be let in
+    Login,
+    /// 50 messages
+    Page,
+    /// To have a message sent
+    Send,
+    /// To have 1 MiB of text kept
+    UploadText,
+    /// To have a JPEG of 1 MiB kept
+    UploadPhoto,
+}
+
+impl Kind {
+    /// What it is called in reports.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Page => "page of 50",
+            Self::Send => "send",
+            Self::UploadText => "upload of 1 MiB, text",
+            Self::UploadPhoto => "upload of 1 MiB, photograph",
+        }
+    }
 }
 
 /// When a message is acked.
@@ -156,6 +199,14 @@ impl Options {
     /// A window's length.
     pub(crate) fn seconds(&self, full: f64) -> f64 {
         self.pick(self.seconds, full, 1.0).clamp(0.1, 86_400.0)
+    }
+
+    /// What clients of the HTTP API ask for.
+    pub(crate) fn kinds(&self) -> Vec<Kind> {
+        match self.kinds.is_empty() {
+            true => Kind::value_variants().to_vec(),
+            false => self.kinds.clone(),
+        }
     }
 
     /// Characters of a message's text; there is room for a stamp in it.

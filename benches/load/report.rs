@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Failure, machine,
-    options::Options,
+    options::{Mode, Options},
     tally::{Checks, Times},
 };
 
@@ -37,6 +37,8 @@ pub(crate) struct Report {
     pub(crate) delivered: u64,
     /// What was wrong.
     pub(crate) checks: Checks,
+    /// Requests that were not answered as they should be, and answers that give away what they must not.
+    pub(crate) failed: u64,
 }
 
 impl Report {
@@ -95,6 +97,7 @@ impl Report {
             "histograms": self.histograms,
             "checks": {
                 "delivered": self.delivered, "lost": lost, "repeated": repeated, "disordered": disordered,
+                "failed": self.failed,
             },
         });
         println!("{report:#}");
@@ -118,7 +121,13 @@ impl Report {
             }
         }
         let Checks { lost, repeated, disordered } = self.checks;
-        println!("{} delivered, {lost} lost, {repeated} repeated, {disordered} out of order", self.delivered);
+        let Self { delivered, failed, .. } = self;
+        match options.mode {
+            Mode::Http | Mode::Timing => println!("{failed} failed"),
+            _ => {
+                println!("{delivered} delivered, {lost} lost, {repeated} repeated, {disordered} out of order")
+            }
+        }
         Ok(())
     }
 }

@@ -27,7 +27,7 @@ const ENDING: Duration = Duration::from_secs(60);
 const CONFIGURATION: &str = r#"
 listen = "127.0.0.1:0"
 default_rooms = []
-log = "warn"
+trusted_proxies = ["127.0.0.1"]
 [limits]
 messages_per_minute = 0
 commands_per_second = 0
@@ -35,6 +35,10 @@ commands_in_flight = 1024
 connections_per_user = 0
 connections_per_ip = 0
 rooms_per_user = 0
+registrations_per_hour = 0
+logins_per_hour = 0
+uploads_per_hour = 0
+upload_total_bytes = 1099511627776
 "#;
 
 /// A process whose use of CPU and memory is looked at.
@@ -76,6 +80,18 @@ impl Server {
     /// # Errors
     /// When there is none, or it does not start.
     pub(crate) fn start(options: &Options, durability: Durability) -> Result<Self, Failure> {
+        Self::start_saying(options, durability, "warn")
+    }
+
+    /// The same with a log of that much.
+    ///
+    /// # Errors
+    /// When there is none, or it does not start.
+    pub(crate) fn start_saying(
+        options: &Options,
+        durability: Durability,
+        log: &str,
+    ) -> Result<Self, Failure> {
         if let (Some(url), Some(variable), Some(pid)) = (&options.url, &options.secret_env, options.pid) {
             let address =
                 url.strip_prefix("ws://").unwrap_or(url).trim_end_matches("/ws").trim_end_matches('/');
@@ -105,8 +121,10 @@ impl Server {
             "{CONFIGURATION}[store]\ndurability = \"{}\"\n[auth.external]\nhs256_secret = \"{secret}\"\n",
             durability.name()
         );
-        let configuration = configuration
-            .replace("[limits]", &format!("data_dir = '{}'\n[limits]", home.path().join("data").display()));
+        let configuration = configuration.replace(
+            "[limits]",
+            &format!("log = \"{log}\"\ndata_dir = '{}'\n[limits]", home.path().join("data").display()),
+        );
         std::fs::write(home.path().join("chat.toml"), configuration)?;
         let (child, address) = launch(&program, home.path())?;
         Ok(Self { address, pid: child.id(), secret, own: Some(Own { child, program, home }) })

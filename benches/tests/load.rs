@@ -1,5 +1,5 @@
-//! Every mode of `chat-load`, for a second, against the real server: nothing is lost, repeated or out of order. And
-//! when a floor does lose, repeat or disorder something, that is noticed.
+//! Every mode of `chat-load`, for a second, against the real server: nothing is lost, repeated or out of order, and no
+//! request fails. And when a floor does lose, repeat or disorder something, that is noticed.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails fails loudly")]
 
@@ -93,6 +93,27 @@ fn who_does_not_read_for_a_while_gets_everything_later() {
 #[test]
 fn what_was_missed_is_caught_up_with() {
     delivered(&["resume"]);
+}
+
+#[test]
+fn clients_of_the_http_api_are_answered() {
+    let report = clean(&["http", "--clients", "2", "--seconds", "0.2"]);
+    let answered = |kind: &str| {
+        let name = format!("{kind}: answered");
+        let rows = report["results"].as_array().unwrap();
+        rows.iter().find(|row| row["name"] == *name).and_then(|row| row["value"].as_f64())
+    };
+    let kinds = ["login", "page of 50", "send", "upload of 1 MiB, text", "upload of 1 MiB, photograph"];
+    for kind in kinds {
+        assert!(answered(kind) >= Some(2.0), "{kind}: {report}");
+    }
+    assert_eq!(report["checks"]["failed"], 0);
+}
+
+#[test]
+fn what_exists_is_answered_with_the_same_bytes_as_what_does_not() {
+    let report = clean(&["timing", "--samples", "4"]);
+    assert_eq!(report["checks"]["failed"], 0, "{report}");
 }
 
 #[test]

@@ -2,15 +2,18 @@
 
 mod durable;
 mod fanout;
+mod http;
 mod idle;
 mod many_rooms;
 mod resume;
 mod rtt;
 mod slow;
 mod storm;
+mod timing;
 
 use crate::{
     Failure,
+    dice::Dice,
     options::{Mode, Options},
     orders::Plan,
     report::Report,
@@ -31,6 +34,8 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<(), Fail
         Mode::ReconnectStorm => storm::measure(options, report),
         Mode::SlowReaders => slow::measure(options, report),
         Mode::Resume => resume::measure(options, report),
+        Mode::Http => http::measure(options, report),
+        Mode::Timing => timing::measure(options, report),
     }
 }
 
@@ -45,6 +50,12 @@ fn plan(options: &Options, members: usize, speakers: usize, rooms: usize) -> Pla
         bytes: options.bytes(),
         prefix: "load".to_owned(),
     }
+}
+
+/// Begins names that nobody has yet, also on a server that knows users of former runs.
+fn fresh_prefix() -> Result<String, Failure> {
+    let (_, number) = Dice::fresh()?;
+    Ok(format!("u{:08x}_", number >> 32))
 }
 
 /// Round by round, since a machine drifts.
