@@ -25,13 +25,13 @@ fn one_takes_along_everything_of_ones_own() {
     }
     let items = export(&server, &ann.token);
     let kinds: Vec<_> = items.iter().map(|item| item["type"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["account", "profile", "membership", "message", "end"]);
+    assert_eq!(kinds, ["account", "login", "profile", "membership", "message", "end"]);
     assert_eq!(items[0]["email"], "ann@example.org");
-    assert_eq!((&items[1]["userId"], &items[1]["username"]), (&json!(ann.id), &json!("ann")));
-    assert_eq!(items[3]["message"]["content"], "from ann");
+    assert_eq!((&items[2]["userId"], &items[2]["username"]), (&json!(ann.id), &json!("ann")));
+    assert_eq!(items[4]["message"]["content"], "from ann");
     // Two more in this hour, and others have theirs.
-    assert_eq!(export(&server, &ann.token).len(), 5);
-    assert_eq!(export(&server, &ann.token).len(), 5);
+    assert_eq!(export(&server, &ann.token).len(), 6);
+    assert_eq!(export(&server, &ann.token).len(), 6);
     let limited = server.get("/api/users/me/export").bearer(&ann.token).send();
     let seconds: u32 = limited.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=1_200).contains(&seconds), "{seconds}");
@@ -39,7 +39,7 @@ fn one_takes_along_everything_of_ones_own() {
         "code": "rate_limited", "title": "Too Many Requests", "status": 429, "detail": "too many requests",
     });
     limited.assert_problem(429, &problem);
-    assert_eq!(export(&server, &ben.token).len(), 5);
+    assert_eq!(export(&server, &ben.token).len(), 6);
     let unauthenticated = server.get("/api/users/me/export").send();
     assert_eq!(unauthenticated.status, 401);
 }

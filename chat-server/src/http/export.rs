@@ -10,7 +10,7 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use chat_core::{
-    accounts::AccountStore,
+    accounts::{AccountStore, Login},
     domain::Rate,
     engine::{Export, RateTable},
     files::{FileRecord, Purpose},
@@ -23,7 +23,7 @@ use chat_core::{
 use chat_files::Files;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use http::{HeaderValue, header};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::timeout,
@@ -68,8 +68,9 @@ pub(super) async fn export(
 ) -> Result<Response, Problem> {
     let place = app.exports().admit(caller.user(), SystemClock.now())?;
     let account = app.store().account(caller.user()).await?;
-    let first =
-        account.map(|account| json!({"type": "account", "email": account.email.as_str()}).to_string());
+    let account = account.map(|account| json!({"type": "account", "email": account.email.as_str()}));
+    let logins = app.accounts().logins(caller.user()).await?;
+    let first = account.into_iter().chain(logins.iter().map(login)).map(|line| line.to_string()).collect();
     let files = files(app.files().clone(), caller.user().clone());
     let lines = lines(first, files, app.engine().export_user(caller.user()).await?);
     let mut response = Body::from_stream(deliver(lines, place)).into_response();
@@ -87,12 +88,19 @@ struct BrokenOff;
 
 type Lines = stream::BoxStream<'static, Result<String, BrokenOff>>;
 
-fn lines(first: Option<String>, files: Lines, export: Export) -> Lines {
+fn login(login: &Login) -> Value {
+    json!({
+        "type": "login", "id": login.id.to_string(), "device": login.device.as_str(),
+        "createdAt": rfc3339(login.created_at), "lastUsedAt": rfc3339(login.last_used_at),
+    })
+}
+
+fn lines(first: Vec<String>, files: Lines, export: Export) -> Lines {
     let rest = stream::try_unfold(export, async |mut export| {
         Ok::<_, chat_core::engine::Error>(export.next().await?.map(|line| (line, export)))
     });
     // The engine has logged what it was.
-    stream::iter(first.map(Ok)).chain(files).chain(rest.map_err(|_| BrokenOff)).boxed()
+    stream::iter(first.into_iter().map(Ok)).chain(files).chain(rest.map_err(|_| BrokenOff)).boxed()
 }
 
 /// The user's files, a page at a time. Their bytes are had at their URLs.
