@@ -50,7 +50,7 @@ impl Model {
                 let pair = (call.who.to_owned(), call.user().to_owned());
                 let (blocks, since) = (call.name == "block_user", self.blocks.get(&pair).copied());
                 ensure(call.names_user() || (!blocks && since.is_some()), "not_found")?;
-                ensure(call.user() != call.who || !blocks, "bad_request")?;
+                ensure(call.user() != call.who || !blocks, "forbidden")?;
                 self.blocks.remove(&pair);
                 self.blocks.extend(blocks.then(|| (pair, since.unwrap_or(call.now))));
                 Ok(json!({}))
@@ -179,7 +179,9 @@ impl Model {
     /// Makes a new room and says where.
     fn open(&mut self, call: Call<'_>) -> Result<usize, &'static str> {
         let (others, place, shown) = (call.others(), self.rooms.len(), wire::room(call));
-        ensure(call.name == "create_room" || !others.is_empty(), "bad_request")?;
+        let names_nobody = call["userIds"].as_array().is_some_and(Vec::is_empty);
+        let alone = if names_nobody { "bad_request" } else { "forbidden" };
+        ensure(call.name == "create_room" || !others.is_empty(), alone)?;
         ensure(others.iter().all(|user| call.knows(user)), "not_found")?;
         ensure(!others.iter().any(|user| self.is_blocked(call.who, user)), "forbidden")?;
         ensure(call.name != "send_dm" || !call.is_to_wait(), "forbidden")?;
