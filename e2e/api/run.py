@@ -22,6 +22,7 @@ ROOT = HERE.parent.parent
 HTTP = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 PASSWORD = "correct horse battery"
 CONFIG = """
+trusted_proxies = ["127.0.0.1"]
 [limits]
 registrations_per_hour = 0
 logins_per_hour = 0
@@ -108,8 +109,10 @@ def run(tool, address, token, options, arguments):
     ]
     if token:
         command += ["--header", f"Authorization: Bearer {token}"]
+    hooks = {"SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(HERE), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, **hooks, "NO_PROXY": "127.0.0.1"}
     began = time.monotonic()
-    ran = subprocess.run(command + arguments, capture_output=True, text=True, env={**os.environ, "NO_PROXY": "127.0.0.1"})
+    ran = subprocess.run(command + arguments, capture_output=True, text=True, env=environment)
     cases = re.search(r"(\d+) generated(?:, (\d+) found (\d+) unique failures)?", ran.stdout)
     tested = re.search(r"Tested: (\d+)", ran.stdout)
     if ran.returncode != 0 or not cases or not tested:
