@@ -121,7 +121,12 @@ impl Shared {
         if !room.exists() {
             return Err(Rejection::NO_ROOM.into());
         }
-        self.policy.decide(&self.actor(user), action, room, member.as_ref()).into_result()?;
+        let decided = self.policy.decide(&self.actor(user), action, room, member.as_ref()).into_result();
+        if let Err(Rejection::NotFound(_)) = decided {
+            // Asked of a room that is not there, the store would have been read: nobody is to tell by the time.
+            self.store.room(cell.id()).await?;
+        }
+        decided?;
         Ok(readable)
     }
 
