@@ -3,64 +3,32 @@
 //! Where a file is posted follows from the rows of attachments alone: whatever request puts or removes one, the index
 //! is brought in line in the same batch, by looking at what the request changed.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod differences;
+mod rows;
+
+pub(super) use self::{differences::differences, rows::files_of_owner16};
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 
+use self::rows::{
+    UsageRow, attached, decode_file, decode_usage, due_in, due_key, encode_file, file_in, listed_file,
+    owner_key, part, posting_key, row_key, usage_key,
+};
 use super::{
     KvStore, OrderedKv,
     group::Group,
     keys::{self, Id16, table},
-    people::rows,
     read,
     request::{Refusal, Request},
-    review,
-    values::{self, v1},
+    values,
 };
 use crate::{
-    files::{
-        CreateFileError, DueFile, FileId, FileRecord, FileStore, FileUsage, Posting, Purpose, Quota,
-        Thumbnail,
-    },
+    files::{CreateFileError, DueFile, FileId, FileRecord, FileStore, FileUsage, Posting, Purpose, Quota},
     id::UserId,
     limits::{FILE_POSTINGS_MAX, FILE_UNCLAIMED_MS},
     store::{Page, PageRequest, StoreError},
     time::Timestamp,
 };
-
-/// The second byte of keys of the table.
-mod part {
-    pub(super) const ROW: u8 = 0;
-    pub(super) const BY_OWNER: u8 = 1;
-    pub(super) const POSTED: u8 = 2;
-    pub(super) const HELD: u8 = 3;
-    pub(super) const DUE: u8 = 4;
-    pub(super) const USAGE: u8 = 5;
-}
-
-/// The row of a file.
-#[derive(Serialize, Deserialize)]
-struct FileRow<'a> {
-    #[serde(borrow)]
-    owner: v1::Id<'a>,
-    name: &'a str,
-    mime: &'a str,
-    size: u64,
-    width: Option<u32>,
-    height: Option<u32>,
-    /// Media type, width, height.
-    thumbnail: Option<(&'a str, u32, u32)>,
-    purpose: u8,
-    created_at: i64,
-}
-
-/// How much a user has.
-#[derive(Serialize, Deserialize)]
-struct UsageRow {
-    files: u64,
-    bytes: u64,
-}
 
 /// A change of what is known of files.
 #[derive(Debug)]
@@ -92,67 +60,6 @@ impl FileRequest {
 
 /// From when on it is due whose last posting is gone.
 const AT_ONCE: Timestamp = Timestamp::from_millis(0);
-
-fn row_key(id: FileId) -> Vec<u8> {
-    keys::key(table::FILE, &[&[part::ROW], id.as_bytes()])
-}
-
-fn owner_key(owner16: &Id16, id: FileId) -> Vec<u8> {
-    keys::key(table::FILE, &[&[part::BY_OWNER], owner16, id.as_bytes()])
-}
-
-/// Where the files of a user are listed.
-pub(super) fn files_of_owner16(owner16: &Id16) -> Vec<u8> {
-    keys::key(table::FILE, &[&[part::BY_OWNER], owner16])
-}
-
-fn due_key(due: DueFile) -> Vec<u8> {
-    keys::key(table::FILE, &[&[part::DUE], &keys::sortable(due.at), due.file.as_bytes()])
-}
-
-fn usage_key(owner16: &Id16) -> Vec<u8> {
-    keys::key(table::FILE, &[&[part::USAGE], owner16])
-}
-
-fn id_in(key: &[u8], offset: usize) -> Result<FileId, StoreError> {
-    keys::id_at(key, offset).map(FileId::from_bytes).ok_or_else(|| values::corrupt("a key of a file"))
-}
-
-/// The file in a key of the list of a user's files.
-fn listed_file(key: &[u8]) -> Result<FileId, StoreError> {
-    id_in(key, 18)
-}
-
-fn due_in(key: &[u8]) -> Result<DueFile, StoreError> {
-    let at = keys::instant_at(key, 2).ok_or_else(|| values::corrupt("a key of a file that is due"))?;
-    Ok(DueFile { at, file: id_in(key, 10)? })
-}
-
-/// Under which key it stands that a file is posted where this row of an attachment stands; `None` for other rows.
-fn posting_key(attached: &[u8], id: FileId) -> Option<Vec<u8>> {
-    match attached.first() {
-        Some(&table::ATTACHMENT) => {
-            Some(keys::key(table::FILE, &[&[part::POSTED], id.as_bytes(), attached.get(1..25)?]))
-        }
-        Some(&table::HELD) => {
-            Some(keys::key(table::FILE, &[&[part::HELD], id.as_bytes(), attached.get(2..34)?]))
-        }
-        _ => None,
-    }
-}
-
-/// The rows of attachments: those of messages, and those of held messages.
-fn attached() -> [(Vec<u8>, Vec<u8>); 2] {
-    [vec![table::ATTACHMENT], review::files_of_held()].map(|from| {
-        let to = keys::after_prefix(&from);
-        (from, to)
-    })
-}
-
-/// The file that a row of an attachment names, if its id has the form of ours.
-fn file_in(row: &[u8]) -> Result<Option<FileId>, StoreError> {
-    Ok(FileId::parse(values::decode::<v1::Attachment<'_>>(row)?.file_id))
-}
 
 #[async_trait]
 impl<K: OrderedKv> FileStore for KvStore<K> {
@@ -368,180 +275,5 @@ impl<K: OrderedKv> Group<'_, K> {
     fn posting(&self, attached: &[u8], row: &[u8]) -> Result<Option<(FileId, Vec<u8>)>, StoreError> {
         let Some(id) = file_in(row)? else { return Ok(None) };
         Ok(posting_key(attached, id).map(|key| (id, key)))
-    }
-}
-
-/// What is kept twice about files, compared: lists, sums, where files are posted, and that what nothing refers to is
-/// due.
-pub(super) fn differences<K: OrderedKv>(kv: &K) -> Result<Vec<String>, StoreError> {
-    let mut differences = Vec::new();
-    let of = |part: u8| rows(kv, &[table::FILE, part]);
-    let mut files = BTreeMap::new();
-    let mut usage: BTreeMap<Vec<u8>, FileUsage> = BTreeMap::new();
-    let mut listed: BTreeSet<_> = of(part::BY_OWNER)?.into_iter().map(|(key, _)| key).collect();
-    for (key, row) in of(part::ROW)? {
-        let file = decode_file(id_in(&key, 2)?, &row)?;
-        let owner16 = keys::user16(&file.owner);
-        let used = usage.entry(usage_key(&owner16)).or_default();
-        *used = used.with(file.size);
-        if !listed.remove(&owner_key(&owner16, file.id)) {
-            differences.push(format!("file {} is not listed as its owner's", file.id));
-        }
-        files.insert(file.id, file);
-    }
-    if !listed.is_empty() {
-        differences.push(format!("{} files are listed that are not there", listed.len()));
-    }
-    for (key, row) in of(part::USAGE)? {
-        if usage.remove(&key) != Some(decode_usage(Some(row))?) {
-            differences.push("the files of a user are counted wrongly".to_owned());
-        }
-    }
-    if !usage.is_empty() {
-        differences.push(format!("the files of {} users are not counted", usage.len()));
-    }
-    let mut posted: BTreeSet<_> =
-        [of(part::POSTED)?, of(part::HELD)?].concat().into_iter().map(|(key, _)| key).collect();
-    let mut in_use = BTreeSet::new();
-    let mut found = BTreeSet::new();
-    for (from, _) in attached() {
-        for (key, row) in rows(kv, &from)? {
-            let Some(id) = file_in(&row)?.filter(|id| files.contains_key(id)) else { continue };
-            in_use.insert(id);
-            if let Some(posting) = posting_key(&key, id)
-                && !posted.remove(&posting)
-                && !found.contains(&posting)
-            {
-                differences.push(format!("file {id} is posted where its index does not say"));
-            } else if let Some(posting) = posting_key(&key, id) {
-                found.insert(posting);
-            }
-        }
-    }
-    if !posted.is_empty() {
-        differences.push(format!("{} postings of files are listed that are not there", posted.len()));
-    }
-    let due = of(part::DUE)?.iter().map(|(key, _)| due_in(key)).collect::<Result<Vec<_>, _>>()?;
-    let due: BTreeSet<_> = due.into_iter().map(|due| due.file).collect();
-    for file in files.values() {
-        if file.purpose == Purpose::Attachment && !in_use.contains(&file.id) && !due.contains(&file.id) {
-            differences.push(format!("file {} is nobody's and not due", file.id));
-        }
-    }
-    Ok(differences)
-}
-
-fn encode_file(file: &FileRecord) -> Result<Vec<u8>, StoreError> {
-    values::encode(&FileRow {
-        owner: v1::Id::of(file.owner.as_str()),
-        name: &file.name,
-        mime: &file.mime,
-        size: file.size,
-        width: file.width,
-        height: file.height,
-        thumbnail: file.thumbnail.as_ref().map(|small| (small.mime.as_str(), small.width, small.height)),
-        purpose: match file.purpose {
-            Purpose::Attachment => 0,
-            Purpose::Avatar => 1,
-        },
-        created_at: file.created_at.as_millis(),
-    })
-}
-
-fn decode_file(id: FileId, row: &[u8]) -> Result<FileRecord, StoreError> {
-    let row: FileRow<'_> = values::decode(row)?;
-    Ok(FileRecord {
-        id,
-        owner: row.owner.user()?,
-        name: row.name.to_owned(),
-        mime: row.mime.to_owned(),
-        size: row.size,
-        width: row.width,
-        height: row.height,
-        thumbnail: row.thumbnail.map(|(mime, width, height)| Thumbnail {
-            mime: mime.to_owned(),
-            width,
-            height,
-        }),
-        purpose: match row.purpose {
-            0 => Purpose::Attachment,
-            1 => Purpose::Avatar,
-            _ => return Err(values::corrupt("the purpose of a file")),
-        },
-        created_at: Timestamp::from_millis(row.created_at),
-    })
-}
-
-fn decode_usage(row: Option<Vec<u8>>) -> Result<FileUsage, StoreError> {
-    let Some(row) = row else { return Ok(FileUsage::default()) };
-    let UsageRow { files, bytes } = values::decode(&row)?;
-    Ok(FileUsage { files, bytes })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::kv::{KvBatch, MemKv};
-
-    fn record() -> FileRecord {
-        FileRecord {
-            id: FileId::from_bytes([7; 16]),
-            owner: UserId::parse("ann").unwrap(),
-            name: "n.png".into(),
-            mime: "image/png".into(),
-            size: 300,
-            width: Some(2),
-            height: Some(3),
-            thumbnail: Some(Thumbnail { mime: "image/png".into(), width: 1, height: 2 }),
-            purpose: Purpose::Avatar,
-            created_at: Timestamp::from_millis(-1),
-        }
-    }
-
-    /// The bytes as they stand in files that are out there: a change here needs a new version.
-    #[test]
-    fn the_stored_bytes_of_files_stay_as_they_are() {
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let row = encode_file(&record()).unwrap();
-        assert_eq!(
-            hex(&row),
-            "010103616e6e056e2e706e6709696d6167652f706e67ac020102010301\
-             09696d6167652f706e6701020101"
-        );
-        assert_eq!(decode_file(record().id, &row), Ok(record()));
-        let plain = FileRecord { thumbnail: None, width: None, height: None, ..record() };
-        assert_eq!(decode_file(plain.id, &encode_file(&plain).unwrap()), Ok(plain));
-        let usage = values::encode(&UsageRow { files: 1, bytes: 300 }).unwrap();
-        assert_eq!(hex(&usage), "0101ac02");
-        let newer = [&[row[0] + 1], &row[1..]].concat();
-        assert_eq!(decode_file(record().id, &newer), Err(StoreError::TooNew { found: newer[0] }));
-    }
-
-    #[test]
-    fn what_contradicts_itself_is_named() {
-        let kv = MemKv::new();
-        let ann = keys::user16(&record().owner);
-        let [file, other, lost] = [7, 8, 9].map(|byte| FileId::from_bytes([byte; 16]));
-        let present = || Some(values::PRESENT.to_vec());
-        let changes = vec![
-            (row_key(file), Some(encode_file(&record()).unwrap())),
-            (owner_key(&ann, other), present()),
-            (usage_key(&ann), Some(values::encode(&UsageRow { files: 2, bytes: 2 }).unwrap())),
-            (keys::key(table::FILE, &[&[part::POSTED], file.as_bytes(), &[0; 24]]), present()),
-            (
-                row_key(lost),
-                Some(encode_file(&FileRecord { purpose: Purpose::Attachment, ..record() }).unwrap()),
-            ),
-            (owner_key(&ann, lost), present()),
-        ];
-        kv.apply(KvBatch { changes }).unwrap();
-        let expected = [
-            format!("file {file} is not listed as its owner's"),
-            "1 files are listed that are not there".to_owned(),
-            "the files of a user are counted wrongly".to_owned(),
-            "1 postings of files are listed that are not there".to_owned(),
-            format!("file {lost} is nobody's and not due"),
-        ];
-        assert_eq!(differences(&kv).unwrap(), expected);
     }
 }
