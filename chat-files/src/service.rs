@@ -16,14 +16,17 @@ use chat_core::{
 };
 use futures::{Stream, StreamExt};
 use tempfile::NamedTempFile;
-use tokio::{io::AsyncWriteExt, sync::Semaphore};
+use tokio::{
+    io::{AsyncWriteExt, BufWriter},
+    sync::Semaphore,
+};
 
 use crate::{
     blobs::{Blobs, Opened, Part},
     error::UploadError,
     images::{self, Made},
     kind::{Kind, TextCheck, detect},
-    limits::{COLLECTED_AT_ONCE, ORPHAN_AGE_MS, UploadLimits},
+    limits::{COLLECTED_AT_ONCE, ORPHAN_AGE_MS, PIECE_BYTES, UploadLimits},
     name,
     scanner::{Scanner, Verdict},
     workshop::Workshop,
@@ -283,7 +286,9 @@ impl Inner {
         let folder = self.incoming.clone();
         let creating = tokio::task::spawn_blocking(move || NamedTempFile::new_in(folder));
         let file = creating.await.map_err(|_| UploadError::Unavailable)??;
-        let mut to = tokio::fs::File::from_std(file.as_file().try_clone()?);
+        let to = tokio::fs::File::from_std(file.as_file().try_clone()?);
+        // Each write goes to another thread and back, whatever its size.
+        let mut to = BufWriter::with_capacity(PIECE_BYTES, to);
         let (mut size, mut check) = (0_u64, TextCheck::default());
         let mut body = std::pin::pin!(body);
         while let Some(piece) = body.next().await {

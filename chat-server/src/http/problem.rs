@@ -107,7 +107,7 @@ impl IntoResponse for Problem {
         let mut response = (self.status, axum::Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self.status == StatusCode::TOO_MANY_REQUESTS {
+        if matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
             let seconds = self.retry_after_ms.unwrap_or(1_000).div_ceil(1_000).max(1);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -175,5 +175,21 @@ const fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_come_again_is_told_when() {
+        let pause = |problem: Problem| {
+            let response = problem.into_response();
+            response.headers().get(header::RETRY_AFTER).map(|seconds| seconds.to_str().unwrap().to_owned())
+        };
+        assert_eq!(pause(Problem::rate_limited(1_001)).as_deref(), Some("2"));
+        assert_eq!(pause(Problem::unavailable()).as_deref(), Some("1"));
+        assert_eq!(pause(Problem::no_such_path()), None);
     }
 }
