@@ -153,8 +153,8 @@ impl Answer {
 
     /// The answer's fields, without `type` and `id`: the body of the same call over HTTP.
     #[must_use]
-    pub fn body(&self) -> serde_json::Value {
-        serde_json::to_value(self).unwrap_or_default()
+    pub fn body(&self) -> Bytes {
+        encode(self)
     }
 
     /// The answer as a frame.

@@ -1,17 +1,18 @@
 //! Who makes a request, proven by its bearer token.
 
 use axum::{
-    Json,
     extract::FromRequestParts,
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use chat_core::{
     auth::{AuthError, Authenticator, Hello, Identity, Secret},
     engine::Caller,
     wire::{Answer, ClientCommand},
 };
 use http::{HeaderMap, StatusCode, header, request::Parts};
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::{App, client::ClientAddress, problem::Problem};
 
@@ -44,6 +45,18 @@ impl FromRequestParts<App> for Authenticated {
     }
 }
 
+/// A proof of who asks, and on whose behalf: handlers that serve both members and the operator take any.
+pub(super) trait Principal: FromRequestParts<App, Rejection = Problem> + Send + 'static {
+    /// Whose acts these are.
+    fn into_caller(self) -> Caller;
+}
+
+impl Principal for Authenticated {
+    fn into_caller(self) -> Caller {
+        self.0
+    }
+}
+
 /// Carries out a command of the protocol for a caller: 200 with its answer, or 204 where there is nothing to say.
 pub(super) async fn performed(caller: &Caller, command: ClientCommand) -> Result<Response, Problem> {
     Ok(answered(StatusCode::OK, &caller.perform(command).await?))
@@ -53,13 +66,23 @@ pub(super) async fn performed(caller: &Caller, command: ClientCommand) -> Result
 pub(super) fn answered(status: StatusCode, answer: &Answer) -> Response {
     match answer {
         Answer::Done {} => StatusCode::NO_CONTENT.into_response(),
-        answer => shown(status, &answer.body()),
+        answer => encoded(status, answer.body()),
     }
 }
 
 /// An answer of JSON.
 pub(super) fn shown(status: StatusCode, body: &Value) -> Response {
-    (status, Json(body)).into_response()
+    encoded(status, body.to_string().into())
+}
+
+/// A page of a list.
+pub(super) fn listed(items: impl IntoIterator<Item = impl Serialize>, next: Option<&str>) -> Response {
+    let items: Vec<_> = items.into_iter().collect();
+    shown(StatusCode::OK, &json!({ "items": items, "nextCursor": next }))
+}
+
+fn encoded(status: StatusCode, body: Bytes) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 /// The one bearer token of a request (RFC 6750, 2.1).

@@ -10,11 +10,11 @@ use http::{HeaderMap, StatusCode};
 use serde_json::json;
 
 use super::{
-    caller::{Authenticated, answered, shown},
-    fields::{BodyFields, PathId, QueryFields},
+    caller::{Authenticated, answered, listed, shown},
+    fields::{BodyFields, Cursor, PathId, QueryFields},
     messages::{HISTORY, SENT, draft, page, sent},
     problem::Problem,
-    route::{CURSOR, CURSOR_CHARS_MAX, Content::Json, Route, Verb},
+    route::{CURSOR, Content::Json, Route, Verb},
 };
 
 pub(super) const ROUTES: &[Route] = &[
@@ -48,20 +48,14 @@ pub(super) const ROUTES: &[Route] = &[
     .answers(SENT),
 ];
 
-async fn list(Authenticated(caller): Authenticated, mut fields: QueryFields) -> Result<Response, Problem> {
-    let cursor = fields.text("cursor", CURSOR_CHARS_MAX);
-    fields.done()?;
+async fn list(Authenticated(caller): Authenticated, Cursor(cursor): Cursor) -> Result<Response, Problem> {
     let page = caller.direct_rooms(cursor).await?;
-    let items: Vec<_> = page
-        .items
-        .iter()
-        .map(|(room, user)| {
-            let mut item = serde_json::to_value(room).unwrap_or_default();
-            item["user"] = json!({ "id": user.id.as_str(), "username": user.username.as_str() });
-            item
-        })
-        .collect();
-    Ok(shown(StatusCode::OK, &json!({ "items": items, "nextCursor": page.next })))
+    let items = page.items.iter().map(|(room, user)| {
+        let mut item = serde_json::to_value(room).unwrap_or_default();
+        item["user"] = json!({ "id": user.id.as_str(), "username": user.username.as_str() });
+        item
+    });
+    Ok(listed(items, page.next.as_deref()))
 }
 
 /// Before the first message there is no room; that is no reason to refuse a page.

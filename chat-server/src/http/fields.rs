@@ -8,7 +8,10 @@ use chat_core::domain::ErrorCode;
 use http::{HeaderMap, StatusCode, header, request::Parts};
 use serde_json::{Map, Value};
 
-use super::problem::{Invalid, Problem};
+use super::{
+    problem::{Invalid, Problem},
+    route::{CURSOR, CURSOR_CHARS_MAX},
+};
 
 /// The fields of a JSON body, which has to be an object. Unknown ones are ignored.
 #[derive(Debug)]
@@ -290,6 +293,21 @@ impl<S: Send + Sync> FromRequestParts<S> for QueryFields {
             Ok(Query(fields)) => Ok(Self { fields, invalid: Vec::new() }),
             Err(_) => Err(Problem::new(ErrorCode::BadRequest, "malformed query string")),
         }
+    }
+}
+
+/// The query of a list: where the page before ended.
+#[derive(Debug)]
+pub(crate) struct Cursor(pub(crate) Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Cursor {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let mut fields = QueryFields::from_request_parts(parts, state).await?;
+        let cursor = fields.text(CURSOR.name, CURSOR_CHARS_MAX);
+        fields.done()?;
+        Ok(Self(cursor))
     }
 }
 

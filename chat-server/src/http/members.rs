@@ -8,7 +8,7 @@ use chat_core::{
 };
 
 use super::{
-    caller::{Authenticated, performed},
+    caller::{Authenticated, Principal, performed},
     fields::{BodyFields, MaybeFields, PathIds, QueryFields},
     problem::Problem,
     route::{Content::Json, Kind, Param, Route, Verb},
@@ -26,12 +26,12 @@ pub(super) const ROUTES: &[Route] = &[
         "/rooms/{room}/members/{user}",
         "updateMember",
         "Gives a member another role, or mutes them until a time",
-        || routing::put(update),
+        || routing::put(update::<Authenticated>),
     )
     .body("UpdateMember")
     .answers(&[(200, Json("Changed"))]),
     Route::new(Verb::Delete, "/rooms/{room}/members/{user}", "kick", "Removes a member", || {
-        routing::delete(kick)
+        routing::delete(kick::<Authenticated>)
     })
     .query(&[REASON])
     .answers(&[(200, Json("Changed"))]),
@@ -40,30 +40,26 @@ pub(super) const ROUTES: &[Route] = &[
         "/rooms/{room}/bans/{user}",
         "ban",
         "Removes a user, if they are a member, and keeps them out",
-        || routing::put(ban),
+        || routing::put(ban::<Authenticated>),
     )
     .optional_body("Ban")
     .answers(&[(200, Json("Changed"))]),
     Route::new(Verb::Delete, "/rooms/{room}/bans/{user}", "unban", "Lets a user in again", || {
-        routing::delete(unban)
+        routing::delete(unban::<Authenticated>)
     })
     .answers(&[(200, Json("Changed"))]),
 ];
 
-async fn update(
-    Authenticated(caller): Authenticated,
+pub(super) async fn update<P: Principal>(
+    principal: P,
     PathIds([room_id, user_id]): PathIds<2>,
     fields: BodyFields,
 ) -> Result<Response, Problem> {
-    performed(&caller, change(room_id, user_id, fields)?).await
+    performed(&principal.into_caller(), change(room_id, user_id, fields)?).await
 }
 
 /// What is to become of a member, as the body says.
-pub(super) fn change(
-    room_id: String,
-    user_id: String,
-    mut fields: BodyFields,
-) -> Result<ClientCommand, Problem> {
+fn change(room_id: String, user_id: String, mut fields: BodyFields) -> Result<ClientCommand, Problem> {
     let role = fields.nullable_text("role");
     let until = fields.nullable_text("mutedUntil");
     let seconds = fields.nullable_number("muteSeconds");
@@ -99,49 +95,33 @@ fn seconds_until(at: Timestamp, now: Timestamp) -> Option<u64> {
     Some(at.millis_since(now).div_ceil(1_000).max(1)).filter(|seconds| *seconds <= SANCTION_SECONDS_MAX)
 }
 
-async fn kick(
-    Authenticated(caller): Authenticated,
+pub(super) async fn kick<P: Principal>(
+    principal: P,
     PathIds([room_id, user_id]): PathIds<2>,
-    fields: QueryFields,
-) -> Result<Response, Problem> {
-    performed(&caller, removal(room_id, user_id, fields)?).await
-}
-
-/// The removal of a member, for the reason that the query gives.
-pub(super) fn removal(
-    room_id: String,
-    user_id: String,
     mut fields: QueryFields,
-) -> Result<ClientCommand, Problem> {
+) -> Result<Response, Problem> {
     let reason = fields.text("reason", REASON_CHARS_MAX);
     fields.done()?;
-    Ok(ClientCommand::Kick(Moderate { room_id, user_id, seconds: None, reason }))
+    let kick = Moderate { room_id, user_id, seconds: None, reason };
+    performed(&principal.into_caller(), ClientCommand::Kick(kick)).await
 }
 
-async fn ban(
-    Authenticated(caller): Authenticated,
+pub(super) async fn ban<P: Principal>(
+    principal: P,
     PathIds([room_id, user_id]): PathIds<2>,
-    MaybeFields(fields): MaybeFields,
+    MaybeFields(mut fields): MaybeFields,
 ) -> Result<Response, Problem> {
-    performed(&caller, exclusion(room_id, user_id, fields)?).await
-}
-
-/// The ban of a user, as the body says.
-pub(super) fn exclusion(
-    room_id: String,
-    user_id: String,
-    mut fields: BodyFields,
-) -> Result<ClientCommand, Problem> {
     let seconds = fields.optional_number("seconds");
     let reason = fields.optional_text("reason");
     fields.done()?;
-    Ok(ClientCommand::Ban(Moderate { room_id, user_id, seconds, reason }))
+    let ban = Moderate { room_id, user_id, seconds, reason };
+    performed(&principal.into_caller(), ClientCommand::Ban(ban)).await
 }
 
-async fn unban(
-    Authenticated(caller): Authenticated,
+pub(super) async fn unban<P: Principal>(
+    principal: P,
     PathIds([room_id, user_id]): PathIds<2>,
 ) -> Result<Response, Problem> {
     let unban = Moderate { room_id, user_id, seconds: None, reason: None };
-    performed(&caller, ClientCommand::Unban(unban)).await
+    performed(&principal.into_caller(), ClientCommand::Unban(unban)).await
 }

@@ -11,7 +11,7 @@ use chat_core::{
 use http::{HeaderMap, StatusCode};
 
 use super::{
-    caller::{Authenticated, answered, performed},
+    caller::{Authenticated, Principal, answered, performed},
     fields::{BodyFields, PathId, PathIds, QueryFields},
     problem::Problem,
     route::{Content::Json, Kind, Param, Route, Verb},
@@ -66,7 +66,7 @@ pub(super) const ROUTES: &[Route] = &[
         "/rooms/{room}/messages/{message}",
         "deleteMessage",
         "Deletes a message",
-        || routing::delete(delete),
+        || routing::delete(delete::<Authenticated>),
     )
     .answers(&[(200, Json("Changed"))]),
     Route::new(
@@ -209,8 +209,8 @@ async fn edit(
     performed(&caller, ClientCommand::EditMessage(EditMessage { room_id, message_id, content })).await
 }
 
-async fn delete(Authenticated(caller): Authenticated, message: Message) -> Result<Response, Problem> {
-    performed(&caller, ClientCommand::DeleteMessage(at(message))).await
+pub(super) async fn delete<P: Principal>(principal: P, message: Message) -> Result<Response, Problem> {
+    performed(&principal.into_caller(), ClientCommand::DeleteMessage(at(message))).await
 }
 
 async fn edits(Authenticated(caller): Authenticated, message: Message) -> Result<Response, Problem> {

@@ -228,6 +228,8 @@ pub(crate) const ROUTES: &[&[Route]] = &[
     invites::ROUTES,
     review::ROUTES,
     admin::ROUTES,
+    admin::USERS,
+    admin::ROOMS,
     files::ROUTES,
     openapi::ROUTES,
 ];

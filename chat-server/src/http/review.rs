@@ -7,10 +7,10 @@ use chat_core::wire::{
 use http::StatusCode;
 
 use super::{
-    caller::{Authenticated, answered, performed},
-    fields::{MaybeFields, PathId, PathIds, QueryFields},
+    caller::{Authenticated, Principal, answered, performed},
+    fields::{Cursor, MaybeFields, PathId, PathIds},
     problem::Problem,
-    route::{CURSOR, CURSOR_CHARS_MAX, Content::Json, Route, Verb},
+    route::{CURSOR, Content::Json, Route, Verb},
 };
 
 pub(super) const ROUTES: &[Route] = &[
@@ -32,7 +32,7 @@ pub(super) const ROUTES: &[Route] = &[
         "/rooms/{room}/reports/{report}/resolve",
         "resolveReport",
         "Says that a report has been dealt with",
-        || routing::post(resolve),
+        || routing::post(resolve::<Authenticated>),
     ),
     Route::new(
         Verb::Get,
@@ -55,7 +55,7 @@ pub(super) const ROUTES: &[Route] = &[
         routing::delete(discard)
     }),
     Route::new(Verb::Get, "/rooms/{room}/audit", "listAudit", "Reads the audit log of a room", || {
-        routing::get(audit)
+        routing::get(audit::<Authenticated>)
     })
     .query(&[CURSOR])
     .answers(&[(200, Json("AuditPage"))]),
@@ -74,26 +74,27 @@ async fn report(
 
 async fn reports(
     Authenticated(caller): Authenticated,
-    PathId(room): PathId,
-    fields: QueryFields,
+    PathId(room_id): PathId,
+    Cursor(cursor): Cursor,
 ) -> Result<Response, Problem> {
-    performed(&caller, ClientCommand::Care(CareCommand::ListReports(list(room, fields)?))).await
+    let list = CareCommand::ListReports(ReviewList { room_id, cursor });
+    performed(&caller, ClientCommand::Care(list)).await
 }
 
-async fn resolve(
-    Authenticated(caller): Authenticated,
+pub(super) async fn resolve<P: Principal>(
+    principal: P,
     PathIds([room_id, report_id]): PathIds<2>,
 ) -> Result<Response, Problem> {
     let resolve = CareCommand::ResolveReport(ReportPlace { room_id, report_id });
-    performed(&caller, ClientCommand::Care(resolve)).await
+    performed(&principal.into_caller(), ClientCommand::Care(resolve)).await
 }
 
 async fn held(
     Authenticated(caller): Authenticated,
-    PathId(room): PathId,
-    fields: QueryFields,
+    PathId(room_id): PathId,
+    Cursor(cursor): Cursor,
 ) -> Result<Response, Problem> {
-    performed(&caller, ClientCommand::Care(CareCommand::ListHeld(list(room, fields)?))).await
+    performed(&caller, ClientCommand::Care(CareCommand::ListHeld(ReviewList { room_id, cursor }))).await
 }
 
 async fn release(
@@ -111,18 +112,10 @@ async fn discard(
     performed(&caller, ClientCommand::Care(CareCommand::DiscardHeld(HeldPlace { room_id, held_id }))).await
 }
 
-async fn audit(
-    Authenticated(caller): Authenticated,
+pub(super) async fn audit<P: Principal>(
+    principal: P,
     PathId(room_id): PathId,
-    mut fields: QueryFields,
+    Cursor(cursor): Cursor,
 ) -> Result<Response, Problem> {
-    let cursor = fields.text("cursor", CURSOR_CHARS_MAX);
-    fields.done()?;
-    performed(&caller, ClientCommand::FetchAudit(FetchAudit { room_id, cursor })).await
-}
-
-fn list(room_id: String, mut fields: QueryFields) -> Result<ReviewList, Problem> {
-    let cursor = fields.text("cursor", CURSOR_CHARS_MAX);
-    fields.done()?;
-    Ok(ReviewList { room_id, cursor })
+    performed(&principal.into_caller(), ClientCommand::FetchAudit(FetchAudit { room_id, cursor })).await
 }

@@ -8,8 +8,8 @@ use chat_core::wire::{
 use http::StatusCode;
 
 use super::{
-    caller::{Authenticated, answered, performed},
-    fields::{BodyFields, PathId, QueryFields},
+    caller::{Authenticated, Principal, answered, performed},
+    fields::{BodyFields, Cursor, PathId, QueryFields},
     problem::Problem,
     route::{CURSOR, CURSOR_CHARS_MAX, Content::Json, Kind, Param, Route, Verb},
 };
@@ -38,12 +38,12 @@ pub(super) const ROUTES: &[Route] = &[
     Route::new(Verb::Get, "/rooms/{room}", "getRoom", "Tells what a room is", || routing::get(one))
         .answers(&[(200, Json("RoomAnswer"))]),
     Route::new(Verb::Patch, "/rooms/{room}", "updateRoom", "Changes a room; what is left out stays", || {
-        routing::patch(update)
+        routing::patch(update::<Authenticated>)
     })
     .body("UpdateRoom")
     .answers(&[(200, Json("RoomAnswer"))]),
     Route::new(Verb::Delete, "/rooms/{room}", "deleteRoom", "Deletes a room, for good", || {
-        routing::delete(delete)
+        routing::delete(delete::<Authenticated>)
     })
     .answers(&[(200, Json("RoomAnswer"))]),
     Route::new(Verb::Post, "/rooms/{room}/join", "joinRoom", "Becomes a member of a room", || {
@@ -115,16 +115,11 @@ async fn one(Authenticated(caller): Authenticated, PathId(room): PathId) -> Resu
     performed(&caller, ClientCommand::GetRoom(room)).await
 }
 
-async fn update(
-    Authenticated(caller): Authenticated,
-    PathId(room): PathId,
-    fields: BodyFields,
+pub(super) async fn update<P: Principal>(
+    principal: P,
+    PathId(room_id): PathId,
+    mut fields: BodyFields,
 ) -> Result<Response, Problem> {
-    performed(&caller, ClientCommand::UpdateRoom(changes(room, fields)?)).await
-}
-
-/// What is to change of a room, as the body says.
-pub(super) fn changes(room_id: String, mut fields: BodyFields) -> Result<UpdateRoom, Problem> {
     let topic = fields.optional_text("topic");
     if let Some(Err(error)) = topic.as_deref().map(Description::parse) {
         fields.refuse("topic", &error.to_string());
@@ -142,11 +137,11 @@ pub(super) fn changes(room_id: String, mut fields: BodyFields) -> Result<UpdateR
         retention_messages: fields.nullable_number("retentionMessages"),
     };
     fields.done()?;
-    Ok(update)
+    performed(&principal.into_caller(), ClientCommand::UpdateRoom(update)).await
 }
 
-async fn delete(Authenticated(caller): Authenticated, PathId(room): PathId) -> Result<Response, Problem> {
-    performed(&caller, ClientCommand::DeleteRoom(room)).await
+pub(super) async fn delete<P: Principal>(principal: P, PathId(room): PathId) -> Result<Response, Problem> {
+    performed(&principal.into_caller(), ClientCommand::DeleteRoom(room)).await
 }
 
 async fn join(Authenticated(caller): Authenticated, PathId(room): PathId) -> Result<Response, Problem> {
@@ -160,10 +155,8 @@ async fn leave(Authenticated(caller): Authenticated, PathId(room): PathId) -> Re
 async fn members(
     Authenticated(caller): Authenticated,
     PathId(room_id): PathId,
-    mut fields: QueryFields,
+    Cursor(cursor): Cursor,
 ) -> Result<Response, Problem> {
-    let cursor = fields.text("cursor", CURSOR_CHARS_MAX);
-    fields.done()?;
     performed(&caller, ClientCommand::ListMembers(ListMembers { room_id, cursor })).await
 }
 

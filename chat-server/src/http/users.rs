@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 
 use super::{
     App,
-    caller::{Authenticated, performed, shown},
+    caller::{Authenticated, listed, performed, shown},
     export::export,
-    fields::{BodyFields, PathId, QueryFields},
+    fields::{BodyFields, Cursor, PathId, QueryFields},
     problem::Problem,
     route::{
         CURSOR, CURSOR_CHARS_MAX,
@@ -148,9 +148,7 @@ async fn erase(State(app): State<App>, Authenticated(caller): Authenticated) -> 
     Ok(without_cookie(&app))
 }
 
-async fn blocks(Authenticated(caller): Authenticated, mut fields: QueryFields) -> Result<Response, Problem> {
-    let cursor = fields.text("cursor", CURSOR_CHARS_MAX);
-    fields.done()?;
+async fn blocks(Authenticated(caller): Authenticated, Cursor(cursor): Cursor) -> Result<Response, Problem> {
     performed(&caller, ClientCommand::ListBlocks(ListBlocks { cursor })).await
 }
 
@@ -159,9 +157,8 @@ async fn find(Authenticated(caller): Authenticated, mut fields: QueryFields) -> 
     let cursor = fields.text("cursor", CURSOR_CHARS_MAX);
     fields.done()?;
     let page = caller.find_users(&query, cursor).await?;
-    let items: Vec<_> =
-        page.items.iter().map(|(profile, presence)| UserView::of(profile, presence)).collect();
-    Ok(shown(StatusCode::OK, &json!({ "items": items, "nextCursor": page.next })))
+    let items = page.items.iter().map(|(profile, presence)| UserView::of(profile, presence));
+    Ok(listed(items, page.next.as_deref()))
 }
 
 async fn one(Authenticated(caller): Authenticated, PathId(user): PathId) -> Result<Response, Problem> {
