@@ -75,9 +75,6 @@ pub(crate) const SCANNED_PIXELS_MAX: u64 = 600_000_000;
 /// its encoder is not the one that made it. Over it: [`crate::UploadError::TooLarge`].
 pub(crate) const GROWTH_MAX: u64 = 4;
 
-/// Characters of a name, as `chat_core::limits::ATTACHMENT_NAME_CHARS`.
-pub(crate) const NAME_CHARS: usize = 255;
-
 /// Bytes of a name in a URL, escaped, so that the URL stays below `chat_core::limits::ATTACHMENT_URL_BYTES`. A longer
 /// one is replaced by a short one: it only has to look well.
 pub(crate) const NAME_URL_BYTES: usize = 600;

@@ -2,12 +2,10 @@
 
 use std::fmt::Write;
 
+use chat_core::limits::ATTACHMENT_NAME_CHARS;
 use unicode_normalization::UnicodeNormalization;
 
-use crate::{
-    kind::Kind,
-    limits::{NAME_CHARS, NAME_URL_BYTES},
-};
+use crate::{kind::Kind, limits::NAME_URL_BYTES};
 
 /// Names that Windows gives devices, whatever comes after a dot.
 const DEVICES: [&str; 26] = [
@@ -33,13 +31,13 @@ pub(crate) fn harmless(declared: &str, kind: Kind) -> String {
         _ => kind.extension().to_owned(),
     };
     // A second ending says what the file is not.
-    let stem: String = stem.chars().take(NAME_CHARS - ending.len() - 1).collect();
+    let stem: String = stem.chars().take(ATTACHMENT_NAME_CHARS - ending.len() - 1).collect();
     let stem = stem.trim_end_matches(|c: char| c == '.' || c.is_whitespace());
     let first = stem.split('.').next().unwrap_or_default().trim_end().to_ascii_lowercase();
     match stem {
         "" => format!("file.{ending}"),
         _ if DEVICES.contains(&first.as_str()) => {
-            let stem: String = stem.chars().take(NAME_CHARS - ending.len() - 2).collect();
+            let stem: String = stem.chars().take(ATTACHMENT_NAME_CHARS - ending.len() - 2).collect();
             format!("_{stem}.{ending}")
         }
         _ => format!("{stem}.{ending}"),
