@@ -260,13 +260,26 @@ impl TextCheck {
                 (std::str::from_utf8(valid).unwrap_or_default(), rest)
             }
         };
-        self.is_no_text |= text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{c}'));
+        self.is_no_text |= has_controls(text);
         self.rest = rest.to_vec();
     }
 
     pub(crate) fn is_text(&self) -> bool {
         !self.is_no_text && self.rest.is_empty()
     }
+}
+
+/// Whether there are controls other than those of lines and tabs. Looks at bytes, many at a time: those of ASCII stand
+/// for themselves in UTF-8, and those from U+0080 to U+009F are the byte C2 and one below A0.
+fn has_controls(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let is_ascii_control =
+        |byte: u8| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c) || byte == 0x7f;
+    bytes.iter().fold(false, |found, byte| found | is_ascii_control(*byte))
+        || bytes
+            .iter()
+            .zip(bytes.iter().skip(1))
+            .fold(false, |found, (first, second)| found | ((*first == 0xc2) & (*second < 0xa0)))
 }
 
 #[cfg(test)]
@@ -342,6 +355,20 @@ mod tests {
         ] {
             let found = kind(other);
             assert!(found.is_none() || other.is_empty() && found == Some(Kind::Text), "{other:?}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn every_control_is_found_wherever_it_stands_and_nothing_else_is_taken_for_one() {
+        let by_definition = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{c}');
+        for c in '\0'..=char::MAX {
+            for text in
+                [format!("{c}"), format!("\u{c2}{c}"), format!("long enough for many at once é {c} €")]
+            {
+                let mut check = TextCheck::default();
+                check.look_at(text.as_bytes());
+                assert_eq!(check.is_text(), !by_definition(c), "{text:?}");
+            }
         }
     }
 
