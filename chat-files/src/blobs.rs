@@ -4,7 +4,7 @@ use std::{io, ops::Range, path::Path as FilePath, sync::Arc};
 
 use bytes::Bytes;
 use chat_core::files::FileId;
-use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
+use futures::{StreamExt, TryStreamExt, future::ready, stream, stream::BoxStream};
 use object_store::{
     GetOptions, GetRange, GetResultPayload, ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart,
     path::Path,
@@ -15,7 +15,10 @@ use tokio::{
     sync::Semaphore,
 };
 
-use crate::limits::{PIECE_BYTES, REMOTE_PART_BYTES, REMOTE_WRITES_AT_ONCE};
+use crate::{
+    claim::Claim,
+    limits::{PIECE_BYTES, REMOTE_PART_BYTES, REMOTE_WRITES_AT_ONCE},
+};
 
 /// Which of a file's blobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +36,8 @@ pub(crate) struct Blobs {
     /// Files of up to this size are written in one request, larger ones in parts of it.
     part_bytes: usize,
     writes: Semaphore,
+    /// `None` where nobody else can be.
+    claim: Option<Claim>,
 }
 
 /// A part of a blob, on its way.
@@ -51,10 +56,10 @@ impl std::fmt::Debug for Opened {
     }
 }
 
-/// Something that lies among the blobs.
+/// A blob that lies there.
 #[derive(Debug)]
 pub(crate) struct Found {
-    pub(crate) file: Option<FileId>,
+    pub(crate) file: FileId,
     pub(crate) modified_ms: i64,
     path: Path,
 }
@@ -62,12 +67,21 @@ pub(crate) struct Found {
 impl Blobs {
     /// In a folder of this machine.
     pub(crate) fn local(store: Arc<dyn ObjectStore>) -> Self {
-        Self { store, part_bytes: PIECE_BYTES, writes: Semaphore::new(Semaphore::MAX_PERMITS) }
+        Self { store, part_bytes: PIECE_BYTES, writes: Semaphore::new(Semaphore::MAX_PERMITS), claim: None }
     }
 
-    /// Elsewhere.
-    pub(crate) fn remote(store: Arc<dyn ObjectStore>) -> Self {
-        Self { store, part_bytes: REMOTE_PART_BYTES, writes: Semaphore::new(REMOTE_WRITES_AT_ONCE) }
+    /// Elsewhere, where others may have blobs as well.
+    pub(crate) fn remote(store: Arc<dyn ObjectStore>, claim: Claim) -> Self {
+        let writes = Semaphore::new(REMOTE_WRITES_AT_ONCE);
+        Self { store, part_bytes: REMOTE_PART_BYTES, writes, claim: Some(claim) }
+    }
+
+    /// Whether nobody else has blobs here.
+    pub(crate) async fn are_all_ours(&self) -> io::Result<bool> {
+        match &self.claim {
+            Some(claim) => claim.is_alone(&*self.store).await,
+            None => Ok(true),
+        }
     }
 
     /// Keeps the content of a file, durably, before it returns.
@@ -143,14 +157,17 @@ impl Blobs {
         }
     }
 
-    /// Everything that lies here.
+    /// All blobs that lie here. What lies at any other place than a blob's own is somebody else's.
     pub(crate) fn list(&self) -> BoxStream<'static, io::Result<Found>> {
-        let found = |meta: object_store::ObjectMeta| Found {
-            file: meta.location.filename().and_then(|name| FileId::parse(name.split('.').next()?)),
-            modified_ms: meta.last_modified.timestamp_millis(),
-            path: meta.location,
+        let found = |meta: object_store::ObjectMeta| {
+            let file = meta.location.filename().and_then(|name| FileId::parse(name.split('.').next()?));
+            let file = file.filter(|id| {
+                [Part::Whole, Part::Thumbnail].into_iter().any(|part| path(*id, part) == meta.location)
+            })?;
+            Some(Found { file, modified_ms: meta.last_modified.timestamp_millis(), path: meta.location })
         };
-        self.store.list(None).map_ok(found).map_err(io::Error::from).boxed()
+        let listed = self.store.list(None).map_err(io::Error::from);
+        listed.try_filter_map(move |meta| ready(Ok(found(meta)))).boxed()
     }
 }
 

@@ -15,8 +15,8 @@ use object_store::{ObjectStore, local::LocalFileSystem};
 use tokio::sync::Semaphore;
 
 use crate::{
-    Files, UploadLimits, blobs::Blobs, limits::UPLOADS_AT_ONCE, scanner::Scanner, service::Inner,
-    workshop::Workshop,
+    Files, UploadLimits, blobs::Blobs, claim::Claim, limits::UPLOADS_AT_ONCE, scanner::Scanner,
+    service::Inner, workshop::Workshop,
 };
 
 /// How files are to be kept.
@@ -24,6 +24,7 @@ pub struct FilesBuilder {
     store: Arc<dyn FileStore>,
     folder: PathBuf,
     elsewhere: Option<Arc<dyn ObjectStore>>,
+    name: Option<String>,
     clock: Arc<dyn Clock>,
     limits: UploadLimits,
     scanner: Option<Arc<dyn Scanner>>,
@@ -38,6 +39,7 @@ impl Files {
             store,
             folder: folder.into(),
             elsewhere: None,
+            name: None,
             clock: Arc::new(SystemClock),
             limits: UploadLimits::default(),
             scanner: None,
@@ -48,9 +50,19 @@ impl Files {
 
 impl FilesBuilder {
     /// Where bytes lie instead of the folder, in which only what is just coming lies then.
+    ///
+    /// It may hold other things, but the blobs of one [`FileStore`] alone. Where [`Files::collect_orphans`] finds the
+    /// name of another one there, it deletes nothing.
     #[must_use]
     pub fn object_store(self, elsewhere: Arc<dyn ObjectStore>) -> Self {
         Self { elsewhere: Some(elsewhere), ..self }
+    }
+
+    /// The name by which this one is told from others with blobs in the same object store. Several over one
+    /// [`FileStore`] have the same; unless told it is random, and kept in the folder.
+    #[must_use]
+    pub fn name(self, name: impl Into<String>) -> Self {
+        Self { name: Some(name.into()), ..self }
     }
 
     /// What is taken in.
@@ -86,7 +98,10 @@ impl FilesBuilder {
         create_private(&incoming)?;
         clear(&incoming, |_| true)?;
         let blobs = match self.elsewhere {
-            Some(elsewhere) => Blobs::remote(elsewhere),
+            Some(elsewhere) => {
+                let name = self.folder.join("name");
+                Blobs::remote(elsewhere, self.name.map_or(Claim::KeptAt(name), Claim::Named))
+            }
             None => Blobs::local(Arc::new(open_folder(&self.folder.join("blobs"))?)),
         };
         let inner = Inner {

@@ -38,6 +38,7 @@
 
 mod blobs;
 mod builder;
+mod claim;
 mod error;
 mod images;
 mod kind;

@@ -18,7 +18,7 @@ pub struct S3 {
     pub access_key_id: String,
     /// The key.
     pub secret_access_key: Secret,
-    /// What all names in the bucket begin with; empty for nothing.
+    /// What all names in the bucket begin with; empty for nothing. No other server may keep its files under it.
     pub prefix: String,
 }
 

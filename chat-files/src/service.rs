@@ -218,20 +218,34 @@ impl Files {
     /// Deletes bytes of which nothing is remembered, as a crash leaves them: looks at everything there is, so rarely is
     /// enough. Returns how many there were.
     ///
+    /// Of an object store elsewhere it first asks whose it is: it leaves its name there, and deletes nothing where
+    /// another one has left theirs. So call it at each start, before a file can be a day old.
+    ///
     /// # Errors
     /// When the store fails.
     pub async fn collect_orphans(&self) -> Result<u64, StoreError> {
         let Inner { store, blobs, clock, .. } = &*self.inner;
+        match blobs.are_all_ours().await {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::warn!("others keep files in the same bucket: what nobody remembers is left there");
+                return Ok(0);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "whose blobs there are can't be found out");
+                return Ok(0);
+            }
+        }
         let old = clock.now().plus_millis(-ORPHAN_AGE_MS);
         let (mut deleted, mut found) = (0, blobs.list());
         while let Some(one) = found.next().await {
             let deleting = async {
                 let one = one?;
-                let Some(id) = one.file.filter(|_| Timestamp::from_millis(one.modified_ms) < old) else {
+                if Timestamp::from_millis(one.modified_ms) >= old {
                     return Ok(false);
-                };
-                // What has a record, or had one and is due, goes its own way.
-                match store.file(id).await {
+                }
+                // What has a record goes its own way.
+                match store.file(one.file).await {
                     Ok(None) => blobs.delete_found(&one).await.map(|()| true),
                     Ok(Some(_)) => Ok(false),
                     Err(error) => Err(io::Error::other(error)),

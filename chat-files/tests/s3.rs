@@ -13,7 +13,7 @@ use std::{
 };
 
 use chat_core::auth::Secret;
-use chat_files::{Part, S3, UploadError};
+use chat_files::{Files, Part, S3, UploadError};
 use common::{World, encoded, picture};
 use futures::TryStreamExt;
 use image::ImageFormat;
@@ -117,7 +117,11 @@ impl Bucket {
                         "<Contents><Key>{key}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>e</ETag><Size>{size}</Size></Contents>"
                     )
                 };
-                let items: String = objects.iter().map(item).collect();
+                let prefix =
+                    query.split('&').find_map(|pair| pair.strip_prefix("prefix=")).unwrap_or_default();
+                let beginning = format!("/bucket/{}", prefix.replace("%2F", "/"));
+                let listed = objects.iter().filter(|(key, _)| key.starts_with(&beginning));
+                let items: String = listed.map(item).collect();
                 respond("200 OK", "", format!("<ListBucketResult>{items}</ListBucketResult>").as_bytes())
             }
             "GET" => match (objects.get(key), range) {
@@ -187,18 +191,78 @@ async fn what_a_store_that_is_down_does_not_take_is_not_kept_and_what_it_does_no
     assert_eq!(bucket.keys().len(), 0);
 }
 
+const STRAY: &str = "01900000-0000-7000-8000-000000000000";
+
+impl Bucket {
+    fn insert(&self, key: &str) {
+        self.objects.lock().unwrap().insert(format!("/bucket/{key}"), b"x".to_vec());
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.objects.lock().unwrap().contains_key(&format!("/bucket/{key}"))
+    }
+}
+
 #[tokio::test]
 async fn bytes_of_which_nothing_is_remembered_are_found_there_too() {
     let bucket = Arc::new(Bucket::default());
     let store = s3(bucket.serve().await).open().unwrap();
     let world = World::with(|builder| builder.object_store(store));
     let kept = world.receive("a.txt", b"hello").await.unwrap();
-    let stray = "01900000-0000-7000-8000-000000000000";
-    bucket.objects.lock().unwrap().insert(format!("/bucket/chat/files/00/{stray}"), b"x".to_vec());
-    bucket.objects.lock().unwrap().insert("/bucket/chat/files/of-others.txt".into(), b"x".to_vec());
-    assert_eq!(world.files.collect_orphans().await, Ok(1));
-    assert_eq!(bucket.keys().len(), 2);
+    bucket.insert(&format!("chat/files/00/{STRAY}"));
+    bucket.insert(&format!("chat/files/00/{STRAY}.thumbnail"));
+    assert_eq!(world.files.collect_orphans().await, Ok(2));
+    assert!(!bucket.keys().iter().any(|key| key.contains(STRAY)), "{:?}", bucket.keys());
     assert_eq!(world.bytes(kept.id, Part::Whole).await, b"hello");
+}
+
+#[tokio::test]
+async fn what_others_keep_in_the_same_bucket_is_left_there() {
+    let bucket = Arc::new(Bucket::default());
+    let store = S3 { prefix: String::new(), ..s3(bucket.serve().await) }.open().unwrap();
+    let world = World::with(|builder| builder.object_store(store));
+    let of_others = [
+        STRAY.to_owned(),
+        format!("photos/{STRAY}"),
+        format!("photos/{STRAY}.jpg"),
+        format!("photos/00/{STRAY}"),
+        format!("00/{STRAY}.jpg"),
+        format!("00/{STRAY}.thumbnail.jpg"),
+        format!("01/{STRAY}"),
+        "readme.txt".to_owned(),
+    ];
+    of_others.iter().for_each(|key| bucket.insert(key));
+    bucket.insert(&format!("00/{STRAY}"));
+    assert_eq!(world.files.collect_orphans().await, Ok(1));
+    for key in of_others {
+        assert!(bucket.has(&key), "{key}");
+    }
+}
+
+#[tokio::test]
+async fn of_two_servers_that_share_a_bucket_neither_deletes_what_the_other_remembers() {
+    let bucket = Arc::new(Bucket::default());
+    let url = bucket.serve().await;
+    let [one, other] =
+        [(); 2].map(|()| World::with(|builder| builder.object_store(s3(url.clone()).open().unwrap())));
+    let of_one = one.receive("a.txt", b"one").await.unwrap();
+    assert_eq!(one.files.collect_orphans().await, Ok(0));
+    assert_eq!(other.files.collect_orphans().await, Ok(0));
+    let of_other = other.receive("a.txt", b"other").await.unwrap();
+    bucket.insert(&format!("chat/files/00/{STRAY}"));
+    for world in [&one, &other] {
+        assert_eq!(world.files.collect_orphans().await, Ok(0));
+    }
+    assert_eq!(one.bytes(of_one.id, Part::Whole).await, b"one");
+    assert_eq!(other.bytes(of_other.id, Part::Whole).await, b"other");
+    // A name lasts, so that a new start is no other server.
+    let mut names = bucket.keys();
+    names.retain(|key| key.starts_with("/bucket/chat/files/chat-files.owners/"));
+    assert_eq!(names.len(), 2);
+    let again = Files::builder(one.store.clone(), one.folder.path()).object_store(s3(url).open().unwrap());
+    assert_eq!(again.clock(one.clock.clone()).build().unwrap().collect_orphans().await, Ok(0));
+    bucket.objects.lock().unwrap().retain(|key, _| !names.contains(key));
+    assert_eq!(one.files.collect_orphans().await, Ok(2), "the other one's and nobody's");
 }
 
 #[test]
