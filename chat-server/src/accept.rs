@@ -10,6 +10,7 @@ use std::{
 };
 
 use axum::{Router, body::Body, extract::Request};
+use chat_core::auth::network_of;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -194,7 +195,7 @@ impl Peer {
 impl Peers {
     fn admit(peers: &Arc<Self>, address: IpAddr, permit: OwnedSemaphorePermit) -> Option<Peer> {
         let mut counts = peers.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(address).or_default();
+        let count = counts.entry(network_of(address)).or_default();
         let exempt = peers.most == 0 || peers.exempt.iter().any(|network| network.contains(address));
         if *count >= peers.most && !exempt {
             return None;
@@ -207,10 +208,11 @@ impl Peers {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut counts = self.peers.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.address) {
+        let network = network_of(self.address);
+        if let Some(count) = counts.get_mut(&network) {
             *count -= 1;
             if *count == 0 {
-                counts.remove(&self.address);
+                counts.remove(&network);
             }
         }
     }
@@ -292,7 +294,10 @@ pub(crate) mod tests {
         assert!(Peers::admit(&peers, ip("192.0.2.2"), permit()).is_some());
         let proxied: Vec<_> =
             (0..3).map(|_| Peers::admit(&peers, ip("10.0.0.1"), permit()).unwrap()).collect();
-        drop((upgraded, proxied));
+        let wide = Peers::admit(&peers, ip("2001:db8::1"), permit()).unwrap();
+        assert!(Peers::admit(&peers, ip("2001:db8::2"), permit()).is_none(), "a host has all of its /64");
+        assert!(Peers::admit(&peers, ip("2001:db8:0:1::1"), permit()).is_some());
+        drop((upgraded, proxied, wide));
         assert!(Peers::admit(&peers, ip("192.0.2.1"), permit()).is_some());
         assert!(peers.counts.lock().unwrap().is_empty());
         assert_eq!(places.available_permits(), 10);

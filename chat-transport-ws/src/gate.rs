@@ -2,9 +2,11 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
+
+use chat_core::auth::network_of;
 
 use crate::limits::REFUSALS_PER_ADDRESS_MAX;
 
@@ -67,7 +69,7 @@ impl Gate {
     /// # Errors
     /// [`Refused`] when there is none.
     pub fn admit(&self, address: IpAddr) -> Result<Admission, Refused> {
-        let address = network(address);
+        let address = network_of(address);
         let over = |bound: usize, count: usize| bound > 0 && count >= bound;
         let mut counts = self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let full = over(self.shared.total, counts.inside);
@@ -109,15 +111,6 @@ impl Drop for Admission {
                 counts.by_address.remove(&self.address);
             }
         }
-    }
-}
-
-/// Whom an address stands for: itself, or for IPv6 its /64 network, since every host there may use as many
-/// addresses of it as it likes.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
-        v4 => v4,
     }
 }
 

@@ -1,14 +1,10 @@
 //! Guessing at one account, or from one address, gets slower and slower, and never impossible.
 
-use std::{
-    collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
-    time::Duration,
-};
+use std::{collections::HashMap, net::IpAddr, time::Duration};
 
 use parking_lot::Mutex;
 
-use crate::{limits::LOGIN_DELAYS_MAX, time::Timestamp};
+use crate::{auth::network_of, limits::LOGIN_DELAYS_MAX, time::Timestamp};
 
 /// Failures at one account that cost nothing: people mistype.
 pub(crate) const FREE_FAILURES_OF_ACCOUNT: u32 = 3;
@@ -24,14 +20,13 @@ const FORGET_MS: u64 = 15 * 60_000;
 /// What attempts are counted by: a hash of the account's id, of what was typed where there is none, or of an address.
 pub(crate) type Subject = [u8; 32];
 
-/// By what attempts from an address are counted; of IPv6 by its /64 network, of which every host has as many
-/// addresses as it likes.
+/// By what attempts from an address are counted.
 pub(crate) fn subject_of(address: IpAddr) -> Subject {
-    let network = match address.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)),
-        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+    let hash = match network_of(address) {
+        IpAddr::V6(v6) => blake3::hash(&v6.octets()),
+        IpAddr::V4(v4) => blake3::hash(&v4.octets()),
     };
-    *blake3::hash(&network.octets()).as_bytes()
+    *hash.as_bytes()
 }
 
 /// Failed attempts of the recent past.

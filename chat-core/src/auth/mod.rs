@@ -6,6 +6,7 @@
 mod claims;
 mod jwks;
 mod jwt;
+mod network;
 
 use std::{fmt, future::Future, net::IpAddr, sync::Arc};
 
@@ -14,6 +15,7 @@ use async_trait::async_trait;
 pub use claims::ClaimNames;
 pub use jwks::{Jwks, KeySource};
 pub use jwt::{JwtAlgorithm, JwtAuthenticator, JwtRules, KeyError};
+pub use network::network_of;
 
 use crate::{domain::ErrorCode, id::UserId, time::Timestamp};
 

@@ -1,8 +1,9 @@
 //! Whom a request comes from.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::{borrow::Cow, net::IpAddr};
 
 use axum::extract::FromRequestParts;
+use chat_core::auth::network_of;
 use http::{HeaderMap, request::Parts};
 
 use super::{App, problem::Problem};
@@ -13,13 +14,9 @@ use crate::{accept::Peer, config::Network};
 pub(crate) struct ClientAddress(pub(crate) IpAddr);
 
 impl ClientAddress {
-    /// What rates are counted by: the address, or for IPv6 its /64 network, of which every host has as many
-    /// addresses as it likes.
+    /// What rates are counted by.
     pub(crate) fn rate_key(self) -> IpAddr {
-        match self.0.to_canonical() {
-            IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
-            v4 => v4,
-        }
+        network_of(self.0)
     }
 }
 
@@ -36,8 +33,12 @@ impl FromRequestParts<App> for ClientAddress {
 /// trusted. What stands further left is hearsay.
 fn resolve(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
-    let lines: Vec<&str> =
-        headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok()).collect();
+    // A line with other bytes than ASCII ends with what the proxy wrote, like any other.
+    let lines: Vec<Cow<'_, str>> = headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .map(|line| String::from_utf8_lossy(line.as_bytes()))
+        .collect();
     let mut hops = lines.iter().rev().flat_map(|line| line.rsplit(','));
     let mut address = peer.to_canonical();
     while is_trusted(address) {
@@ -58,10 +59,10 @@ fn parse_hop(text: &str) -> Option<IpAddr> {
 mod tests {
     use super::*;
 
-    fn resolved(peer: &str, forwarded: &[&'static str], trusted: &[&str]) -> String {
+    fn resolved(peer: &str, forwarded: &[&str], trusted: &[&str]) -> String {
         let mut headers = HeaderMap::new();
         for line in forwarded {
-            headers.append("x-forwarded-for", http::HeaderValue::from_static(line));
+            headers.append("x-forwarded-for", http::HeaderValue::from_bytes(line.as_bytes()).unwrap());
         }
         let trusted: Vec<_> = trusted.iter().map(|text| text.parse().unwrap()).collect();
         resolve(peer.parse().unwrap(), &headers, &trusted).to_string()
@@ -79,6 +80,7 @@ mod tests {
         assert_eq!(resolved("10.0.0.1", &["1.1.1.1", "198.51.100.7, 10.0.0.2"], trusted), "198.51.100.7");
         assert_eq!(resolved("192.0.2.1", &["198.51.100.7"], trusted), "192.0.2.1");
         assert_eq!(resolved("10.0.0.1", &["198.51.100.7:4711"], trusted), "198.51.100.7");
+        assert_eq!(resolved("10.0.0.1", &["ÿ, 198.51.100.7"], trusted), "198.51.100.7");
         assert_eq!(resolved("::ffff:10.0.0.1", &["[2001:db8::1]:80"], trusted), "2001:db8::1");
     }
 
@@ -88,6 +90,7 @@ mod tests {
         assert_eq!(resolved("10.0.0.1", &["1.1.1.1, unknown"], trusted), "10.0.0.1");
         assert_eq!(resolved("10.0.0.1", &[], trusted), "10.0.0.1");
         assert_eq!(resolved("10.0.0.1", &["10.0.0.3"], trusted), "10.0.0.3");
+        assert_eq!(resolved("10.0.0.1", &["1.1.1.1", "ÿ"], trusted), "10.0.0.1", "nothing is read beyond it");
     }
 
     #[test]
