@@ -21,16 +21,21 @@ use serde_json::{Value, json};
 
 file_store_conformance!(async { (MemoryStore::new(), ()) });
 
-/// Alice has uploaded `mine`, until it is gone; what else is said is believed when it is whole.
+/// Alice has uploaded `mine`, until it is gone or posted as often as it may be; what else is said is believed when it is
+/// whole.
 #[derive(Clone, Default)]
 struct Cabinet {
     is_gone: Arc<AtomicBool>,
+    is_worn: Arc<AtomicBool>,
 }
 
 #[async_trait]
 impl FileResolver for Cabinet {
     async fn resolve(&self, user: &UserId, files: Vec<FileReference>) -> Result<Vec<Attachment>, Error> {
         let known = |file: FileReference| match file.file_id.as_str() {
+            "mine" if self.is_worn.load(Ordering::SeqCst) => {
+                Err(Rejection::Conflict("posted too often").into())
+            }
             "mine" if user.as_str() == "alice" && !self.is_gone.load(Ordering::SeqCst) => Ok(Attachment {
                 file_id: file.file_id,
                 name: "photo.png".into(),
@@ -105,4 +110,38 @@ async fn a_repeat_is_answered_as_the_first_was_also_when_its_file_is_gone() {
     let mut other = send;
     other["clientMessageId"] = json!("another");
     assert_eq!(alice.ask(other).await["code"], "not_found");
+}
+
+#[tokio::test]
+async fn a_repeat_without_words_is_answered_as_the_first_was_when_its_message_and_its_file_are_gone() {
+    let cabinet = Cabinet::default();
+    let engine = common::builder().files(cabinet.clone()).build().await.unwrap();
+    let mut alice = TestClient::connect(&engine, "alice").await;
+    let room = alice.create_room("Lobby").await;
+    let mut send = message(&room, &json!([{"fileId": "mine"}]));
+    send["content"] = json!("");
+    let first = alice.ask(send.clone()).await;
+    assert_eq!(first["type"], "ack", "{first}");
+    let delete = json!({"type": "delete_message", "roomId": room, "messageId": first["messageId"]});
+    assert_eq!(alice.ask(delete).await["type"], "ack");
+    cabinet.is_gone.store(true, Ordering::SeqCst);
+    let second = alice.ask(send.clone()).await;
+    assert_eq!((&second["seq"], &second["duplicate"]), (&first["seq"], &json!(true)), "{second}");
+    send["clientMessageId"] = json!("another");
+    assert_eq!(alice.ask(send).await["code"], "not_found");
+}
+
+#[tokio::test]
+async fn the_repeat_of_the_last_posting_that_a_file_may_have_is_answered_as_the_first_was() {
+    let cabinet = Cabinet::default();
+    let engine = common::builder().files(cabinet.clone()).build().await.unwrap();
+    let mut alice = TestClient::connect(&engine, "alice").await;
+    let room = alice.create_room("Lobby").await;
+    let mut send = message(&room, &json!([{"fileId": "mine"}]));
+    let first = alice.ask(send.clone()).await;
+    cabinet.is_worn.store(true, Ordering::SeqCst);
+    let second = alice.ask(send.clone()).await;
+    assert_eq!((&second["seq"], &second["duplicate"]), (&first["seq"], &json!(true)), "{second}");
+    send["clientMessageId"] = json!("another");
+    assert_eq!(alice.ask(send).await["code"], "conflict");
 }

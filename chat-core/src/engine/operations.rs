@@ -138,20 +138,20 @@ impl Caller {
             Some(Err(_)) => return Err(Rejection::BadRequest(BAD_KEY).into()),
             key => key.and_then(Result::ok),
         };
-        let attachments = match (self.attachments(fields.attachments).await, &client_message_id) {
-            // A repeat is answered as the first was, also when its files are gone meanwhile.
-            (Err(Error::Rejected(Rejection::NotFound(what))), Some(key)) => {
-                if !self.was_sent(&room, key).await? {
-                    return Err(Rejection::NotFound(what).into());
-                }
-                Attachments::default()
-            }
-            (attachments, _) => attachments?,
-        };
         let rules = self.shared().limits.text();
-        let content = match attachments.is_empty() {
-            true => Content::parse(&fields.content, rules)?,
-            false => Content::parse_caption(&fields.content, rules)?,
+        let (content, attachments) = match (self.attachments(fields.attachments).await, &client_message_id) {
+            // A repeat is answered as the first was, also when its files are gone meanwhile, or were posted as often as
+            // they may be.
+            (Err(Error::Rejected(refused)), Some(key)) => {
+                if !self.was_sent(&room, key).await? {
+                    return Err(refused.into());
+                }
+                (Content::parse_caption(&fields.content, rules)?, Attachments::default())
+            }
+            (attachments, _) => match attachments? {
+                none if none.is_empty() => (Content::parse(&fields.content, rules)?, none),
+                some => (Content::parse_caption(&fields.content, rules)?, some),
+            },
         };
         let reply_to = fields.reply_to.map(|id| target_in(&room, &id));
         let thread = fields.thread_id.map(|id| target_in(&room, &id));
