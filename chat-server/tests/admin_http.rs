@@ -4,7 +4,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{BASE, Server, User, foreign_token, http::Answer, ws::Ws};
+use support::{BASE, Server, User, api::Api, foreign_token, http::Answer, ws::Ws};
 
 const SECRET: &str = "an example of a secret of 32 bytes";
 
@@ -18,44 +18,16 @@ fn register(server: &Server, name: &str) -> User {
     server.register(name)
 }
 
-struct Admin<'a> {
-    server: &'a Server,
-    token: String,
+fn admin(server: &Server) -> Api<'_> {
+    let claims = json!({ "sub": "root", "name": "root_1", "exp": 4_000_000_000_u64, "roles": ["staff"] });
+    Api::of_admin(server, "root", foreign_token(SECRET, &claims))
 }
 
-impl<'a> Admin<'a> {
-    fn of(server: &'a Server) -> Self {
-        let claims = json!({ "sub": "root", "name": "root_1", "exp": 4_000_000_000_u64, "roles": ["staff"] });
-        Self { server, token: foreign_token(SECRET, &claims) }
-    }
-
-    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
-        let request = self.server.request(method, &format!("/api/admin{path}")).bearer(&self.token);
-        match body {
-            Some(body) => request.json(body).send(),
-            None => request.send(),
-        }
-    }
-
-    #[track_caller]
-    fn get(&self, path: &str) -> Value {
-        let answer = self.ask("GET", path, None);
-        assert_eq!(answer.status, 200, "{answer:?}");
-        answer.json()
-    }
-
-    #[track_caller]
-    fn done(&self, method: &str, path: &str) {
-        let answer = self.ask(method, path, None);
-        assert!(matches!(answer.status, 200 | 204), "{answer:?}");
-    }
-
-    /// What the server's audit log says, the newest first.
-    fn acts(&self) -> Vec<(String, Value)> {
-        let log = self.get("/audit");
-        let act = |record: &Value| (record["act"].as_str().unwrap().to_owned(), record["targetId"].clone());
-        log["items"].as_array().unwrap().iter().map(act).collect()
-    }
+/// What the server's audit log says, the newest first.
+fn acts(admin: &Api<'_>) -> Vec<(String, Value)> {
+    let log = admin.get("/audit");
+    let act = |record: &Value| (record["act"].as_str().unwrap().to_owned(), record["targetId"].clone());
+    log["items"].as_array().unwrap().iter().map(act).collect()
 }
 
 fn login(server: &Server, name: &str) -> Answer {
@@ -65,20 +37,20 @@ fn login(server: &Server, name: &str) -> Answer {
 #[tokio::test]
 async fn who_is_disabled_is_cut_off_and_kept_out_until_enabled() {
     let server = server();
-    let (admin, bob) = (Admin::of(&server), register(&server, "bob"));
+    let (admin, bob) = (admin(&server), register(&server, "bob"));
     let mut ws = Ws::login(&server, &bob.token).await;
-    admin.done("POST", &format!("/users/{}/disable", bob.id));
+    admin.done("POST", &format!("/users/{}/disable", bob.id), None);
     assert_eq!(ws.until_closed().await.1, Some(4403));
     let refused = server.get("/api/users/me").bearer(&bob.token).send();
     assert_eq!((refused.status, &refused.json()["code"]), (403, &json!("forbidden")));
     let refused = login(&server, "bob");
     assert_eq!((refused.status, &refused.json()["code"]), (403, &json!("forbidden")));
     assert_eq!(admin.get(&format!("/users/{}", bob.id))["disabled"], true);
-    admin.done("POST", &format!("/users/{}/enable", bob.id));
+    admin.done("POST", &format!("/users/{}/enable", bob.id), None);
     assert_eq!(login(&server, "bob").status, 200);
     let target = json!(bob.id);
     assert_eq!(
-        admin.acts(),
+        acts(&admin),
         [("enable_user".to_owned(), target.clone()), ("disable_user".to_owned(), target)]
     );
 }
@@ -86,15 +58,15 @@ async fn who_is_disabled_is_cut_off_and_kept_out_until_enabled() {
 #[tokio::test]
 async fn logins_end_and_roles_change_at_once() {
     let server = server();
-    let (admin, bob) = (Admin::of(&server), register(&server, "bob"));
+    let (admin, bob) = (admin(&server), register(&server, "bob"));
     let mut ws = Ws::login(&server, &bob.token).await;
-    admin.done("POST", &format!("/users/{}/logout", bob.id));
+    admin.done("POST", &format!("/users/{}/logout", bob.id), None);
     assert_eq!(ws.until_closed().await.1, Some(4401));
     assert_eq!(server.get("/api/users/me").bearer(&bob.token).send().status, 401);
     let path = format!("/users/{}/role", bob.id);
     assert_eq!(admin.ask("PUT", &path, Some(&json!({ "role": "admin" }))).status, 204);
     let token = login(&server, "bob").json()["accessToken"].as_str().unwrap().to_owned();
-    let bob = Admin { server: &server, token };
+    let bob = Api::of_admin(&server, &bob.id, token);
     assert_eq!(bob.get("/users?query=bo")["items"][0]["serverRole"], "admin");
     assert_eq!(admin.ask("PUT", &path, Some(&json!({ "role": "user" }))).status, 204);
     assert_eq!(bob.ask("GET", "/users", None).status, 401, "the login ended with the role");
@@ -104,7 +76,7 @@ async fn logins_end_and_roles_change_at_once() {
 #[test]
 fn users_are_listed_and_erased() {
     let server = server();
-    let (admin, bob) = (Admin::of(&server), register(&server, "bob"));
+    let (admin, bob) = (admin(&server), register(&server, "bob"));
     let listed = admin.get("/users");
     let users: Vec<_> = listed["items"].as_array().unwrap().iter().map(|user| &user["username"]).collect();
     assert_eq!(users, ["bob", "root_1"]);
@@ -117,16 +89,16 @@ fn users_are_listed_and_erased() {
             "external": false, "disabled": false,
         })
     );
-    admin.done("DELETE", &format!("/users/{}", bob.id));
+    admin.done("DELETE", &format!("/users/{}", bob.id), None);
     assert_eq!(admin.ask("GET", &format!("/users/{}", bob.id), None).status, 404);
     assert_eq!(login(&server, "bob").status, 401);
-    assert_eq!(admin.acts(), [("erase_user".to_owned(), json!(bob.id))]);
+    assert_eq!(acts(&admin), [("erase_user".to_owned(), json!(bob.id))]);
 }
 
 #[test]
 fn any_room_is_moderated_and_none_is_read() {
     let server = server();
-    let (admin, bob) = (Admin::of(&server), register(&server, "bob"));
+    let (admin, bob) = (admin(&server), register(&server, "bob"));
     let body = json!({ "name": "Vault", "private": true });
     let room = server.post("/api/rooms", &body).bearer(&bob.token).send().json()["room"].clone();
     let id = room["id"].as_str().unwrap();
@@ -136,31 +108,31 @@ fn any_room_is_moderated_and_none_is_read() {
     let kinds: Vec<_> = kinds["items"].as_array().unwrap().iter().map(|room| room["kind"].clone()).collect();
     assert!(kinds.contains(&json!("private")), "{kinds:?}");
     assert_eq!(admin.get(&format!("/rooms/{id}"))["room"]["name"], "Vault");
-    let read = server.get(&format!("/api/rooms/{id}/messages")).bearer(&admin.token).send();
+    let read = server.get(&format!("/api/rooms/{id}/messages")).bearer(admin.token()).send();
     assert_eq!((read.status, &read.json()["code"]), (404, &json!("not_found")));
-    admin.done("DELETE", &format!("/rooms/{id}/messages/{message}"));
+    admin.done("DELETE", &format!("/rooms/{id}/messages/{message}"), None);
     let archive = admin.ask("PATCH", &format!("/rooms/{id}"), Some(&json!({ "archived": true })));
     assert_eq!((archive.status, &archive.json()["room"]["archived"]), (200, &json!(true)));
-    admin.done("DELETE", &format!("/rooms/{id}/members/{}?reason=spam", bob.id));
+    admin.done("DELETE", &format!("/rooms/{id}/members/{}?reason=spam", bob.id), None);
     let acts = admin.get(&format!("/rooms/{id}/audit"));
     let acts: Vec<_> =
         acts["items"].as_array().unwrap().iter().map(|it| (&it["act"], &it["actorId"])).collect();
     let root = json!("root");
     let expected = ["kick", "update_room", "delete_message"].map(|act| json!(act));
     assert_eq!(acts, expected.iter().map(|act| (act, &root)).collect::<Vec<_>>());
-    admin.done("PUT", &format!("/rooms/{id}/owners/{}", bob.id));
+    admin.done("PUT", &format!("/rooms/{id}/owners/{}", bob.id), None);
     assert_eq!(
         server.get(&format!("/api/rooms/{id}")).bearer(&bob.token).send().json()["room"]["role"],
         "owner"
     );
-    admin.done("DELETE", &format!("/rooms/{id}"));
+    admin.done("DELETE", &format!("/rooms/{id}"), None);
     assert_eq!(admin.ask("GET", &format!("/rooms/{id}"), None).status, 404);
 }
 
 #[test]
 fn reports_of_all_rooms_wait_in_one_queue() {
     let server = server();
-    let (admin, ann, bob) = (Admin::of(&server), register(&server, "ann"), register(&server, "bob"));
+    let (admin, ann, bob) = (admin(&server), register(&server, "ann"), register(&server, "bob"));
     let send = server.post("/api/rooms/lobby/messages", &json!({ "content": "weeds" }));
     let message = send.bearer(&ann.token).send().json()["messageId"].as_str().unwrap().to_owned();
     let report = format!("/api/rooms/lobby/messages/{message}/report");
@@ -171,7 +143,7 @@ fn reports_of_all_rooms_wait_in_one_queue() {
         (&item["roomId"], &item["reason"], &item["message"]["content"], &item["reportedBy"]["username"]),
         (&json!("lobby"), &json!("rude"), &json!("weeds"), &json!("bob"))
     );
-    admin.done("POST", &format!("/rooms/lobby/reports/{}/resolve", item["reportId"].as_str().unwrap()));
+    admin.done("POST", &format!("/rooms/lobby/reports/{}/resolve", item["reportId"].as_str().unwrap()), None);
     assert_eq!(admin.get("/reports"), json!({ "items": [], "nextCursor": null }));
 }
 
@@ -190,7 +162,7 @@ fn everybody_else_is_refused() {
 #[tokio::test]
 async fn the_present_is_counted() {
     let server = server();
-    let (admin, ann) = (Admin::of(&server), register(&server, "ann"));
+    let (admin, ann) = (admin(&server), register(&server, "ann"));
     let _ws = Ws::login(&server, &ann.token).await;
     let stats = admin.get("/stats");
     assert_eq!((&stats["connections"], &stats["usersOnline"]), (&json!(1), &json!(1)));

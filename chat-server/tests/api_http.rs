@@ -4,53 +4,12 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{Server, User, http::Answer, is_time};
+use support::{Server, User, api::Api, is_time};
 
-struct Http<'a> {
-    server: &'a Server,
-    user: &'a User,
-}
-
-impl Http<'_> {
-    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
-        let request = self.server.request(method, path).bearer(&self.user.token);
-        match body {
-            Some(body) => request.json(body).send(),
-            None => request.send(),
-        }
-    }
-
-    #[track_caller]
-    fn get(&self, path: &str) -> Value {
-        let answer = self.ask("GET", path, None);
-        assert_eq!(answer.status, 200, "{path}: {answer:?}");
-        answer.json()
-    }
-
-    #[track_caller]
-    fn send(&self, room: &str, content: &str) -> Value {
-        let path = format!("/api/rooms/{room}/messages");
-        let answer = self.ask("POST", &path, Some(&json!({ "content": content })));
-        assert_eq!(answer.status, 201, "{answer:?}");
-        answer.json()
-    }
-
-    #[track_caller]
-    fn done(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
-        let answer = self.ask(method, path, body);
-        match answer.status {
-            204 => Value::Null,
-            200 | 201 => answer.json(),
-            _ => panic!("{method} {path}: {answer:?}"),
-        }
-    }
-
-    #[track_caller]
-    fn refused(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
-        let answer = self.ask(method, path, body);
-        assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{answer:?}");
-        (answer.status, answer.json()["code"].clone())
-    }
+/// Sends a message, and is told of it.
+#[track_caller]
+fn send(api: &Api<'_>, room: &str, content: &str) -> Value {
+    api.done("POST", &format!("/api/rooms/{room}/messages"), Some(&json!({ "content": content })))
 }
 
 fn two(server: &Server) -> (User, User) {
@@ -61,8 +20,8 @@ fn two(server: &Server) -> (User, User) {
 fn a_message_is_edited_reacted_to_pinned_and_deleted() {
     let server = Server::start();
     let (ann, bob) = two(&server);
-    let (ann, bob) = (Http { server: &server, user: &ann }, Http { server: &server, user: &bob });
-    let sent = ann.send("lobby", "helo");
+    let (ann, bob) = (Api::of(&server, &ann), Api::of(&server, &bob));
+    let sent = send(&ann, "lobby", "helo");
     let (id, seq) = (sent["messageId"].as_str().unwrap(), sent["seq"].as_u64().unwrap());
     let path = format!("/api/rooms/lobby/messages/{id}");
     assert_eq!(ann.done("PUT", &path, Some(&json!({ "content": "hello" }))), json!({ "seq": seq + 1 }));
@@ -79,7 +38,7 @@ fn a_message_is_edited_reacted_to_pinned_and_deleted() {
         "once is enough"
     );
     let shown = bob.get("/api/rooms/lobby/messages?limit=1")["messages"][0].clone();
-    assert_eq!(shown["reactions"], json!([{ "emoji": "👍", "count": 1, "userIds": [bob.user.id] }]));
+    assert_eq!(shown["reactions"], json!([{ "emoji": "👍", "count": 1, "userIds": [bob.id] }]));
     assert_eq!(bob.done("DELETE", &reaction, None), json!({ "seq": seq + 3 }));
     let reply = json!({ "content": "in the thread", "threadId": id });
     assert_eq!(bob.ask("POST", "/api/rooms/lobby/messages", Some(&reply)).status, 201);
@@ -90,7 +49,7 @@ fn a_message_is_edited_reacted_to_pinned_and_deleted() {
     ann.done("DELETE", &path, None);
     let tombstone =
         bob.get(&format!("/api/rooms/lobby/messages?around={seq}&limit=1"))["messages"][0].clone();
-    assert_eq!((&tombstone["content"], &tombstone["deletedBy"]), (&json!(""), &json!(ann.user.id)));
+    assert_eq!((&tombstone["content"], &tombstone["deletedBy"]), (&json!(""), &json!(ann.id)));
     assert!(is_time(&tombstone["deletedAt"]));
     assert_eq!(ann.refused("PUT", &path, Some(&json!({ "content": "x" }))), (404, json!("not_found")));
 }
@@ -99,7 +58,7 @@ fn a_message_is_edited_reacted_to_pinned_and_deleted() {
 fn an_owner_changes_their_room_and_its_members() {
     let server = Server::start();
     let (ann, bob) = two(&server);
-    let (ann, bob) = (Http { server: &server, user: &ann }, Http { server: &server, user: &bob });
+    let (ann, bob) = (Api::of(&server, &ann), Api::of(&server, &bob));
     let room = ann.done("POST", "/api/rooms", Some(&json!({ "name": "Garden" })))["room"].clone();
     let path = format!("/api/rooms/{}", room["id"].as_str().unwrap());
     bob.done("POST", &format!("{path}/join"), None);
@@ -112,7 +71,7 @@ fn an_owner_changes_their_room_and_its_members() {
     let freed = ann.done("PATCH", &path, Some(&json!({ "retentionDays": null, "slowModeSeconds": 0 })));
     assert_eq!(freed["room"].get("retentionDays"), None);
     assert_eq!(bob.refused("PATCH", &path, Some(&json!({ "name": "Mine" }))), (403, json!("forbidden")));
-    let member = format!("{path}/members/{}", bob.user.id);
+    let member = format!("{path}/members/{}", bob.id);
     ann.done("PUT", &member, Some(&json!({ "role": "moderator" })));
     assert_eq!(ann.get(&format!("{path}/members"))["items"][1]["role"], "moderator");
     ann.done("PUT", &member, Some(&json!({ "role": "member" })));
@@ -124,7 +83,7 @@ fn an_owner_changes_their_room_and_its_members() {
     assert_eq!(ann.refused("PUT", &member, Some(&json!({}))), (400, json!("bad_request")));
     ann.done("DELETE", &format!("{member}?reason=tired"), None);
     assert_eq!(bob.refused("POST", &send, Some(&json!({ "content": "x" }))), (403, json!("forbidden")));
-    let ban = format!("{path}/bans/{}", bob.user.id);
+    let ban = format!("{path}/bans/{}", bob.id);
     ann.done("PUT", &ban, None);
     assert_eq!(bob.refused("POST", &format!("{path}/join"), None), (403, json!("forbidden")));
     ann.done("DELETE", &ban, None);
@@ -142,12 +101,12 @@ fn a_private_room_is_joined_by_invitation_or_by_link() {
     let server = Server::start();
     let (ann, bob) = two(&server);
     let carol = server.register("carol");
-    let http = |user| Http { server: &server, user };
+    let http = |user| Api::of(&server, user);
     let (ann, bob, carol) = (http(&ann), http(&bob), http(&carol));
     let room = ann.done("POST", "/api/rooms", Some(&json!({ "name": "Vault", "private": true })));
     let path = format!("/api/rooms/{}", room["room"]["id"].as_str().unwrap());
     assert_eq!(bob.refused("GET", &path, None), (404, json!("not_found")));
-    let invited = ann.done("POST", &format!("{path}/invites"), Some(&json!({ "userId": bob.user.id })));
+    let invited = ann.done("POST", &format!("{path}/invites"), Some(&json!({ "userId": bob.id })));
     let listed = bob.get("/api/invites");
     assert_eq!(listed["items"][0]["inviteId"], invited["inviteId"]);
     let invite = format!("/api/invites/{}", invited["inviteId"].as_str().unwrap());
@@ -167,9 +126,9 @@ fn a_private_room_is_joined_by_invitation_or_by_link() {
 fn two_write_to_each_other_until_one_blocks_the_other() {
     let server = Server::start();
     let (ann, bob) = two(&server);
-    let (ann, bob) = (Http { server: &server, user: &ann }, Http { server: &server, user: &bob });
+    let (ann, bob) = (Api::of(&server, &ann), Api::of(&server, &bob));
     let (to_bob, to_ann) =
-        (format!("/api/direct-messages/{}", bob.user.id), format!("/api/direct-messages/{}", ann.user.id));
+        (format!("/api/direct-messages/{}", bob.id), format!("/api/direct-messages/{}", ann.id));
     let empty = ann.get(&to_bob);
     assert_eq!((&empty["messages"], &empty["hasMoreBefore"]), (&json!([]), &json!(false)));
     assert_eq!(ann.refused("GET", "/api/direct-messages/nobody", None), (404, json!("not_found")));
@@ -178,15 +137,15 @@ fn two_write_to_each_other_until_one_blocks_the_other() {
     let page = bob.get(&to_ann);
     assert_eq!(
         (&page["messages"][0]["content"], &page["messages"][0]["recipientId"]),
-        (&json!("hi"), &json!(bob.user.id))
+        (&json!("hi"), &json!(bob.id))
     );
     let rooms = bob.get("/api/direct-messages");
-    assert_eq!(rooms["items"][0]["user"], json!({ "id": ann.user.id, "username": "ann" }));
+    assert_eq!(rooms["items"][0]["user"], json!({ "id": ann.id, "username": "ann" }));
     assert_eq!((&rooms["items"][0]["unread"], rooms["items"].as_array().unwrap().len()), (&json!(1), 1));
-    bob.done("PUT", &format!("/api/users/{}/block", ann.user.id), None);
+    bob.done("PUT", &format!("/api/users/{}/block", ann.id), None);
     assert_eq!(bob.get("/api/users/me/blocks")["items"][0]["username"], "ann");
     assert_eq!(ann.refused("POST", &to_bob, Some(&json!({ "content": "?" }))), (403, json!("forbidden")));
-    bob.done("DELETE", &format!("/api/users/{}/block", ann.user.id), None);
+    bob.done("DELETE", &format!("/api/users/{}/block", ann.id), None);
     assert_eq!(ann.ask("POST", &to_bob, Some(&json!({ "content": "!" }))).status, 201);
 }
 
@@ -194,13 +153,13 @@ fn two_write_to_each_other_until_one_blocks_the_other() {
 fn a_profile_is_changed_and_found() {
     let server = Server::start();
     let (ann, bob) = two(&server);
-    let (ann, bob) = (Http { server: &server, user: &ann }, Http { server: &server, user: &bob });
+    let (ann, bob) = (Api::of(&server, &ann), Api::of(&server, &bob));
     let me = ann.get("/api/users/me");
     assert!(is_time(&me["createdAt"]));
     assert_eq!(
         me,
         json!({
-            "id": ann.user.id, "username": "ann", "displayName": null, "avatarUrl": null, "status": "offline",
+            "id": ann.id, "username": "ann", "displayName": null, "avatarUrl": null, "status": "offline",
             "statusText": null, "lastSeenAt": null, "email": "ann@example.org", "createdAt": me["createdAt"],
             "serverRole": "user",
         })
@@ -214,7 +173,7 @@ fn a_profile_is_changed_and_found() {
     let found = bob.get("/api/users?query=AN");
     assert_eq!((&found["items"][0]["displayName"], &found["nextCursor"]), (&json!("Anna K."), &json!(null)));
     assert_eq!(found["items"][0].get("email"), None, "others see no address");
-    assert_eq!(bob.get(&format!("/api/users/{}", ann.user.id))["username"], "anna");
+    assert_eq!(bob.get(&format!("/api/users/{}", ann.id))["username"], "anna");
     assert_eq!(
         bob.refused("PUT", "/api/users/me", Some(&json!({ "username": "ANNA" }))),
         (409, json!("conflict"))
@@ -230,11 +189,11 @@ fn a_profile_is_changed_and_found() {
 fn what_was_reported_is_listed_and_resolved() {
     let server = Server::start();
     let (ann, bob) = two(&server);
-    let (ann, bob) = (Http { server: &server, user: &ann }, Http { server: &server, user: &bob });
+    let (ann, bob) = (Api::of(&server, &ann), Api::of(&server, &bob));
     let room = ann.done("POST", "/api/rooms", Some(&json!({ "name": "Garden" })));
     let path = format!("/api/rooms/{}", room["room"]["id"].as_str().unwrap());
     bob.done("POST", &format!("{path}/join"), None);
-    let sent = ann.send(room["room"]["id"].as_str().unwrap(), "weeds");
+    let sent = send(&ann, room["room"]["id"].as_str().unwrap(), "weeds");
     let report = format!("{path}/messages/{}/report", sent["messageId"].as_str().unwrap());
     assert_eq!(bob.ask("POST", &report, Some(&json!({ "reason": "rude" }))).status, 204);
     let reports = ann.get(&format!("{path}/reports"));
@@ -255,7 +214,7 @@ fn what_has_not_changed_is_not_sent_again() {
     let tag = first.header("etag").unwrap();
     let again = server.get("/api/rooms/lobby").bearer(&ann.token).header("If-None-Match", tag).send();
     assert_eq!((again.status, again.body.as_str(), again.header("etag")), (304, "", Some(tag)));
-    Http { server: &server, user: &ann }.send("lobby", "news");
+    send(&Api::of(&server, &ann), "lobby", "news");
     let changed = server.get("/api/rooms/lobby").bearer(&ann.token).header("If-None-Match", tag).send();
     assert_eq!(changed.status, 200);
     assert_ne!(changed.header("etag"), Some(tag));

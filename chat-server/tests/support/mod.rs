@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails fails loudly")]
 
+pub mod api;
 pub mod http;
 pub mod line;
 pub mod multipart;
