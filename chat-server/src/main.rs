@@ -139,6 +139,8 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         registrations: RateTable::new(config.registrations),
         logins: RateTable::new(config.logins),
         recoveries: RateTable::new(config.logins),
+        changes: RateTable::new(config.logins),
+        refreshes: RateTable::new(config.refreshes),
         cookie: RefreshCookie::at(config.public_url.as_deref()),
         origins: origins(&config)?,
         started: tokio::time::Instant::now(),

@@ -281,6 +281,20 @@ fn registrations_and_logins_of_one_address_are_limited() {
 }
 
 #[test]
+fn renewals_of_one_address_are_limited() {
+    let server = Server::with("trusted_proxies = [\"127.0.0.1\"]\n[limits]\nrefreshes_per_hour = 2\n");
+    let user = server.register("ann");
+    let from = |address: &str| {
+        let body = json!({ "refreshToken": user.refresh });
+        server.post("/api/auth/refresh", &body).header("X-Forwarded-For", address).send()
+    };
+    assert_eq!([from("192.0.2.1").status, from("192.0.2.1").status], [200, 200]);
+    let limited = from("192.0.2.1");
+    assert_eq!((limited.status, limited.header("retry-after").is_some()), (429, true));
+    assert_eq!(from("192.0.2.2").status, 200, "nobody is held up by others");
+}
+
+#[test]
 fn an_untrusted_forwarded_address_does_not_get_an_allowance_of_its_own() {
     let server = Server::with("[limits]\nregistrations_per_hour = 1\n");
     let from = |address: &str, name: &str| {

@@ -81,6 +81,21 @@ fn a_password_is_changed_by_who_knows_the_present_one_alone() {
     assert_eq!(refresh(&server, &ann.refresh), 200);
 }
 
+#[test]
+fn a_password_is_changed_some_times_an_hour_by_each_user_and_no_more() {
+    let server = Server::with("[limits]\nregistrations_per_hour = 0\nlogins_per_hour = 2\n");
+    let (ann, bob) = (server.register("ann"), server.register("bob"));
+    assert_eq!(change(&server, &ann.token, PASSWORD, OTHER).status, 204);
+    assert_eq!(change(&server, &ann.token, OTHER, PASSWORD).status, 204);
+    let limited = change(&server, &ann.token, PASSWORD, OTHER);
+    let expected = json!({
+        "code": "rate_limited", "title": "Too Many Requests", "status": 429, "detail": "too many requests",
+    });
+    limited.assert_problem(429, &expected);
+    assert_eq!(change(&server, &bob.token, PASSWORD, OTHER).status, 204, "nobody is held up by others");
+    assert_eq!(login(&server, "ann", PASSWORD).status, 200, "nor is a login");
+}
+
 #[tokio::test]
 async fn a_forgotten_password_is_replaced_by_the_token_of_a_mail_that_a_relay_takes() {
     let relay = Relay::start();

@@ -22,6 +22,7 @@ pub(super) const KEYS: &[&str] = &[
     "limits.rooms_per_user",
     "limits.registrations_per_hour",
     "limits.logins_per_hour",
+    "limits.refreshes_per_hour",
     "limits.uploads_per_hour",
     "limits.upload_bytes",
     "limits.upload_total_bytes",

@@ -58,6 +58,8 @@ pub(crate) struct Config {
     pub(crate) registrations: Rate,
     /// Attempts to log in of one address.
     pub(crate) logins: Rate,
+    /// Renewals of logins, per address.
+    pub(crate) refreshes: Rate,
     /// Uploads of one user.
     pub(crate) uploads: Rate,
     /// How files are kept.
@@ -164,6 +166,7 @@ impl Config {
                 5,
             )?),
             logins: Rate::per_hour(values.number("limits.logins_per_hour", 0..=1_000_000, 10)?),
+            refreshes: Rate::per_hour(values.number("limits.refreshes_per_hour", 0..=1_000_000, 3_600)?),
             uploads: Rate::per_hour(values.number("limits.uploads_per_hour", 0..=1_000_000, 10)?),
             files: FilesConfig::from_values(values)?,
             public_url: mail::public_url(values)?,

@@ -115,6 +115,7 @@ pub(super) fn as_client(ClientAddress(address): ClientAddress, headers: &HeaderM
 /// The token comes in the body, or in the cookie that an earlier call set; the new one goes back the same way.
 async fn refresh(
     State(app): State<App>,
+    client: ClientAddress,
     headers: HeaderMap,
     mut fields: RefreshFields,
 ) -> Result<Response, Problem> {
@@ -132,6 +133,7 @@ async fn refresh(
             token
         }
     };
+    app.admit_refresh(client)?;
     let (accounts, engine) = (app.accounts().clone(), app.engine().clone());
     let refreshing = to_its_end(async move {
         let grant = accounts.refresh(&token).await;

@@ -6,8 +6,11 @@ use axum::{
 };
 use bytes::Bytes;
 use chat_core::{
+    accounts::FamilyId,
     auth::{AuthError, Authenticator, Hello, Identity, Secret},
+    domain::ErrorCode,
     engine::Caller,
+    id::UserId,
     wire::{Answer, ClientCommand},
 };
 use http::{HeaderMap, StatusCode, header, request::Parts};
@@ -16,7 +19,8 @@ use serde_json::{Value, json};
 
 use super::{App, client::ClientAddress, problem::Problem};
 
-/// What the token of a request proves. Whatever takes this answers 401 to everybody else.
+/// What the token of a request proves, and no more: whether its user is kept out, or asks too often, is looked at by
+/// whoever takes this.
 #[derive(Debug)]
 pub(crate) struct Proven(pub(crate) Identity);
 
@@ -42,6 +46,26 @@ impl FromRequestParts<App> for Authenticated {
         let caller = app.engine().caller(identity).await?;
         app.admit_request(&caller)?;
         Ok(Self(caller))
+    }
+}
+
+/// The user behind a request and the login that their token stems from, which is one of their account here.
+#[derive(Debug)]
+pub(super) struct LoggedIn {
+    pub(super) user: UserId,
+    pub(super) login: FamilyId,
+}
+
+impl FromRequestParts<App> for LoggedIn {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let Proven(identity) = Proven::from_request_parts(parts, app).await?;
+        let login = identity.login.as_deref().filter(|_| !identity.external).and_then(FamilyId::parse);
+        let caller = app.engine().caller(identity).await?;
+        app.admit_request(&caller)?;
+        let elsewhere = || Problem::new(ErrorCode::Forbidden, "this login is ended where it was begun");
+        Ok(Self { user: caller.user().clone(), login: login.ok_or_else(elsewhere)? })
     }
 }
 

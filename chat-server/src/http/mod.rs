@@ -78,6 +78,9 @@ pub(crate) struct Inner {
     pub(crate) logins: RateTable<IpAddr>,
     /// Passwords that are said to be forgotten, and tokens that are tried.
     pub(crate) recoveries: RateTable<IpAddr>,
+    /// Passwords that are changed, or tried by that.
+    pub(crate) changes: RateTable<UserId>,
+    pub(crate) refreshes: RateTable<IpAddr>,
     pub(crate) cookie: RefreshCookie,
     /// Whose pages may act by the cookie.
     pub(crate) origins: Origins,
@@ -111,6 +114,8 @@ impl App {
         self.inner.registrations.sweep(now);
         self.inner.logins.sweep(now);
         self.inner.recoveries.sweep(now);
+        self.inner.changes.sweep(now);
+        self.inner.refreshes.sweep(now);
         self.inner.exports.sweep(now);
         self.inner.requests.sweep(now);
         self.inner.uploads.sweep(now);
@@ -195,6 +200,14 @@ impl App {
 
     fn admit_recovery(&self, client: ClientAddress) -> Result<(), Problem> {
         self.inner.recoveries.admit(&client.rate_key(), SystemClock.now()).map_err(Problem::rate_limited)
+    }
+
+    fn admit_change(&self, user: &UserId) -> Result<(), Problem> {
+        self.inner.changes.admit(user, SystemClock.now()).map_err(Problem::rate_limited)
+    }
+
+    fn admit_refresh(&self, client: ClientAddress) -> Result<(), Problem> {
+        self.inner.refreshes.admit(&client.rate_key(), SystemClock.now()).map_err(Problem::rate_limited)
     }
 
     fn admit_login(&self, client: ClientAddress) -> Result<(), Problem> {

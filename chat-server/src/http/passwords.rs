@@ -7,12 +7,12 @@ use http::{HeaderMap, StatusCode};
 use super::{
     App,
     accounts::{as_client, disconnect},
-    caller::Proven,
+    caller::LoggedIn,
     client::ClientAddress,
     fields::BodyFields,
     problem::Problem,
     route::{Access, Route, Verb},
-    sessions::{own_login, without_cookie},
+    sessions::without_cookie,
     to_its_end,
 };
 
@@ -48,7 +48,7 @@ pub(super) const ROUTES: &[Route] = &[
 /// The caller's own login goes on, its tokens and its cookie with it.
 async fn change(
     State(app): State<App>,
-    Proven(identity): Proven,
+    LoggedIn { user, login }: LoggedIn,
     client: ClientAddress,
     headers: HeaderMap,
     mut fields: BodyFields,
@@ -56,12 +56,12 @@ async fn change(
     let current = Secret::new(fields.text("currentPassword"));
     let new = Secret::new(fields.text("newPassword"));
     fields.done()?;
-    let login = own_login(&identity)?;
+    app.admit_change(&user)?;
     let client = as_client(client, &headers);
     let (accounts, engine) = (app.accounts().clone(), app.engine().clone());
     let changing = to_its_end(async move {
-        let ended = accounts.change_password(&identity.user, login, current, new, &client).await?;
-        disconnect(&engine, &identity.user, &ended).await;
+        let ended = accounts.change_password(&user, login, current, new, &client).await?;
+        disconnect(&engine, &user, &ended).await;
         Ok::<_, AccountError>(())
     });
     changing.await??;

@@ -8,9 +8,9 @@ use axum::{
 };
 use chat_core::{
     accounts::{FamilyId, Login},
-    auth::Identity,
     close::CloseReason,
     domain::ErrorCode,
+    id::UserId,
     wire::rfc3339,
 };
 use http::{StatusCode, header};
@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use super::{
     App,
-    caller::Proven,
+    caller::LoggedIn,
     fields::PathId,
     problem::Problem,
     route::{Content, Route, Verb},
@@ -46,20 +46,18 @@ pub(super) const ROUTES: &[Route] = &[
 ];
 
 /// Ends the login that the access token stems from: its tokens, its cookie, its connections.
-async fn logout(State(app): State<App>, Proven(identity): Proven) -> Result<Response, Problem> {
-    let login = own_login(&identity)?;
-    end_login(&app, identity, login).await?;
+async fn logout(State(app): State<App>, LoggedIn { user, login }: LoggedIn) -> Result<Response, Problem> {
+    end_login(&app, user, login).await?;
     Ok(without_cookie(&app))
 }
 
 /// Ends all logins of the caller, this one included.
-async fn logout_all(State(app): State<App>, Proven(identity): Proven) -> Result<Response, Problem> {
-    own_login(&identity)?;
+async fn logout_all(State(app): State<App>, LoggedIn { user, .. }: LoggedIn) -> Result<Response, Problem> {
     let (accounts, engine) = (app.accounts().clone(), app.engine().clone());
     let ending = to_its_end(async move {
-        let ended = accounts.end_all_logins(&identity.user).await;
+        let ended = accounts.end_all_logins(&user).await;
         // As for one of them.
-        engine.disconnect(&identity.user, CloseReason::Unauthenticated).await;
+        engine.disconnect(&user, CloseReason::Unauthenticated).await;
         ended
     });
     ending.await??;
@@ -75,40 +73,32 @@ pub(super) fn without_cookie(app: &App) -> Response {
     response
 }
 
-async fn list(State(app): State<App>, Proven(identity): Proven) -> Result<Json<Sessions>, Problem> {
-    let current = own_login(&identity)?;
-    let logins = app.accounts().logins(&identity.user).await?;
-    let items = logins.iter().map(|login| Session::of(login, current)).collect();
+async fn list(State(app): State<App>, LoggedIn { user, login }: LoggedIn) -> Result<Json<Sessions>, Problem> {
+    let logins = app.accounts().logins(&user).await?;
+    let items = logins.iter().map(|one| Session::of(one, login)).collect();
     Ok(Json(Sessions { items, next_cursor: None }))
 }
 
 /// Ends one login of the caller, which may be this one. Of others' logins nobody is told that they are there.
 async fn end(
     State(app): State<App>,
-    Proven(identity): Proven,
+    LoggedIn { user, .. }: LoggedIn,
     PathId(id): PathId,
 ) -> Result<StatusCode, Problem> {
-    own_login(&identity)?;
     let none = || Problem::new(ErrorCode::NotFound, "there is no such login");
     let login = FamilyId::parse(&id).ok_or_else(none)?;
-    if end_login(&app, identity, login).await? { Ok(StatusCode::NO_CONTENT) } else { Err(none()) }
+    if end_login(&app, user, login).await? { Ok(StatusCode::NO_CONTENT) } else { Err(none()) }
 }
 
-async fn end_login(app: &App, identity: Identity, login: FamilyId) -> Result<bool, Problem> {
+async fn end_login(app: &App, user: UserId, login: FamilyId) -> Result<bool, Problem> {
     let (accounts, engine) = (app.accounts().clone(), app.engine().clone());
     let ending = to_its_end(async move {
-        let ended = accounts.logout(&identity.user, login).await;
+        let ended = accounts.logout(&user, login).await;
         // If that failed, the store may have done it all the same; who is still logged in comes back.
-        engine.disconnect_login(&identity.user, &login.to_string()).await;
+        engine.disconnect_login(&user, &login.to_string()).await;
         ended
     });
     Ok(ending.await??)
-}
-
-/// The login that a caller's token stems from.
-pub(super) fn own_login(identity: &Identity) -> Result<FamilyId, Problem> {
-    let login = identity.login.as_deref().filter(|_| !identity.external).and_then(FamilyId::parse);
-    login.ok_or_else(|| Problem::new(ErrorCode::Forbidden, "this login is ended where it was begun"))
 }
 
 #[derive(Serialize)]

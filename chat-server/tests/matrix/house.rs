@@ -29,11 +29,17 @@ pub(crate) struct House {
     pub(crate) expired: String,
     /// The resident's token of a login that was ended.
     pub(crate) revoked: String,
-    /// The token of somebody who was erased.
-    pub(crate) erased: String,
-    /// The token of somebody who is kept out.
-    pub(crate) disabled: String,
+    pub(crate) erased: Outcast,
+    pub(crate) disabled: Outcast,
     cells: AtomicUsize,
+}
+
+/// Tokens of those who were erased, or are kept out.
+pub(crate) struct Outcast {
+    /// Of somebody whom a foreign issuer vouches for.
+    pub(crate) foreign: String,
+    /// Of somebody who has an account here.
+    pub(crate) own: String,
 }
 
 impl House {
@@ -55,12 +61,17 @@ impl House {
         let login = server.post("/api/auth/login", &login).send().json();
         let revoked = login["accessToken"].as_str().unwrap().to_owned();
         assert_eq!(server.request("POST", "/api/auth/logout").bearer(&revoked).send().status, 204);
-        let erased = token("gone", false);
-        assert_eq!(server.request("DELETE", "/api/users/me").bearer(&erased).send().status, 204);
-        let disabled = token("kept_out", false);
-        assert_eq!(server.get("/api/users/me").bearer(&disabled).send().status, 200);
-        let disable = server.request("POST", "/api/admin/users/kept_out/disable");
-        assert_eq!(disable.bearer(&token("operator_1", true)).send().status, 204);
+        let erased = Outcast { foreign: token("gone", false), own: server.register("gone_too").token };
+        for token in [&erased.foreign, &erased.own] {
+            assert_eq!(server.request("DELETE", "/api/users/me").bearer(token).send().status, 204);
+        }
+        let kept_out = server.register("kept_out_too");
+        let disabled = Outcast { foreign: token("kept_out", false), own: kept_out.token };
+        assert_eq!(server.get("/api/users/me").bearer(&disabled.foreign).send().status, 200);
+        for user in ["kept_out", &kept_out.id] {
+            let disable = server.request("POST", &format!("/api/admin/users/{user}/disable"));
+            assert_eq!(disable.bearer(&token("operator_1", true)).send().status, 204);
+        }
         let cells = AtomicUsize::new(0);
         Self { server, operations, resident, session, expired, revoked, erased, disabled, cells }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    house::{House, token},
+    house::{House, Outcast, token},
     support::{
         PASSWORD,
         line::{Ask, Line},
@@ -138,10 +138,14 @@ impl<'a> Scene<'a> {
             P::Expired => Some(self.house.expired.clone()),
             P::Revoked => Some(self.house.revoked.clone()),
             P::Refresh => Some(self.house.resident.refresh.clone()),
-            P::Erased => Some(self.house.erased.clone()),
-            P::Disabled => Some(self.house.disabled.clone()),
+            P::Erased => Some(self.outcast(&self.house.erased)),
+            P::Disabled => Some(self.outcast(&self.house.disabled)),
             _ => Some(self.token(ACTOR)),
         }
+    }
+
+    fn outcast(&self, outcast: &Outcast) -> String {
+        if self.by_account { outcast.own.clone() } else { outcast.foreign.clone() }
     }
 
     pub(crate) fn line(&mut self) -> &mut Line {

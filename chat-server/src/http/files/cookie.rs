@@ -51,7 +51,9 @@ impl FromRequestParts<App> for FileReader {
             return Err(AuthError::Missing.into());
         }
         let identity = app.accounts().check_file_pass(&pass).await?;
-        Ok(Self(app.engine().caller(identity).await?))
+        let caller = app.engine().caller(identity).await?;
+        app.admit_request(&caller)?;
+        Ok(Self(caller))
     }
 }
 
