@@ -109,28 +109,45 @@ impl Accounts {
         for _ in 0..ROTATION_RETRIES_MAX {
             let family = inner.store.family(id).await?.ok_or(AccountError::InvalidToken)?;
             let now = inner.clock.now();
-            let next = match family.shown(generation, now) {
+            match family.shown(generation, now) {
                 Shown::Expired => return Err(AccountError::TokenExpired),
-                Shown::Repeated => return self.grant_again(&family).await,
-                Shown::Current => Some(family.rotated(generation, now)),
-                Shown::Spent => None,
-            };
-            match (inner.store.replace_family(&family, next.clone()).await, next) {
-                // Somebody else was first with the same token: judge it anew.
-                (Ok(false), _) => {}
-                (Ok(true), Some(next)) => return self.grant_again(&next).await,
-                (Ok(true), None) => {
-                    tracing::warn!(user = %family.user, login = %family.id, "a spent refresh token was shown; its login is ended");
-                    return Err(AccountError::LoginEnded { user: family.user, login: family.id });
+                Shown::Spent => {
+                    if let Some(error) = self.end_spent(&family).await {
+                        return Err(error);
+                    }
                 }
-                (Err(error), Some(_)) => return Err(error.into()),
-                (Err(error), None) => {
-                    tracing::warn!(%error, user = %family.user, login = %family.id, "a spent refresh token was shown; its login could not be ended");
-                    return Err(AccountError::LoginDoubtful { user: family.user, login: family.id });
+                shown => {
+                    // Before anything is spent: who is refused gets no new token, and would pass for a thief by the
+                    // one that they have.
+                    let (profile, account) = self.behind(&family).await?;
+                    if shown == Shown::Repeated {
+                        return self.grant(profile, account, &family);
+                    }
+                    let next = family.rotated(generation, now);
+                    if inner.store.replace_family(&family, Some(next.clone())).await? {
+                        return self.grant(profile, account, &next);
+                    }
                 }
             }
+            // Somebody else was first with the same token: it is judged anew.
         }
         Err(AccountError::Unavailable)
+    }
+
+    /// Ends a login whose spent token was shown: why there is no grant, or `None` when the login has changed meanwhile.
+    async fn end_spent(&self, family: &Family) -> Option<AccountError> {
+        let (user, login) = (family.user.clone(), family.id);
+        match self.inner.store.replace_family(family, None).await {
+            Ok(false) => None,
+            Ok(true) => {
+                tracing::warn!(%user, %login, "a spent refresh token was shown; its login is ended");
+                Some(AccountError::LoginEnded { user, login })
+            }
+            Err(error) => {
+                tracing::warn!(%error, %user, %login, "a spent refresh token was shown; its login could not be ended");
+                Some(AccountError::LoginDoubtful { user, login })
+            }
+        }
     }
 
     /// Checks that the login which an access token stems from has not ended: the token itself does not tell.
@@ -190,9 +207,10 @@ impl Accounts {
         }
     }
 
-    async fn grant_again(&self, family: &Family) -> Result<Grant, AccountError> {
+    /// Whose login it is, if they are not kept out.
+    async fn behind(&self, family: &Family) -> Result<(UserProfile, Account), AccountError> {
         let account = self.inner.store.account(&family.user).await?.ok_or(AccountError::InvalidToken)?;
-        self.grant(self.admitted(&family.user).await?, account, family)
+        Ok((self.admitted(&family.user).await?, account))
     }
 }
 
