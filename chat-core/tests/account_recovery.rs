@@ -382,3 +382,14 @@ async fn failed_logins_slow_their_address_down_whichever_account_they_are_at() {
     assert_eq!(took(&thief).await, 5, "nobody is locked out");
     assert_eq!(took(&thief).await, 5, "one right password excuses no guesses at others");
 }
+
+#[tokio::test]
+async fn a_token_is_good_for_nothing_once_the_password_was_changed() {
+    let world = World::new();
+    let ann = world.ann().await;
+    world.accounts.forgot("ann@example.org").unwrap();
+    let token = world.token().await;
+    world.change(&ann, PASSWORD, OTHER).await.unwrap();
+    assert_eq!(world.reset(&token, "a thief's horse").await, Err(AccountError::InvalidReset));
+    world.login("ann", OTHER).await.unwrap();
+}

@@ -134,7 +134,8 @@ pub enum CreateAccountError {
 ///    up are as it says; else it changes nothing. Of any number of changes of one state that begin or end logins,
 ///    or change the account, exactly one takes effect.
 /// 7. The logins of a user are listed as they are, and no others.
-/// 8. There is at most one token for a user, the last one that was put.
+/// 8. There is at most one token for a user, the last one that was put. A change that takes effect and sets a password
+///    leaves none.
 #[async_trait]
 pub trait AccountStore: UserStore {
     /// Creates an account.

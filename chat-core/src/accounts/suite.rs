@@ -40,6 +40,7 @@ macro_rules! account_store_conformance {
             of_changes_of_one_state_exactly_one_takes_effect
             the_logins_of_a_user_are_listed_as_they_are
             a_token_takes_the_place_of_the_one_before
+            no_token_outlives_the_password_that_it_was_to_replace
             tokens_that_have_expired_are_forgotten_and_no_others
         }
     };
@@ -391,6 +392,26 @@ pub async fn a_token_takes_the_place_of_the_one_before<S: AccountStore>(store: S
         store.put_reset(token(&user, byte, 50)).await.unwrap();
         assert_eq!(store.reset(&user).await, Ok(Some(token(&user, byte, 50))));
     }
+}
+
+/// 8.
+#[allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a case of the suite")]
+pub async fn no_token_outlives_the_password_that_it_was_to_replace<S: AccountStore>(store: S) {
+    let (account, logins) = three_logins(&store).await;
+    let user = account.user.clone();
+    let reset = token(&user, 1, 50);
+    store.put_reset(reset.clone()).await.unwrap();
+    let role = AccountChange { role: Some(ServerRole::Admin), ..AccountChange::of(account.clone(), &logins) };
+    let changed = role.next();
+    assert_eq!(store.change_account(role).await, Ok(true));
+    assert_eq!(store.reset(&user).await, Ok(Some(reset.clone())), "the password is the same");
+    let password = Some(PasswordHash::from_stored("$argon2id$another"));
+    let stale = AccountChange { password: password.clone(), ..AccountChange::of(account, &logins) };
+    assert_eq!(store.change_account(stale).await, Ok(false));
+    assert_eq!(store.reset(&user).await, Ok(Some(reset)));
+    let change = AccountChange { password, ..AccountChange::of(changed, &logins) };
+    assert_eq!(store.change_account(change).await, Ok(true));
+    assert_eq!(store.reset(&user).await, Ok(None));
 }
 
 /// 5.

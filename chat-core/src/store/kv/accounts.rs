@@ -80,7 +80,7 @@ impl<K: OrderedKv> AccountStore for KvStore<K> {
 
     async fn change_account(&self, change: AccountChange) -> Result<bool, StoreError> {
         let next = change.next();
-        let AccountChange { account, logins, end, begin, reset, .. } = change;
+        let AccountChange { account, logins, end, begin, reset, password, .. } = change;
         let user = account.user.clone();
         let key = account_key(&user);
         let mut changes = Vec::new();
@@ -96,6 +96,8 @@ impl<K: OrderedKv> AccountStore for KvStore<K> {
         let mut expected = vec![(key, Some(encode_account(&account)?))];
         if let Some(reset) = &reset {
             expected.push((reset_key(&user), Some(encode_reset(reset)?)));
+        }
+        if reset.is_some() || password.is_some() {
             changes.push((reset_key(&user), None));
         }
         self.write_guarded(GuardedRows {
