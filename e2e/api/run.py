@@ -101,7 +101,7 @@ def furnish(address, token):
     member(address, "somebody_else")
 
 
-def run(tool, address, token, options, arguments):
+def run(tool, address, login, token, options, arguments):
     command = [
         str(tool), "--config-file", str(HERE / "schemathesis.toml"), "run", address + "/api/openapi.json",
         "--url", address, "--phases", "examples,coverage,fuzzing,stateful", "--checks", "all",
@@ -110,6 +110,8 @@ def run(tool, address, token, options, arguments):
     if token:
         command += ["--header", f"Authorization: Bearer {token}"]
     hooks = {"SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(HERE), "PYTHONDONTWRITEBYTECODE": "1"}
+    if token:
+        hooks |= {"CHAT_ADDRESS": address, "CHAT_LOGIN": login, "CHAT_PASSWORD": PASSWORD, "CHAT_TOKEN": token}
     environment = {**os.environ, **hooks, "NO_PROXY": "127.0.0.1"}
     began = time.monotonic()
     ran = subprocess.run(command + arguments, capture_output=True, text=True, env=environment)
@@ -124,19 +126,21 @@ def run(tool, address, token, options, arguments):
 def every(tool, binary, principal, options):
     """All operations as one principal. Gives operations, cases and failures."""
     with server(binary) as address:
-        token = None
+        login, token = None, None
         if principal == "member":
-            token = member(address, "member_1")
+            login, token = "member_1", member(address, "member_1")
         if principal == "admin":
-            login = {"login": "root_1", "password": PASSWORD}
-            token = post(address, "/api/auth/login", login)["accessToken"]
+            login = "root_1"
+            token = post(address, "/api/auth/login", {"login": login, "password": PASSWORD})["accessToken"]
         if token:
             furnish(address, token)
         apart = FATAL if token else []
         leave_out = [part for name in apart + ENDLESS for part in ("--exclude-operation-id", name)]
-        runs = [run(tool, address, token, options, leave_out)]
+        runs = [run(tool, address, login, token, options, leave_out)]
         for name in apart:
-            runs.append(run(tool, address, member(address, f"once_{name}".lower()), options, ["--include-operation-id", name]))
+            once = f"once_{name}".lower()
+            only = ["--include-operation-id", name]
+            runs.append(run(tool, address, once, member(address, once), options, only))
     operations, cases, failures, seconds = (sum(figures) for figures in zip(*runs))
     print(f"{principal}: {operations} operations, {cases} cases, {failures} failures, {seconds:.0f} s", flush=True)
     return failures
