@@ -36,6 +36,27 @@ impl Default for TextRules {
     }
 }
 
+/// What texts share that are kept as they were once accepted.
+macro_rules! kept_as_accepted {
+    ($($text:ident),+) => {$(
+        impl $text {
+            /// Adopts text that was checked before it was stored.
+            #[must_use]
+            pub fn from_stored(text: &str) -> Self {
+                Self(text.into())
+            }
+
+            /// The text as it was accepted.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+    )+};
+}
+
+kept_as_accepted!(Content, RoomName, Description, DisplayName, Username);
+
 /// The text of a message: NFC, not only white space, no control characters but newline and tab.
 /// Nothing is trimmed. Its `Debug` form hides the text, since messages never reach a log.
 #[derive(Clone, PartialEq, Eq)]
@@ -78,18 +99,6 @@ impl Content {
     pub fn gone() -> Self {
         Self("".into())
     }
-
-    /// Adopts text that was checked before it was stored.
-    #[must_use]
-    pub fn from_stored(text: &str) -> Self {
-        Self(text.into())
-    }
-
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 impl fmt::Debug for Content {
@@ -120,18 +129,6 @@ impl RoomName {
         Ok(Self(text))
     }
 
-    /// Adopts a name that was checked before it was stored.
-    #[must_use]
-    pub fn from_stored(text: &str) -> Self {
-        Self(text.into())
-    }
-
-    /// The name as written.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// The form by which two names of public rooms are the same name: compatibility-normalised, lower case.
     #[must_use]
     pub fn key(&self) -> String {
@@ -154,18 +151,6 @@ impl Description {
             return Err(TextError("a description holds no control characters"));
         }
         Ok(Self(text))
-    }
-
-    /// Adopts a description that was checked before it was stored.
-    #[must_use]
-    pub fn from_stored(text: &str) -> Self {
-        Self(text.into())
-    }
-
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 
@@ -219,18 +204,6 @@ impl DisplayName {
         }
         Ok(Self(text))
     }
-
-    /// Adopts a name that was checked before it was stored.
-    #[must_use]
-    pub fn from_stored(text: &str) -> Self {
-        Self(text.into())
-    }
-
-    /// The name as written.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 /// As many as any orthography puts on one letter, and not as many as reach into the next line.
@@ -261,18 +234,6 @@ impl Username {
         } else {
             Err(TextError("a username has 3 to 50 characters out of A-Z a-z 0-9 _"))
         }
-    }
-
-    /// Adopts a name that was checked before it was stored.
-    #[must_use]
-    pub fn from_stored(text: &str) -> Self {
-        Self(text.into())
-    }
-
-    /// The name as written.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 
     /// The form by which two usernames are the same name.
