@@ -37,6 +37,13 @@ async fn whoever_acts_for_the_operator_stands_above_owners_and_is_named_in_the_a
     let acts: Vec<_> = root.audit(&room, None).await.unwrap().items.into_iter().rev().collect();
     let told: Vec<_> = acts.iter().map(|record| (record.actor.as_str(), record.act.as_str())).collect();
     assert_eq!(told, [("root", "update_room"), ("root", "set_role"), ("root", "kick")]);
+    root.appoint_owner(&room, &user("owner")).await.unwrap();
+    let newest = root.audit(&room, None).await.unwrap().items.remove(0);
+    let target = newest.target.as_ref().map(UserId::as_str);
+    assert_eq!((newest.actor.as_str(), newest.act.as_str(), target), ("root", "set_role", Some("owner")));
+    let stranger = engine.caller(Identity::new(user("stranger"), "stranger")).await.unwrap();
+    let refused = stranger.appoint_owner(&room, &user("stranger")).await.unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::Forbidden);
     root.delete_room(&room).await.unwrap();
     assert_eq!(engine.room(&room).await.unwrap_err().code(), ErrorCode::NotFound);
 }

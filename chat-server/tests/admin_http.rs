@@ -125,6 +125,11 @@ fn any_room_is_moderated_and_none_is_read() {
         server.get(&format!("/api/rooms/{id}")).bearer(&bob.token).send().json()["room"]["role"],
         "owner"
     );
+    for audit in [format!("/rooms/{id}/audit"), "/audit".to_owned()] {
+        let newest = &admin.get(&audit)["items"][0];
+        let told = (&newest["act"], &newest["actorId"], &newest["targetId"]);
+        assert_eq!(told, (&json!("set_role"), &root, &json!(bob.id)), "{audit}");
+    }
     admin.done("DELETE", &format!("/rooms/{id}"), None);
     assert_eq!(admin.ask("GET", &format!("/rooms/{id}"), None).status, 404);
 }

@@ -44,13 +44,12 @@ impl Engine {
         }
     }
 
-    /// Makes a user owner of a room, for the operator: whatever they were there before, a member or not. Who is owner
-    /// already stays so. The room's audit log has it.
+    /// Makes a user owner of a room, for the operator themselves: [`Caller::appoint_owner`] under nobody's name.
     ///
     /// # Errors
-    /// `not_found` for a room or a user that is not there, `forbidden` for a direct room.
+    /// As [`Caller::appoint_owner`].
     pub async fn appoint_owner(&self, room: &RoomId, user: &UserId) -> Result<(), Error> {
-        Caller::operator(self.shared.clone()).appoint(room, user).await
+        Caller::operator(self.shared.clone()).appoint_owner(room, user).await
     }
 
     /// Keeps a user out, or lets them in again. Who is kept out is answered `forbidden` wherever they come, whatever

@@ -96,7 +96,8 @@ impl Plan<'_> {
         if !self.room.exists() {
             return Err(Rejection::NO_ROOM);
         }
-        if actor.user != UserId::nobody() || self.room.kind == RoomKind::Direct {
+        let is_operator = actor.overrides || actor.user == UserId::nobody();
+        if !is_operator || self.room.kind == RoomKind::Direct {
             return Err(Rejection::NOT_PERMITTED);
         }
         match self.rows.member(user).map(|member| member.role) {

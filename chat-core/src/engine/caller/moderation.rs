@@ -10,8 +10,13 @@ use crate::{
 };
 
 impl Caller {
-    /// Makes a user owner of a room, as the operator.
-    pub(in crate::engine) async fn appoint(&self, room: &RoomId, user: &UserId) -> Result<(), Error> {
+    /// Makes a user owner of a room, whatever they were there before, a member or not: for who acts for the operator
+    /// ([`Caller::for_the_operator`]). Who is owner already stays so. The room's audit log has it, under the name of who
+    /// did it.
+    ///
+    /// # Errors
+    /// `not_found` for a room or a user that is not there, `forbidden` for a direct room and to everybody else.
+    pub async fn appoint_owner(&self, room: &RoomId, user: &UserId) -> Result<(), Error> {
         let cell = self.shared().open(room).await?;
         self.ask(&cell, Command::Appoint(user.clone())).await.map(drop)
     }

@@ -23,6 +23,7 @@ use crate::http::{
     problem::Problem,
     review, rooms,
     route::{Access, CURSOR, Content::Json, Route, Verb},
+    to_its_end,
 };
 
 pub(in crate::http) const ROUTES: &[Route] = &[
@@ -142,10 +143,12 @@ async fn appoint(
     let room = room_id(&room)?;
     app.engine().room(&room).await?;
     let user = known(&app, &user).await?.id;
-    app.engine().appoint_owner(&room, &user).await?;
-    // The room's own log says that the operator did it; this one says who that was.
-    let details = vec![("roomId", room.as_str().to_owned()), ("role", "owner".to_owned())];
-    app.engine().note(caller.user(), AuditAct::SetRole, Some(user), details).await?;
+    let done = to_its_end(async move {
+        caller.appoint_owner(&room, &user).await?;
+        let details = vec![("roomId", room.as_str().to_owned()), ("role", "owner".to_owned())];
+        app.engine().note(caller.user(), AuditAct::SetRole, Some(user), details).await
+    });
+    done.await??;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
