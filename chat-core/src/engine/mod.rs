@@ -127,6 +127,10 @@ impl Engine {
 
     /// A session in process that goes on where an earlier one stopped.
     ///
+    /// From when this returns, [`Engine::disconnect`] and [`Engine::disconnect_login`] find the session. Whoever made
+    /// the identity of a proof that can be revoked has to look at that once more then: it may have been revoked while
+    /// the session was opened.
+    ///
     /// # Errors
     /// As [`Engine::connect`].
     pub async fn connect_with(

@@ -198,7 +198,7 @@ async fn open(
     if app.is_draining() {
         return Err(Problem::unavailable());
     }
-    Ok(app.engine().connect_with(identity.clone(), subscribe, resume, epoch).await?)
+    Ok(app.tokens().connect(app.engine(), identity, subscribe, resume, epoch).await?)
 }
 
 /// Streams a session until the engine ends it, its token runs out, or the client goes away. As with a WebSocket, a
