@@ -1,6 +1,6 @@
 //! The keys of somebody else's issuer, fetched when they are needed and kept while they are good (RFC 7517).
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jsonwebtoken::{
@@ -30,7 +30,8 @@ pub trait KeySource: Send + Sync + 'static {
 /// The keys of an issuer, by name (`kid`).
 ///
 /// They are fetched when a token names one that is not known, at most once a minute, and anew after an hour. Of any
-/// number who wait for that, one fetches. While nothing can be fetched, the former keys stay good. What is no public
+/// number who wait for that, one fetches. While nothing can be fetched, or that takes more than five seconds, the former
+/// keys stay good. What is no public
 /// key for signatures by an algorithm that is accepted here is passed over; which algorithm a key is for is said by the
 /// key, never by a token. Cheap to clone.
 #[derive(Clone)]
@@ -66,6 +67,9 @@ const PAUSE_MS: u64 = 60_000;
 
 /// Keys are fetched anew after so long: one that was taken back is good no longer than that.
 const GOOD_FOR_MS: u64 = 3_600_000;
+
+/// How long a token waits for keys to be fetched anew, before the former ones are taken as good.
+const FETCH_WAIT: Duration = Duration::from_secs(5);
 
 /// Longest name of a key, in bytes.
 const NAME_BYTES_MAX: usize = 200;
@@ -104,10 +108,14 @@ impl Jwks {
     pub(super) async fn ensure(&self, name: Option<&str>) {
         let now = self.inner.clock.now();
         if self.known(name).is_some() {
-            if self.inner.is_due(now, GOOD_FOR_MS) {
+            if self.inner.is_older(now, GOOD_FOR_MS) {
                 let keys = self.clone();
-                // Nobody waits for it: the key at hand is good until then.
-                tokio::spawn(async move { keys.fetch_unless(|inner| !inner.is_due(now, GOOD_FOR_MS)).await });
+                // The key at hand may have been taken back. Waited for also by who may not fetch themselves, since
+                // somebody else does; it goes on when this one gives up.
+                let fetched = tokio::spawn(async move {
+                    keys.fetch_unless(|inner| !inner.is_due(now, GOOD_FOR_MS)).await;
+                });
+                let _ = tokio::time::timeout(FETCH_WAIT, fetched).await;
             }
         } else {
             // Whoever comes while another one fetches waits for what comes of it.
@@ -130,10 +138,14 @@ impl Jwks {
 impl Inner {
     /// Whether keys that are older than this may be fetched now.
     fn is_due(&self, now: Timestamp, older_than: u64) -> bool {
-        let known = self.known.read();
-        let passed = |at: Option<Timestamp>| at.map(|at| now.millis_since(at));
-        passed(known.tried_at).is_none_or(|millis| millis >= PAUSE_MS)
-            && passed(known.fetched_at).is_none_or(|millis| millis >= older_than)
+        let tried_at = self.known.read().tried_at;
+        tried_at.is_none_or(|at| now.millis_since(at) >= PAUSE_MS) && self.is_older(now, older_than)
+    }
+
+    /// Whether the keys are older than this.
+    fn is_older(&self, now: Timestamp, older_than: u64) -> bool {
+        let fetched_at = self.known.read().fetched_at;
+        fetched_at.is_none_or(|at| now.millis_since(at) >= older_than)
     }
 
     async fn fetch(&self) -> Result<(), KeyError> {
