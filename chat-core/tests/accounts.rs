@@ -16,7 +16,7 @@ use chat_core::{
         AccountError, AccountStore, Accounts, Client, Device, FieldError, Grant, HashingCost, Login,
         Registration, TokenKeys,
     },
-    auth::{AuthError, Secret},
+    auth::{AuthError, Secret, ServerRole},
     domain::ErrorCode,
     id::UserId,
     limits::LOGINS_PER_USER_MAX,
@@ -274,6 +274,29 @@ async fn whose_login_could_not_be_ended_is_told_for_a_spent_token_alone() {
     disk.is_full.store(false, Ordering::SeqCst);
     let ended = accounts.refresh(&first.refresh_token).await.unwrap_err();
     assert_eq!(ended, AccountError::LoginEnded { user, login });
+}
+
+#[tokio::test]
+async fn whose_logins_may_have_ended_is_told_when_the_store_fails_over_it() {
+    let disk = Disk::default();
+    let store = Arc::new(KvStore::inline(disk.clone()).unwrap());
+    let keys = TokenKeys::new(Secret::new("an example of a secret, 32 bytes")).unwrap();
+    let clock = Arc::new(Hands(AtomicI64::new(1_000_000_000_000)));
+    let accounts = Accounts::new(store, keys, HashingCost::trivial(), clock).unwrap();
+    let ann = registration("ann@example.org", "ann", "correct horse");
+    let ann = accounts.register(ann, &Client::default()).await.unwrap();
+    let (user, login) = (&ann.profile.id, ann.family);
+    let change = async |current: &str| {
+        let (current, new) = (Secret::new(current), Secret::new("another horse"));
+        accounts.change_password(user, login, current, new, &Client::default()).await.map(drop)
+    };
+    disk.is_full.store(true, Ordering::SeqCst);
+    let doubtful = AccountError::Doubtful { user: user.clone() };
+    assert_eq!(doubtful.code(), ErrorCode::Unavailable);
+    assert_eq!(change("correct horse").await, Err(doubtful.clone()));
+    assert_eq!(accounts.set_role(user, ServerRole::Admin).await, Err(doubtful.clone()));
+    assert_eq!(accounts.end_all_logins(user).await, Err(doubtful));
+    assert_eq!(change("wrong horse").await, Err(AccountError::WrongPassword), "nothing was touched");
 }
 
 #[tokio::test]

@@ -80,7 +80,15 @@ impl Accounts {
                 ..AccountChange::of(account.clone(), &logins)
             };
             let next = change.next();
-            if inner.store.change_account(change).await? {
+            let changed = match inner.store.change_account(change).await {
+                // A login that has to make room may have ended.
+                Err(error) if !end.is_empty() => {
+                    tracing::warn!(%error, user = %account.user, "whether logins have ended is not known");
+                    return Err(AccountError::Doubtful { user: account.user });
+                }
+                changed => changed?,
+            };
+            if changed {
                 return Ok((next, family, end));
             }
             let fresh = inner.store.account(&account.user).await?.ok_or(AccountError::WrongCredentials)?;

@@ -136,6 +136,14 @@ pub enum AccountError {
         /// Which.
         login: FamilyId,
     },
+    /// Logins of the user may have ended, and with them the password or the role been changed, since the store failed
+    /// over it: whoever is connected as them is to be disconnected ([`crate::engine::Engine::disconnect`]); who is still
+    /// logged in comes back. To be told as [`AccountError::Unavailable`].
+    #[error("accounts are unavailable at the moment")]
+    Doubtful {
+        /// Whose logins.
+        user: UserId,
+    },
     /// The refresh token was good once.
     #[error("the refresh token has expired")]
     TokenExpired,
@@ -173,7 +181,7 @@ impl AccountError {
             Self::InvalidToken | Self::InvalidReset | Self::LoginEnded { .. } => ErrorCode::InvalidToken,
             Self::TokenExpired => ErrorCode::TokenExpired,
             Self::Overloaded | Self::RateLimited(_) => ErrorCode::RateLimited,
-            Self::Unavailable | Self::LoginDoubtful { .. } => ErrorCode::Unavailable,
+            Self::Unavailable | Self::LoginDoubtful { .. } | Self::Doubtful { .. } => ErrorCode::Unavailable,
             Self::Setup(_) => ErrorCode::Internal,
         }
     }

@@ -6,6 +6,7 @@ use super::{Account, AccountChange, AccountError, Accounts, Device, Family, Fami
 use crate::{
     id::UserId,
     limits::{ACCOUNT_RETRIES_MAX, LOGINS_PER_STEP, ROTATION_RETRIES_MAX},
+    store::StoreError,
     time::Timestamp,
 };
 
@@ -69,7 +70,8 @@ impl Accounts {
     }
 
     /// Changes an account as `plan` says and ends its logins, but for `kept`, along with it. Returns which ended, or
-    /// `None` when the account is not any more as it was read.
+    /// `None` when the account is not any more as it was read. Whatever fails once something may have ended is
+    /// [`AccountError::Doubtful`].
     pub(super) async fn change(
         &self,
         account: Account,
@@ -79,8 +81,17 @@ impl Accounts {
         let store = &self.inner.store;
         let mut ended = Vec::new();
         let mut changed: Option<Account> = None;
+        let doubtful = |error: StoreError| {
+            tracing::warn!(%error, user = %account.user, "whether logins have ended is not known");
+            AccountError::Doubtful { user: account.user.clone() }
+        };
         for _ in 0..ACCOUNT_RETRIES_MAX {
-            let logins = store.families(&account.user).await?;
+            let logins = store.families(&account.user).await;
+            let logins = match &changed {
+                None => logins?,
+                // Some have ended by now.
+                Some(_) => logins.map_err(doubtful)?,
+            };
             let end: Vec<_> = logins.iter().map(|family| family.id).filter(|id| Some(*id) != kept).collect();
             // Only who logged in before their number was bounded needs a second step.
             let change = match &changed {
@@ -90,19 +101,24 @@ impl Accounts {
             };
             let change = AccountChange { end: end.clone(), ..change };
             let next = change.next();
-            if store.change_account(change).await? {
+            if store.change_account(change).await.map_err(doubtful)? {
                 ended.extend(end);
                 if logins.len() < LOGINS_PER_STEP {
                     return Ok(Some(ended));
                 }
                 changed = Some(next);
-            } else if store.account(&account.user).await?.as_ref()
-                != Some(changed.as_ref().unwrap_or(&account))
-            {
-                return Ok(changed.map(|_| ended));
+            } else {
+                let now = store.account(&account.user).await;
+                let now = if changed.is_some() { now.map_err(doubtful)? } else { now? };
+                if now.as_ref() != Some(changed.as_ref().unwrap_or(&account)) {
+                    return Ok(changed.map(|_| ended));
+                }
             }
         }
-        Err(AccountError::Unavailable)
+        match changed {
+            None => Err(AccountError::Unavailable),
+            Some(account) => Err(AccountError::Doubtful { user: account.user }),
+        }
     }
 }
 

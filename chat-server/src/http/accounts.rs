@@ -9,6 +9,7 @@ use axum::{
 use chat_core::{
     accounts::{AccountError, Client, Device, FamilyId, Grant, Registration},
     auth::{AuthError, Identity, Secret},
+    close::CloseReason,
     domain::{ErrorCode, RoomSpec},
     engine::{Caller, Engine, Error},
     id::{RoomId, UserId},
@@ -92,7 +93,7 @@ async fn login(
     let (accounts, engine) = (app.accounts().clone(), app.engine().clone());
     let client = as_client(client, &headers);
     let logging_in = to_its_end(async move {
-        let grant = accounts.login(&login, password, &client).await?;
+        let grant = or_all_out(&engine, accounts.login(&login, password, &client).await).await?;
         disconnect(&engine, &grant.profile.id, &grant.ended).await;
         Ok::<_, AccountError>(grant)
     });
@@ -104,6 +105,18 @@ pub(super) async fn disconnect(engine: &Engine, user: &UserId, ended: &[FamilyId
     for login in ended {
         engine.disconnect_login(user, &login.to_string()).await;
     }
+}
+
+/// An outcome; where it is not known which logins of a user have ended, all who are connected as them are
+/// disconnected, and who is still logged in comes back.
+pub(super) async fn or_all_out<T>(
+    engine: &Engine,
+    outcome: Result<T, AccountError>,
+) -> Result<T, AccountError> {
+    if let Err(AccountError::Doubtful { user }) = &outcome {
+        engine.disconnect(user, CloseReason::Unauthenticated).await;
+    }
+    outcome
 }
 
 /// Who makes a request, as far as it says so itself.

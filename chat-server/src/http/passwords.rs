@@ -6,7 +6,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::{
     App,
-    accounts::{as_client, disconnect},
+    accounts::{as_client, disconnect, or_all_out},
     caller::LoggedIn,
     client::ClientAddress,
     fields::BodyFields,
@@ -60,7 +60,8 @@ async fn change(
     let client = as_client(client, &headers);
     let (accounts, engine) = (app.accounts().clone(), app.engine().clone());
     let changing = to_its_end(async move {
-        let ended = accounts.change_password(&user, login, current, new, &client).await?;
+        let changed = accounts.change_password(&user, login, current, new, &client).await;
+        let ended = or_all_out(&engine, changed).await?;
         disconnect(&engine, &user, &ended).await;
         Ok::<_, AccountError>(())
     });
@@ -92,7 +93,7 @@ async fn reset(
     app.admit_recovery(client)?;
     let (accounts, engine) = (app.accounts().clone(), app.engine().clone());
     let resetting = to_its_end(async move {
-        let (user, _) = accounts.reset_password(&token, password).await?;
+        let (user, _) = or_all_out(&engine, accounts.reset_password(&token, password).await).await?;
         // All their logins have ended.
         engine.disconnect(&user, CloseReason::Unauthenticated).await;
         Ok::<_, AccountError>(())

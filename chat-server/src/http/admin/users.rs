@@ -21,6 +21,7 @@ use super::{Admin, known};
 use crate::{
     http::{
         App,
+        accounts::or_all_out,
         caller::{listed, shown},
         fields::{BodyFields, PathId, QueryFields},
         problem::Problem,
@@ -190,7 +191,7 @@ async fn set_role(
                 "the role of this user is given where they log in",
             ));
         }
-        app.accounts().set_role(&user, role).await?;
+        or_all_out(app.engine(), app.accounts().set_role(&user, role).await).await?;
         app.engine().disconnect(&user, CloseReason::Unauthenticated).await;
         let details = vec![("role", role.as_str().to_owned())];
         app.engine().note(caller.user(), AuditAct::SetServerRole, Some(user), details).await?;
