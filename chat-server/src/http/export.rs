@@ -217,7 +217,10 @@ mod tests {
         assert_eq!(status(0, now).unwrap_err(), limited);
         let mut places: Vec<_> = (1..=8).map(|user| status(user, now).unwrap()).collect();
         let later = Timestamp::from_millis(1_200_000);
-        assert_eq!(status(0, later).unwrap_err(), (StatusCode::SERVICE_UNAVAILABLE, None));
+        assert_eq!(
+            status(0, later).unwrap_err(),
+            (StatusCode::SERVICE_UNAVAILABLE, Some(HeaderValue::from(1)))
+        );
         places.pop();
         // What was refused for want of a place took nothing.
         drop(status(0, later).unwrap());
