@@ -38,6 +38,7 @@ impl Accounts {
         let profile = self.admitted(&account.user).await?;
         let rehashed = self.rehashed(&account, &password).await;
         let (account, family, ended) = self.begin(account, password, rehashed, client).await?;
+        tracing::info!(user = %account.user, login = %family.id, "logged in");
         Ok(Grant { ended, ..self.grant(profile, account, &family)? })
     }
 
@@ -202,6 +203,11 @@ impl Accounts {
         let delay = inner.delays.attempt(subject, now).max(by_address.unwrap_or_default());
         if !delay.is_zero() {
             let _waiting = inner.delayed.try_acquire().map_err(|_| AccountError::Overloaded)?;
+            // At whose account is for nobody to read who reads logs.
+            tracing::info!(
+                delay_ms = delay.as_millis(),
+                "a password has to wait, since others were wrong before it"
+            );
             tokio::time::sleep(delay).await;
         }
         Ok(())

@@ -48,6 +48,7 @@ impl Accounts {
             let family = self.inner.store.family(login).await?;
             let Some(family) = family.filter(|family| family.user == *user) else { return Ok(false) };
             if self.inner.store.replace_family(&family, None).await? {
+                tracing::info!(%user, %login, "logged out");
                 return Ok(true);
             }
         }
