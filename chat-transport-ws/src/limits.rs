@@ -64,10 +64,6 @@ pub const EVENTS_MAX: usize = 256;
 /// Rooms of which a client remembers how far it has come. Over it the one that was silent longest is forgotten.
 pub const CURSORS_MAX: usize = 2_000;
 
-/// Rooms that a client resumes at a time: what the server takes in one `authenticate`. Those over it that were
-/// silent longest are reported as to be loaded anew.
-pub const RESUME_ROOMS_MAX: usize = 500;
-
 /// Longest frame that a client takes from a server: a page of history with its framing, with room to spare.
 pub const SERVER_FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
 

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::limits::{CURSORS_MAX, RESUME_ROOMS_MAX};
+use chat_core::limits::RESUME_ROOMS_MAX;
+
+use crate::limits::CURSORS_MAX;
 
 #[derive(Debug, Default)]
 pub(super) struct Cursors {
