@@ -214,6 +214,15 @@ fn what_has_not_changed_is_not_sent_again() {
     let tag = first.header("etag").unwrap();
     let again = server.get("/api/rooms/lobby").bearer(&ann.token).header("If-None-Match", tag).send();
     assert_eq!((again.status, again.body.as_str(), again.header("etag")), (304, "", Some(tag)));
+    let head = server.request("HEAD", "/api/rooms/lobby").bearer(&ann.token).send();
+    let length = first.body.len().to_string();
+    assert_eq!(
+        (head.status, head.body.as_str(), head.header("etag"), head.header("content-length")),
+        (200, "", Some(tag), Some(length.as_str()))
+    );
+    let again = server.request("HEAD", "/api/rooms/lobby").bearer(&ann.token).header("If-None-Match", tag);
+    let again = again.send();
+    assert_eq!((again.status, again.body.as_str(), again.header("etag")), (304, "", Some(tag)));
     send(&Api::of(&server, &ann), "lobby", "news");
     let changed = server.get("/api/rooms/lobby").bearer(&ann.token).header("If-None-Match", tag).send();
     assert_eq!(changed.status, 200);

@@ -9,9 +9,10 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-/// Names what a successful `GET` answers, and says 304 to who has it already.
+/// Names what a successful `GET` answers, or would for a `HEAD`, and says 304 to who has it already. Of a `HEAD` the body
+/// is taken away later: it is whole here.
 pub(super) async fn etag(request: Request, next: Next) -> Response {
-    let asked = (request.method() == Method::GET).then(|| request.headers().clone());
+    let asked = matches!(*request.method(), Method::GET | Method::HEAD).then(|| request.headers().clone());
     let response = next.run(request).await;
     let Some(asked) = asked.filter(|_| may_be_named(&response)) else { return response };
     let (mut parts, body) = response.into_parts();
@@ -44,7 +45,7 @@ fn tag_of(bytes: &Bytes) -> Option<HeaderValue> {
 }
 
 /// Whether the client has what bears this tag. Weak tags count as strong ones do (RFC 9110, 13.1.2).
-fn has(headers: &HeaderMap, tag: &[u8]) -> bool {
+pub(super) fn has(headers: &HeaderMap, tag: &[u8]) -> bool {
     let lines = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|line| line.to_str().ok());
     lines
         .flat_map(|line| line.split(','))

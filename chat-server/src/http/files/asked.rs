@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use http::{HeaderMap, header};
 
+use crate::http::etag;
+
 /// What is to be answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Asked {
@@ -19,7 +21,7 @@ pub(super) enum Asked {
 
 /// Reads the headers of a request for a file of that length and tag.
 pub(super) fn asked(headers: &HeaderMap, tag: &str, size: u64) -> Asked {
-    if has_tag(headers, tag) {
+    if etag::has(headers, tag.as_bytes()) {
         return Asked::Known;
     }
     // A part of another file than the one that the client has a part of is of no use. A date is no tag, and names none
@@ -30,13 +32,6 @@ pub(super) fn asked(headers: &HeaderMap, tag: &str, size: u64) -> Asked {
         (Some(line), None) if same => range(line, size),
         _ => Asked::Whole,
     }
-}
-
-/// Weak comparison, as it is for this header (RFC 9110, 13.1.2).
-fn has_tag(headers: &HeaderMap, tag: &str) -> bool {
-    let lines = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|line| line.to_str().ok());
-    let mut known = lines.flat_map(|line| line.split(',')).map(str::trim);
-    known.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
 }
 
 /// One range of bytes (RFC 9110, 14.1.2). Several at once are not given out, and what is no range is none.
