@@ -27,6 +27,11 @@ pub(crate) const HEADERS_MAX: usize = 64;
 /// Bytes that a connection buffers while it reads a head. Longer ones are answered 431.
 pub(crate) const HEAD_BYTES_MAX: usize = 16 * 1024;
 
+/// Rooms in the `resume` of one `GET /api/events`. More is 400. One takes up to 63 bytes of the head: `resume=` and `&`,
+/// an id as the engine makes them (36), a colon, which may be escaped (3), and a seq (16). All of them leave 3,784 of
+/// [`HEAD_BYTES_MAX`] to the token and the other headers.
+pub(crate) const RESUMED_BY_QUERY_MAX: usize = 200;
+
 /// Least body of a request that is accepted, whatever the length of frames is. Over it: 413.
 pub(crate) const BODY_BYTES_MIN: usize = 64 * 1024;
 

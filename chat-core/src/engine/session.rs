@@ -21,7 +21,7 @@ use super::{
     error::Error,
     following::{Followed, Prepared, Read},
     operations::room_id,
-    outbox::Outbox,
+    outbox::{Order, Outbox},
     shared::Registration,
     signal::Signal,
     subscription::Subscription,
@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     auth::AuthError,
+    close::CloseReason,
     domain::{Draft, Rejection, Sent},
     id::{RoomId, Seq, SessionId},
     limits::{PAGE_ITEMS_MAX, RESUME_ROOMS_MAX, UNFOLLOWED_ROOMS_MAX},
@@ -207,6 +208,22 @@ impl Session {
         let told = self.subscriptions[slot as usize].as_ref().map(Subscription::cursor);
         self.close_slot(slot);
         told
+    }
+
+    /// Whether a room is followed. It no longer is once its user's leaving, or its deletion, was passed and nothing came
+    /// after it.
+    #[must_use]
+    pub fn follows(&self, room: &RoomId) -> bool {
+        self.slot_of(room).is_some()
+    }
+
+    /// Why the engine has ended the session; `None` while it lives.
+    #[must_use]
+    pub fn ended(&self) -> Option<CloseReason> {
+        self.outbox.ordered().map(|order| match order {
+            Order::Drain => CloseReason::Draining,
+            Order::Close(reason) => reason,
+        })
     }
 
     /// The next event; `None` once the engine has ended the session. Cancel-safe.

@@ -122,6 +122,8 @@ fn responses(route: &Route) -> Value {
         }
         responses.insert(status.to_string(), answer);
     }
+    // A head that is too long is refused before anybody reads what it asks for.
+    responses.insert("431".to_owned(), json!({ "description": description(431) }));
     for range in ["4XX", "5XX"] {
         responses.insert(range.to_owned(), json!({ "$ref": "#/components/responses/Problem" }));
     }
@@ -142,6 +144,7 @@ const fn description(status: u16) -> &'static str {
         202 => "Accepted: it waits for a moderator",
         204 => "Done",
         206 => "A part of it",
+        431 => "The head of the request is too long, or has too many headers",
         _ => "OK",
     }
 }

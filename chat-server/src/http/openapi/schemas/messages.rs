@@ -55,6 +55,7 @@ pub(super) fn messages() -> Schemas {
                 ("items", list(json!({ "type": "object", "required": ["type"] }))),
                 ("nextCursor", nullable(text())),
                 ("lastSeq", seq()),
+                ("epoch", text()),
             ]),
         ),
     ]
