@@ -12,14 +12,58 @@ use chat_core::{
     domain::{Attachment, Rejection},
     engine::Error,
     file_store_conformance,
-    files::{FileReference, FileResolver},
+    files::{DueFile, FileId, FileRecord, FileReference, FileResolver, FileStore, Purpose, Quota},
     id::UserId,
-    store::MemoryStore,
+    store::{
+        Durability, Maintenance, MemoryStore,
+        kv::{KvOptions, KvStore, MemKv},
+    },
     testing::TestClient,
+    time::Timestamp,
 };
 use serde_json::{Value, json};
 
 file_store_conformance!(async { (MemoryStore::new(), ()) });
+
+fn upload(id: FileId) -> FileRecord {
+    FileRecord {
+        id,
+        owner: UserId::parse("alice").unwrap(),
+        name: "a.txt".into(),
+        mime: "text/plain".into(),
+        size: 1,
+        width: None,
+        height: None,
+        thumbnail: None,
+        purpose: Purpose::Attachment,
+        created_at: Timestamp::from_millis(0),
+    }
+}
+
+#[tokio::test]
+async fn a_file_whose_bytes_may_be_deleted_comes_back_by_no_crash_whatever_an_ack_promises() {
+    let disk = MemKv::crashable();
+    let open = |durability| {
+        KvStore::threaded(disk.clone(), KvOptions { durability, ..KvOptions::default() }).unwrap()
+    };
+    let [unclaimed, dropped] = [1, 2].map(|byte| FileId::new(Timestamp::from_millis(0), [byte; 10]));
+    let plenty = Quota { files: 9, bytes: 9 };
+    let careful = open(Durability::Fsync);
+    for id in [unclaimed, dropped] {
+        careful.create_file(upload(id), plenty).await.unwrap();
+    }
+    careful.close().await.unwrap();
+    for (id, is_dropped) in [(unclaimed, false), (dropped, true)] {
+        let careless = open(Durability::None);
+        if is_dropped {
+            careless.drop_file(id).await.unwrap();
+        }
+        let due = DueFile { at: Timestamp::from_millis(0), file: id };
+        assert_eq!(careless.settle_file(due).await, Ok(true));
+        disk.crash();
+        assert_eq!(careless.file(id).await, Ok(None));
+    }
+}
 
 /// Alice has uploaded `mine`, until it is gone or posted as often as it may be; what else is said is believed when it is
 /// whole.

@@ -9,9 +9,9 @@ use std::{
 
 use bytes::Bytes;
 use chat_core::{
-    files::{FileId, FileRecord, FileStore, Purpose, Thumbnail},
+    files::{DueFile, FileId, FileRecord, FileStore, Purpose, Thumbnail},
     id::UserId,
-    store::{PageRequest, StoreError},
+    store::StoreError,
     time::{Clock, Timestamp},
 };
 use futures::{Stream, StreamExt};
@@ -64,7 +64,10 @@ struct Arrived {
 
 impl Files {
     /// Takes a file in: writes it down as it comes, finds out what it is, makes it harmless, and keeps it. What its
-    /// sender says of it is its name, and even that is made harmless. Nothing is kept when the future is dropped.
+    /// sender says of it is its name, and even that is made harmless.
+    ///
+    /// When the future is dropped, the file is not kept, or it is kept and goes as what was never posted does; bytes
+    /// without a record are left to [`Files::collect_orphans`].
     ///
     /// # Errors
     /// [`UploadError`].
@@ -99,7 +102,8 @@ impl Files {
         inner.keep_image(plain, declared_name, made).await
     }
 
-    /// Takes an image in that is to stand for its owner: the square in its middle.
+    /// Takes an image in that is to stand for its owner: the square in its middle. It is kept for a day, and from then
+    /// on while its owner's profile refers to it; the change that replaces it there drops it.
     ///
     /// # Errors
     /// [`UploadError`]; [`UploadError::UnsupportedType`] for what is no image.
@@ -130,26 +134,6 @@ impl Files {
             created_at: inner.clock.now(),
         };
         inner.keep_image(record, "avatar", made).await
-    }
-
-    /// Lets go of all avatars of a user but one.
-    ///
-    /// # Errors
-    /// When the store fails; what is left goes with the next call.
-    pub async fn drop_other_avatars(&self, owner: &UserId, kept: Option<FileId>) -> Result<(), StoreError> {
-        let mut cursor = None;
-        loop {
-            let page = self.inner.store.files_of(owner, PageRequest { cursor, limit: 200 }).await?;
-            for file in page.items {
-                if file.purpose == Purpose::Avatar && Some(file.id) != kept {
-                    self.inner.store.drop_file(file.id).await?;
-                }
-            }
-            cursor = page.next;
-            if cursor.is_none() {
-                return Ok(());
-            }
-        }
     }
 
     /// What is remembered of a file.
@@ -245,11 +229,15 @@ impl Files {
                     return Ok(false);
                 }
                 // What has a record goes its own way.
-                match store.file(one.file).await {
-                    Ok(None) => blobs.delete_found(&one).await.map(|()| true),
-                    Ok(Some(_)) => Ok(false),
-                    Err(error) => Err(io::Error::other(error)),
+                if store.file(one.file).await.map_err(io::Error::other)?.is_some() {
+                    return Ok(false);
                 }
+                // It may have lost it just now: by this it is known to be gone for good.
+                let due = DueFile { at: Timestamp::from_millis(0), file: one.file };
+                if !store.settle_file(due).await.map_err(io::Error::other)? {
+                    return Ok(false);
+                }
+                blobs.delete_found(&one).await.map(|()| true)
             };
             match deleting.await {
                 Ok(gone) => deleted += u64::from(gone),

@@ -49,7 +49,8 @@ pub struct Thumbnail {
 pub enum Purpose {
     /// To be posted.
     Attachment,
-    /// To stand for its owner: everybody who is authenticated may have it. It is in use until it is dropped.
+    /// To stand for its owner: everybody who is authenticated may have it. It is in use while its id is a segment of
+    /// the `avatar_url` of its owner's profile.
     Avatar,
 }
 

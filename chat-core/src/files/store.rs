@@ -42,8 +42,11 @@ pub enum CreateFileError {
 ///    it: from the commit by which that came to be to the one by which it ends, whatever ends it.
 /// 4. A file that nothing refers to is due: a day after its creation, or as soon as the last that referred to it is
 ///    gone. It stays so until it is settled as in use, or its bytes are forgotten.
-/// 5. [`FileStore::settle_file`] lets no file go that is posted, held or an avatar.
+/// 5. [`FileStore::settle_file`] lets no file go that is posted, held, or an avatar to which its owner's profile refers.
+///    An avatar whose place in the profile another one takes is dropped by the very change that does so.
 /// 6. An erased user gets no records, and what they had is due at once with the end of their erasure.
+/// 7. That there is no record of a file any more is on the disk when [`FileStore::settle_file`] answers so, whatever
+///    else an ack promises: its bytes are deleted next, and no crash brings back a message that refers to it.
 #[async_trait]
 pub trait FileStore: Send + Sync + 'static {
     /// Remembers a file whose bytes are kept already. From [`crate::limits::FILE_UNCLAIMED_MS`] after its creation it

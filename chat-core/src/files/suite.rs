@@ -17,7 +17,7 @@ use crate::{
     },
     id::{HeldId, RoomId, Seq},
     limits::{DELETED_ROOM_GRACE_MS, FILE_UNCLAIMED_MS},
-    store::{Keeping, PageRequest, Store},
+    store::{Keeping, PageRequest, ProfileChange, Store},
     testing::store_suite::{
         all_at_once, at, done, profile, public_room, request,
         retention::{cut, retain, swept},
@@ -41,7 +41,8 @@ macro_rules! file_store_conformance {
             a_file_of_a_message_that_was_cut_is_nobodys
             a_file_of_a_deleted_room_is_nobodys_once_its_log_is_gone
             an_upload_that_nothing_refers_to_is_due_after_a_day
-            an_avatar_stands_until_it_is_dropped
+            an_avatar_stands_while_its_owners_profile_refers_to_it
+            of_avatars_that_are_changed_at_once_the_one_that_is_shown_stands
             what_is_settled_as_gone_stays_due_until_its_bytes_are_forgotten
             an_id_of_no_file_of_ours_is_posted_nowhere
             an_erased_user_has_no_files_and_gets_none
@@ -305,17 +306,65 @@ pub async fn an_upload_that_nothing_refers_to_is_due_after_a_day<S: FileStore + 
     verifies(&store).await;
 }
 
+async fn create_avatar<S: FileStore>(store: &S, number: u8) -> FileId {
+    let avatar = FileRecord { purpose: Purpose::Avatar, ..record(number, "ann") };
+    store.create_file(avatar, PLENTY).await.unwrap();
+    id(number)
+}
+
+async fn show<S: Store>(store: &S, avatar: Option<FileId>) {
+    let url = avatar.map(|id| format!("/api/files/{id}/avatar.png").into());
+    let change = ProfileChange { avatar_url: Some(url), ..ProfileChange::default() };
+    store.update_user(&user("ann"), change).await.unwrap();
+}
+
 /// 5.
-pub async fn an_avatar_stands_until_it_is_dropped<S: FileStore + Store>(store: S) {
-    let avatar = FileRecord { purpose: Purpose::Avatar, ..record(1, "ann") };
-    store.create_file(avatar.clone(), PLENTY).await.unwrap();
-    assert_eq!(store.due_files(at(LATER), 9).await, Ok(Vec::new()));
-    assert_eq!(store.settle_file(DueFile { at: at(0), file: avatar.id }).await, Ok(false));
-    store.drop_file(avatar.id).await.unwrap();
-    store.drop_file(avatar.id).await.unwrap();
-    assert_eq!(store.file(avatar.id).await, Ok(None));
-    assert_eq!(collected(&store, 0).await, [avatar.id]);
+pub async fn an_avatar_stands_while_its_owners_profile_refers_to_it<S: FileStore + Store>(store: S) {
+    store.create_user(profile("ann", "ann")).await.unwrap();
+    store.create_user(profile("bob", "bob")).await.unwrap();
+    let (first, never_shown) = (create_avatar(&store, 1).await, create_avatar(&store, 2).await);
+    show(&store, Some(first)).await;
+    assert_eq!(due_now(&store).await, []);
+    assert_eq!(collected(&store, LATER).await, [never_shown]);
     verifies(&store).await;
+    let second = create_avatar(&store, 3).await;
+    show(&store, Some(second)).await;
+    assert_eq!((store.file(first).await, due_now(&store).await), (Ok(None), vec![first]));
+    verifies(&store).await;
+    // Neither a change of something else nor a profile of somebody else, nor a file that is no avatar.
+    let renamed =
+        ProfileChange { username: Some(Username::parse("anna").unwrap()), ..ProfileChange::default() };
+    store.update_user(&user("ann"), renamed).await.unwrap();
+    let attachment = create(&store, 4, "bob").await;
+    for url in [Some(second), Some(attachment), None] {
+        let url = url.map(|id| format!("/{id}").into());
+        let change = ProfileChange { avatar_url: Some(url), ..ProfileChange::default() };
+        store.update_user(&user("bob"), change).await.unwrap();
+    }
+    assert!(store.file(second).await.unwrap().is_some() && store.file(attachment).await.unwrap().is_some());
+    show(&store, None).await;
+    assert_eq!(store.file(second).await, Ok(None));
+    assert_eq!(collected(&store, 500).await, [first, second]);
+    assert_eq!(store.file_usage(&user("ann")).await, Ok(FileUsage::default()));
+    verifies(&store).await;
+}
+
+/// 5.
+pub async fn of_avatars_that_are_changed_at_once_the_one_that_is_shown_stands<S: FileStore + Store>(
+    store: S,
+) {
+    let store = Arc::new(store);
+    store.create_user(profile("ann", "ann")).await.unwrap();
+    all_at_once(&store, 8, |store, number| async move {
+        let avatar = create_avatar(&*store, u8::try_from(number).unwrap() + 1).await;
+        show(&*store, Some(avatar)).await;
+    })
+    .await;
+    let ann = store.users(&[user("ann")]).await.unwrap().remove(0).unwrap();
+    let left = store.files_of(&user("ann"), PageRequest::first(9)).await.unwrap().items;
+    let left: Vec<_> = left.iter().map(|file| format!("/api/files/{}/avatar.png", file.id)).collect();
+    assert_eq!(left, [ann.avatar_url.unwrap().to_string()]);
+    verifies(&*store).await;
 }
 
 /// 4.

@@ -26,7 +26,7 @@ use crate::{
     files::{CreateFileError, DueFile, FileId, FileRecord, FileStore, FileUsage, Posting, Purpose, Quota},
     id::UserId,
     limits::{FILE_POSTINGS_MAX, FILE_UNCLAIMED_MS},
-    store::{Page, PageRequest, StoreError},
+    store::{Page, PageRequest, StoreError, UserProfile},
     time::Timestamp,
 };
 
@@ -56,6 +56,11 @@ impl FileRequest {
             Self::Forget(_) => (1, 64),
         }
     }
+}
+
+/// Which of the files kept here a profile refers to: the one whose id is a segment of the URL.
+pub(super) fn avatar_of(profile: &UserProfile) -> Option<FileId> {
+    profile.avatar_url.as_deref()?.split('/').find_map(FileId::parse)
 }
 
 /// From when on it is due whose last posting is gone.
@@ -189,9 +194,7 @@ impl<K: OrderedKv> Group<'_, K> {
         self.put_usage(&owner16, usage)?;
         self.put(key, encode_file(file)?)?;
         self.put(owner_key(&owner16, file.id), values::PRESENT.to_vec())?;
-        if file.purpose == Purpose::Attachment {
-            self.file_due(DueFile { at: file.created_at.plus_millis(FILE_UNCLAIMED_MS), file: file.id })?;
-        }
+        self.file_due(DueFile { at: file.created_at.plus_millis(FILE_UNCLAIMED_MS), file: file.id })?;
         Ok(())
     }
 
@@ -211,7 +214,7 @@ impl<K: OrderedKv> Group<'_, K> {
     fn settle_file(&mut self, due: DueFile) -> Result<bool, StoreError> {
         let Some(row) = self.get(&row_key(due.file))? else { return Ok(true) };
         let file = decode_file(due.file, &row)?;
-        let mut in_use = file.purpose == Purpose::Avatar;
+        let mut in_use = self.is_avatar(&file)?;
         for part in [part::POSTED, part::HELD] {
             let prefix = keys::key(table::FILE, &[&[part], due.file.as_bytes()]);
             in_use |= !self.keys_under(&prefix, 1)?.is_empty();
@@ -234,6 +237,33 @@ impl<K: OrderedKv> Group<'_, K> {
         }
         self.remove_record(&file)?;
         self.file_due(DueFile { at: AT_ONCE, file: id })
+    }
+
+    /// Whether it is an avatar that its owner's profile refers to.
+    fn is_avatar(&mut self, file: &FileRecord) -> Result<bool, StoreError> {
+        if file.purpose != Purpose::Avatar {
+            return Ok(false);
+        }
+        let row = self.get(&keys::user(&keys::user16(&file.owner)))?;
+        let profile = row.map(|row| values::decode_user(&row)).transpose()?;
+        Ok(profile.is_some_and(|profile| avatar_of(&profile) == Some(file.id)))
+    }
+
+    /// Drops the avatar that a profile does not refer to any more.
+    pub(super) fn drop_replaced_avatar(
+        &mut self,
+        before: &UserProfile,
+        after: &UserProfile,
+    ) -> Result<(), StoreError> {
+        let replaced = avatar_of(before).filter(|id| avatar_of(after) != Some(*id));
+        let Some(id) = replaced else { return Ok(()) };
+        let Some(row) = self.get(&row_key(id))? else { return Ok(()) };
+        let file = decode_file(id, &row)?;
+        // Whatever else a profile may refer to is not let go by that.
+        if file.purpose == Purpose::Avatar && file.owner == before.id {
+            self.drop_file(id)?;
+        }
+        Ok(())
     }
 
     fn remove_record(&mut self, file: &FileRecord) -> Result<(), StoreError> {

@@ -102,6 +102,12 @@ impl Refusal {
 }
 
 impl Request {
+    /// Whether its answer has to be on the disk, whatever the durability: something is deleted elsewhere on the
+    /// strength of it.
+    pub(super) fn must_last(&self) -> bool {
+        matches!(self, Self::Files(request) if matches!(**request, FileRequest::Settle(_)))
+    }
+
     /// At most how many keys and about how many bytes this changes.
     pub(super) fn cost(&self) -> (usize, usize) {
         match self {
@@ -147,7 +153,8 @@ impl Request {
                 (ops, text + ops * 96)
             }
             Self::CreateUser(_) => (2, 256),
-            Self::UpdateUser(..) => (3, 1_024),
+            // With the record of an avatar, its place in a list, what its owner has, and its being due.
+            Self::UpdateUser(..) => (7, 1_024),
             Self::Put(rows) => (rows.len(), rows.iter().map(|(key, value)| key.len() + value.len()).sum()),
             Self::People(change) => change.cost(),
             #[cfg(feature = "accounts")]

@@ -98,6 +98,7 @@ impl<K: OrderedKv> Group<'_, K> {
             self.remove(old_name);
             self.put(new_name, values::encode_named(user.as_str())?)?;
         }
+        self.drop_replaced_avatar(&before, &after)?;
         #[cfg(feature = "accounts")]
         self.move_look(user, &before.username, &after.username)?;
         self.put(key, values::encode_user(&after)?)?;

@@ -114,8 +114,13 @@ impl<K: OrderedKv> Shared<K> {
         let kv = self.rows.raw();
         let Evaluated { batch, undo, mut answers, weeks, swept } =
             evaluate(kv, self.weeks.read().clone(), requests.iter().copied())?;
+        let must_last = requests.iter().any(|request| request.must_last());
         if batch.changes.is_empty() {
             self.forget_weeks(swept);
+            // What such an answer tells of may be as young as that.
+            if must_last && self.durability != Durability::Fsync && kv.sync().is_err() {
+                self.lost(&mut answers);
+            }
             return Ok(answers);
         }
         self.remember_weeks(weeks);
@@ -127,20 +132,26 @@ impl<K: OrderedKv> Shared<K> {
                 return Err(error.into());
             }
             (Ok(()), Durability::Fsync) => kv.sync(),
+            (Ok(()), _) if must_last => kv.sync(),
             (Ok(()), Durability::Interval) => kv.flush(),
             (Ok(()), Durability::None) => Ok(()),
         };
         if saved.is_err() {
             // What is applied stays hidden: readers go on with what is known to be durable.
-            self.poison();
-            for answer in answers.iter_mut().filter(|answer| answer.is_ok()) {
-                *answer = Err(Refusal::Store(StoreError::Unknown));
-            }
+            self.lost(&mut answers);
             return Ok(answers);
         }
         self.rows.publish();
         self.forget_weeks(swept);
         Ok(answers)
+    }
+
+    /// Nobody knows what of it survives.
+    fn lost(&self, answers: &mut [Answer]) {
+        self.poison();
+        for answer in answers.iter_mut().filter(|answer| answer.is_ok()) {
+            *answer = Err(Refusal::Store(StoreError::Unknown));
+        }
     }
 
     fn remember_weeks(&self, new: Vec<u16>) {

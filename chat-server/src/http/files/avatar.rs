@@ -4,7 +4,7 @@ use axum::{
     extract::{FromRequest, Request, State},
     response::Response,
 };
-use chat_core::{engine::Caller, files::FileId, store::ProfileChange};
+use chat_core::{engine::Caller, store::ProfileChange};
 use http::StatusCode;
 
 use super::multipart::Upload;
@@ -26,7 +26,7 @@ pub(super) async fn update(
     let files = app.files();
     let avatar = upload.taken(|pieces| files.receive_avatar(caller.user(), pieces)).await?;
     let url = files.url_of(&avatar);
-    replace(&app, &caller, Some(&url), Some(avatar.id)).await
+    replace(&app, &caller, Some(&url)).await
 }
 
 /// Who has none stays so.
@@ -34,18 +34,12 @@ pub(super) async fn remove(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
 ) -> Result<Response, Problem> {
-    replace(&app, &caller, None, None).await
+    replace(&app, &caller, None).await
 }
 
-/// The profile changes first: where it breaks off, there is a file too many, which goes with the next change.
-async fn replace(
-    app: &App,
-    caller: &Caller,
-    url: Option<&str>,
-    avatar: Option<FileId>,
-) -> Result<Response, Problem> {
+/// The change of the profile drops the picture that it replaces. A new one to which it does not come is nobody's.
+async fn replace(app: &App, caller: &Caller, url: Option<&str>) -> Result<Response, Problem> {
     let change = ProfileChange { avatar_url: Some(url.map(Into::into)), ..ProfileChange::default() };
     caller.update_profile(change, None).await?;
-    app.files().drop_other_avatars(caller.user(), avatar).await?;
     Ok(shown(StatusCode::OK, &own_user(app, caller).await?))
 }

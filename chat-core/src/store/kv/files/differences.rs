@@ -7,7 +7,9 @@ use super::{
         OrderedKv,
         keys::{self, table},
         people::rows,
+        values,
     },
+    avatar_of,
     rows::{
         attached, decode_file, decode_usage, due_in, file_in, id_in, owner_key, part, posting_key, usage_key,
     },
@@ -69,7 +71,15 @@ pub(in super::super) fn differences<K: OrderedKv>(kv: &K) -> Result<Vec<String>,
     let due = of(part::DUE)?.iter().map(|(key, _)| due_in(key)).collect::<Result<Vec<_>, _>>()?;
     let due: BTreeSet<_> = due.into_iter().map(|due| due.file).collect();
     for file in files.values() {
-        if file.purpose == Purpose::Attachment && !in_use.contains(&file.id) && !due.contains(&file.id) {
+        let profile = match file.purpose {
+            Purpose::Attachment => None,
+            Purpose::Avatar => kv.get(&keys::user(&keys::user16(&file.owner)))?,
+        };
+        let profile = profile.map(|row| values::decode_user(&row)).transpose()?;
+        // The files of who is being erased go one after the other.
+        let is_avatar =
+            profile.is_some_and(|profile| profile.is_erased() || avatar_of(&profile) == Some(file.id));
+        if !is_avatar && !in_use.contains(&file.id) && !due.contains(&file.id) {
             differences.push(format!("file {} is nobody's and not due", file.id));
         }
     }
@@ -80,7 +90,7 @@ pub(in super::super) fn differences<K: OrderedKv>(kv: &K) -> Result<Vec<String>,
 mod tests {
     use super::{
         super::{
-            super::{KvBatch, MemKv, values},
+            super::{KvBatch, MemKv},
             rows::{UsageRow, encode_file, row_key, tests::record},
         },
         *,
@@ -110,6 +120,7 @@ mod tests {
             "1 files are listed that are not there".to_owned(),
             "the files of a user are counted wrongly".to_owned(),
             "1 postings of files are listed that are not there".to_owned(),
+            format!("file {file} is nobody's and not due"),
             format!("file {lost} is nobody's and not due"),
         ];
         assert_eq!(differences(&kv).unwrap(), expected);
