@@ -113,7 +113,7 @@ impl FilesBuilder {
             keeps_unscanned: self.keeps_unscanned,
             incoming,
             workshop: Workshop::new(self.limits.pixels),
-            places: Semaphore::new(UPLOADS_AT_ONCE),
+            places: Arc::new(Semaphore::new(UPLOADS_AT_ONCE)),
         };
         Ok(Files { inner: Arc::new(inner) })
     }

@@ -59,4 +59,4 @@ pub use limits::UploadLimits;
 #[cfg(feature = "s3")]
 pub use s3::{InvalidS3, S3};
 pub use scanner::{ClamAv, Scanner, Verdict};
-pub use service::Files;
+pub use service::{Files, Place};

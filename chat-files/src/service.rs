@@ -18,7 +18,7 @@ use futures::{Stream, StreamExt};
 use tempfile::NamedTempFile;
 use tokio::{
     io::{AsyncWriteExt, BufWriter},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
 };
 
 use crate::{
@@ -52,7 +52,14 @@ pub(crate) struct Inner {
     /// Where uploads lie while they come.
     pub(crate) incoming: PathBuf,
     pub(crate) workshop: Workshop,
-    pub(crate) places: Semaphore,
+    pub(crate) places: Arc<Semaphore>,
+}
+
+/// One of the places for uploads that are taken in at once.
+#[derive(Debug)]
+pub struct Place {
+    files: Files,
+    _permit: OwnedSemaphorePermit,
 }
 
 /// A file that has come in, before it is known what it is.
@@ -62,7 +69,7 @@ struct Arrived {
     is_text: bool,
 }
 
-impl Files {
+impl Place {
     /// Takes a file in: writes it down as it comes, finds out what it is, makes it harmless, and keeps it. What its
     /// sender says of it is its name, and even that is made harmless.
     ///
@@ -72,17 +79,17 @@ impl Files {
     /// # Errors
     /// [`UploadError`].
     pub async fn receive<E>(
-        &self,
+        self,
         owner: &UserId,
         declared_name: &str,
         body: impl Stream<Item = Result<Bytes, E>> + Send,
     ) -> Result<FileRecord, UploadError> {
-        let inner = &self.inner;
-        let _place = inner.places.try_acquire().map_err(|_| UploadError::Busy)?;
+        let Self { files, .. } = &self;
+        let inner = &files.inner;
         inner.check_quota(owner).await?;
         let (arrived, kind) = inner.arrive(body).await?;
         let plain = FileRecord {
-            id: self.new_id()?,
+            id: files.new_id()?,
             owner: owner.clone(),
             name: name::harmless(declared_name, kind),
             mime: kind.mime().to_owned(),
@@ -108,12 +115,12 @@ impl Files {
     /// # Errors
     /// [`UploadError`]; [`UploadError::UnsupportedType`] for what is no image.
     pub async fn receive_avatar<E>(
-        &self,
+        self,
         owner: &UserId,
         body: impl Stream<Item = Result<Bytes, E>> + Send,
     ) -> Result<FileRecord, UploadError> {
-        let inner = &self.inner;
-        let _place = inner.places.try_acquire().map_err(|_| UploadError::Busy)?;
+        let Self { files, .. } = &self;
+        let inner = &files.inner;
         inner.check_quota(owner).await?;
         let (arrived, kind) = inner.arrive(body).await?;
         if !kind.is_image() {
@@ -122,7 +129,7 @@ impl Files {
         let remake = move |path: &Path, folder: &Path| images::remake_square(path, kind, folder);
         let made = inner.made(arrived, kind, remake).await?;
         let record = FileRecord {
-            id: self.new_id()?,
+            id: files.new_id()?,
             owner: owner.clone(),
             name: String::new(),
             mime: String::new(),
@@ -134,6 +141,31 @@ impl Files {
             created_at: inner.clock.now(),
         };
         inner.keep_image(record, "avatar", made).await
+    }
+}
+
+impl Files {
+    /// A place among those that upload at once, before anything is read of an upload. It is free again once the upload
+    /// is taken in, or the place is dropped.
+    ///
+    /// # Errors
+    /// [`UploadError::Busy`] when there is none.
+    pub fn place(&self) -> Result<Place, UploadError> {
+        let permit = self.inner.places.clone().try_acquire_owned().map_err(|_| UploadError::Busy)?;
+        Ok(Place { files: self.clone(), _permit: permit })
+    }
+
+    /// Takes a file in, as [`Place::receive`] does.
+    ///
+    /// # Errors
+    /// [`UploadError`].
+    pub async fn receive<E>(
+        &self,
+        owner: &UserId,
+        declared_name: &str,
+        body: impl Stream<Item = Result<Bytes, E>> + Send,
+    ) -> Result<FileRecord, UploadError> {
+        self.place()?.receive(owner, declared_name, body).await
     }
 
     /// What is remembered of a file.

@@ -139,7 +139,7 @@ async fn an_avatar_is_a_square_of_its_middle() {
     let world = World::new();
     for (width, height, side) in [(1_000, 600, 512), (100, 300, 100)] {
         let upload = encoded(&picture(width, height), ImageFormat::Png);
-        let file = world.files.receive_avatar(&ann(), pieces(&upload)).await.unwrap();
+        let file = world.files.place().unwrap().receive_avatar(&ann(), pieces(&upload)).await.unwrap();
         assert_eq!(shape(&file), ("image/jpeg", Some(side), Some(side)));
         assert_eq!(
             (file.name.as_str(), file.purpose, &file.thumbnail),
@@ -149,7 +149,7 @@ async fn an_avatar_is_a_square_of_its_middle() {
         let expected = picture(width, height).to_rgb8().get_pixel(width / 2, height / 2).0;
         assert!(middle[0].abs_diff(expected[0]) < 30 && middle[1].abs_diff(expected[1]) < 30);
     }
-    let text = world.files.receive_avatar(&ann(), pieces(b"hello")).await;
+    let text = world.files.place().unwrap().receive_avatar(&ann(), pieces(b"hello")).await;
     assert_eq!(text, Err(UploadError::UnsupportedType));
 }
 

@@ -77,6 +77,11 @@ pub(crate) const UPLOAD_PIECE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Bytes of an upload's body besides the file: boundaries and the headers of its parts. More is 413.
 pub(crate) const UPLOAD_FRAME_BYTES: u64 = 64 * 1024;
 
+/// Bytes of an upload's body before the file begins, and again after its end, in which neither a header nor a boundary
+/// ends: so much is kept, and looked through with each piece that comes. More is 400. The headers of a part have some
+/// hundred.
+pub(crate) const UPLOAD_HEAD_BYTES: u64 = 16 * 1024;
+
 /// Bytes that are taken and thrown away of an upload that was refused, so that its client sees why. Over it the
 /// connection is cut.
 pub(crate) const UPLOAD_REST_BYTES: u64 = 64 << 20;

@@ -104,6 +104,68 @@ fn what_is_over_the_limit_is_refused_with_and_without_an_announced_length() {
     assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("the file is too large"), "{answer}");
 }
 
+/// An upload of this type that is begun and whose body has no end yet; the stream, and what is sent of it.
+fn begun(server: &Server, user: &User, more: &str) -> std::net::TcpStream {
+    let mut stream = std::net::TcpStream::connect(server.address).unwrap();
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+    let head = format!(
+        "POST /api/upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: {}\r\nContent-Length: 4000000\r\n{more}\r\n",
+        user.token,
+        content_type()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream
+}
+
+/// What comes until the given end.
+fn read_until(stream: &mut std::net::TcpStream, end: &str) -> String {
+    let mut answer = Vec::new();
+    while !answer.ends_with(end.as_bytes()) {
+        let mut piece = [0; 1_000];
+        let read = stream.read(&mut piece).unwrap();
+        assert!(read > 0, "{}", String::from_utf8_lossy(&answer));
+        answer.extend_from_slice(&piece[..read]);
+    }
+    String::from_utf8(answer).unwrap()
+}
+
+#[test]
+fn a_body_in_which_no_header_and_no_boundary_ends_is_refused_before_it_is_kept() {
+    let server = Server::start();
+    let ann = server.register("ann");
+    let header = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; x=\"");
+    let second = String::from_utf8([part("file", Some("a"), b"hello"), header.clone().into_bytes()].concat());
+    for beginning in [header, second.unwrap(), "no boundary".to_owned()] {
+        let mut stream = begun(&server, &ann, "");
+        let mebibyte = "x".repeat(1 << 20);
+        stream.write_all([beginning.as_bytes(), mebibyte.as_bytes()].concat().as_slice()).unwrap();
+        // It is answered although the body goes on.
+        let answer = read_until(&mut stream, "}");
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        assert!(answer.contains("the body is not valid multipart/form-data"), "{answer}");
+    }
+    assert_eq!(server.upload(&ann, "a.txt", &[b'x'; 3_000_000]).status, 201);
+}
+
+#[test]
+fn an_upload_has_its_place_before_anything_of_it_is_read() {
+    let server = Server::start();
+    let ann = server.register("ann");
+    let coming: Vec<_> = (0..64)
+        .map(|_| {
+            let mut stream = begun(&server, &ann, "Expect: 100-continue\r\n");
+            // So it is being read.
+            let told = read_until(&mut stream, "\r\n\r\n");
+            assert_eq!(told, "HTTP/1.1 100 Continue\r\n\r\n");
+            stream
+        })
+        .collect();
+    let busy = problem("unavailable", "Service Unavailable", 503, "too many uploads at once, try again");
+    let refused = server.upload(&ann, "a", b"hello");
+    assert_eq!((refused.status, &refused.json()), (503, &busy));
+    drop(coming);
+}
+
 #[test]
 fn who_sends_far_too_much_before_listening_still_hears_why_it_is_refused() {
     let server = Server::start();

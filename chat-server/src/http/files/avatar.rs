@@ -23,9 +23,8 @@ pub(super) async fn update(
 ) -> Result<Response, Problem> {
     app.admit_upload(caller.user())?;
     let upload = Upload::from_request(request, &app).await?;
-    let files = app.files();
-    let avatar = upload.taken(|pieces| files.receive_avatar(caller.user(), pieces)).await?;
-    let url = files.url_of(&avatar);
+    let avatar = upload.taken(|place, pieces| place.receive_avatar(caller.user(), pieces)).await?;
+    let url = app.files().url_of(&avatar);
     replace(&app, &caller, Some(&url)).await
 }
 

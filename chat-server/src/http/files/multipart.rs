@@ -1,6 +1,14 @@
 //! The body of an upload: `multipart/form-data` (RFC 7578) of exactly one part, read as it comes.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    error::Error,
+    pin::Pin,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, ready},
+};
 
 use axum::{
     body::{Body, BodyDataStream},
@@ -8,8 +16,8 @@ use axum::{
 };
 use bytes::Bytes;
 use chat_core::domain::ErrorCode;
-use chat_files::UploadError;
-use futures::{Stream, stream};
+use chat_files::{Place, UploadError};
+use futures::{Stream, StreamExt, stream};
 use http::{HeaderMap, StatusCode, header};
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use tokio::time::timeout;
@@ -19,18 +27,42 @@ use crate::{
         App,
         problem::{Invalid, Problem},
     },
-    limits::{UPLOAD_FRAME_BYTES, UPLOAD_PIECE_TIMEOUT},
+    limits::{UPLOAD_FRAME_BYTES, UPLOAD_HEAD_BYTES, UPLOAD_PIECE_TIMEOUT},
 };
 
 /// The one part that an upload has.
 const FIELD: &str = "file";
 
-/// An upload that has begun to come.
+/// An upload that has begun to come, and has its place among those that come at once.
 pub(in crate::http) struct Upload {
+    place: Place,
+    coming: Coming,
+}
+
+struct Coming {
     multipart: Multipart<'static>,
     field: Field<'static>,
+    head: HeadLeft,
     fault: Fault,
 }
+
+/// How many bytes may still come before the content of the file begins, or after its end. While it comes there is no
+/// such bound.
+#[derive(Clone)]
+struct HeadLeft(Arc<AtomicU64>);
+
+/// The body in steps: the parser takes all that is ready, and looks at it only then; and as long as it finds no header
+/// and no boundary, it keeps everything and looks through all of it again. So it is given one piece, then made to look,
+/// and but so many bytes in which it finds nothing.
+struct Stepped {
+    body: BodyDataStream,
+    head: HeadLeft,
+    is_to_look: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("neither a header nor a boundary ends")]
+struct HeadTooLong;
 
 /// What was wrong with the body, found while it was read.
 #[derive(Clone, Default)]
@@ -50,29 +82,35 @@ pub(in crate::http) struct Stopped;
 impl Upload {
     /// What its sender calls the file.
     pub(in crate::http) fn name(&self) -> &str {
-        self.field.file_name().unwrap_or_default()
+        self.coming.field.file_name().unwrap_or_default()
     }
 
-    /// Hands its bytes to `take` as they come. They end well only when the body does.
-    pub(in crate::http) async fn taken<T, F>(self, take: impl FnOnce(Pieces) -> F) -> Result<T, Problem>
+    /// Hands its place and its bytes to `take`, as they come. They end well only when the body does.
+    pub(in crate::http) async fn taken<T, F>(
+        self,
+        take: impl FnOnce(Place, Pieces) -> F,
+    ) -> Result<T, Problem>
     where
         F: Future<Output = Result<T, UploadError>>,
     {
-        let fault = self.fault.clone();
-        let pieces = Box::pin(stream::try_unfold(Some(self), |upload| async {
-            let Some(mut upload) = upload else { return Ok(None) };
-            if let Some(piece) = upload.piece().await? {
-                return Ok(Some((piece, Some(upload))));
+        let Self { place, coming } = self;
+        let fault = coming.fault.clone();
+        let pieces = Box::pin(stream::try_unfold(Some(coming), |coming| async {
+            let Some(mut coming) = coming else { return Ok(None) };
+            if let Some(piece) = coming.piece().await? {
+                return Ok(Some((piece, Some(coming))));
             }
-            upload.end().await?;
+            coming.end().await?;
             Ok(None)
         }));
-        take(pieces).await.map_err(|error| match (error, fault.0.get()) {
+        take(place, pieces).await.map_err(|error| match (error, fault.0.get()) {
             (UploadError::CutOff, Some(wrong)) => wrong.problem(),
-            (error, _) => Problem::new(error.code(), error.to_string()),
+            (error, _) => refused(error),
         })
     }
+}
 
+impl Coming {
     async fn piece(&mut self) -> Result<Option<Bytes>, Stopped> {
         match timeout(UPLOAD_PIECE_TIMEOUT, self.field.chunk()).await {
             Ok(Ok(piece)) => Ok(piece),
@@ -83,9 +121,10 @@ impl Upload {
 
     /// Sees that nothing follows.
     async fn end(self) -> Result<(), Stopped> {
-        let Self { mut multipart, field, fault } = self;
+        let Self { mut multipart, field, head, fault } = self;
         // The next part is only looked for once this one is let go.
         drop(field);
+        head.begin();
         match timeout(UPLOAD_PIECE_TIMEOUT, multipart.next_field()).await {
             Ok(Ok(None)) => Ok(()),
             Ok(Ok(Some(_))) => Err(fault.set(Wrong::NotAlone)),
@@ -96,7 +135,7 @@ impl Upload {
 }
 
 /// The bytes of an upload, as they come.
-pub(in crate::http) type Pieces = std::pin::Pin<Box<dyn Stream<Item = Result<Bytes, Stopped>> + Send>>;
+pub(in crate::http) type Pieces = Pin<Box<dyn Stream<Item = Result<Bytes, Stopped>> + Send>>;
 
 impl FromRequest<App> for Upload {
     type Rejection = Problem;
@@ -108,8 +147,11 @@ impl FromRequest<App> for Upload {
         if announced(&parts.headers).is_some_and(|length| length > most) {
             return Err(Problem::too_large());
         }
+        let place = app.files().place().map_err(refused)?;
         let limits = SizeLimit::new().whole_stream(most);
-        let body: BodyDataStream = Body::into_data_stream(body);
+        let head = HeadLeft(Arc::default());
+        head.begin();
+        let body = Stepped { body: Body::into_data_stream(body), head: head.clone(), is_to_look: false };
         let mut multipart =
             Multipart::with_constraints(body, boundary, Constraints::new().size_limit(limits));
         let field = match timeout(UPLOAD_PIECE_TIMEOUT, multipart.next_field()).await {
@@ -118,10 +160,49 @@ impl FromRequest<App> for Upload {
             Ok(Err(error)) => return Err(Wrong::of(&error).problem()),
             Err(_) => return Err(Wrong::TooSlow.problem()),
         };
-        match field.name() {
-            Some(FIELD) => Ok(Self { multipart, field, fault: Fault::default() }),
-            _ => Err(missing()),
+        if field.name() != Some(FIELD) {
+            return Err(missing());
         }
+        head.end();
+        Ok(Self { place, coming: Coming { multipart, field, head, fault: Fault::default() } })
+    }
+}
+
+impl HeadLeft {
+    fn begin(&self) {
+        self.0.store(UPLOAD_HEAD_BYTES, Ordering::Relaxed);
+    }
+
+    fn end(&self) {
+        self.0.store(u64::MAX, Ordering::Relaxed);
+    }
+
+    /// Takes so many bytes of what is left, of which the last ones may be too many; `false` when none is left.
+    fn take(&self, bytes: usize) -> bool {
+        let left = self.0.load(Ordering::Relaxed);
+        if left != u64::MAX {
+            self.0.store(left.saturating_sub(bytes as u64), Ordering::Relaxed);
+        }
+        left > 0
+    }
+}
+
+impl Stream for Stepped {
+    type Item = Result<Bytes, Box<dyn Error + Send + Sync>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if std::mem::take(&mut self.is_to_look) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let piece = match ready!(self.body.poll_next_unpin(context)) {
+            Some(Ok(piece)) if !self.head.take(piece.len()) => Err(HeadTooLong.into()),
+            Some(Ok(piece)) => Ok(piece),
+            Some(Err(error)) => Err(error.into()),
+            None => return Poll::Ready(None),
+        };
+        self.is_to_look = true;
+        Poll::Ready(Some(piece))
     }
 }
 
@@ -156,6 +237,10 @@ impl Wrong {
             }
         }
     }
+}
+
+fn refused(error: UploadError) -> Problem {
+    Problem::new(error.code(), error.to_string())
 }
 
 fn missing() -> Problem {

@@ -39,7 +39,7 @@ pub(super) async fn upload(
     app.admit_upload(caller.user())?;
     let upload = Upload::from_request(request, &app).await?;
     let (files, name) = (app.files(), upload.name().to_owned());
-    let file = upload.taken(|pieces| files.receive(caller.user(), &name, pieces)).await?;
+    let file = upload.taken(|place, pieces| place.receive(caller.user(), &name, pieces)).await?;
     Ok((StatusCode::CREATED, Json(Uploaded::of(files, file))).into_response())
 }
 
