@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, Method, header};
 
 use crate::http::etag;
 
@@ -19,8 +19,8 @@ pub(super) enum Asked {
     Beyond,
 }
 
-/// Reads the headers of a request for a file of that length and tag.
-pub(super) fn asked(headers: &HeaderMap, tag: &str, size: u64) -> Asked {
+/// Reads the headers of a request for a file of that length and tag. Parts are for `GET` alone (RFC 9110, 14.2).
+pub(super) fn asked(method: &Method, headers: &HeaderMap, tag: &str, size: u64) -> Asked {
     if etag::has(headers, tag.as_bytes()) {
         return Asked::Known;
     }
@@ -29,7 +29,7 @@ pub(super) fn asked(headers: &HeaderMap, tag: &str, size: u64) -> Asked {
     let same = headers.get(header::IF_RANGE).is_none_or(|known| known.as_bytes() == tag.as_bytes());
     let mut lines = headers.get_all(header::RANGE).iter();
     match (lines.next().and_then(|line| line.to_str().ok()), lines.next()) {
-        (Some(line), None) if same => range(line, size),
+        (Some(line), None) if same && method == Method::GET => range(line, size),
         _ => Asked::Whole,
     }
 }
@@ -76,7 +76,7 @@ mod tests {
 
     fn of(headers: &[(HeaderName, &'static str)]) -> Asked {
         let headers = headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
-        asked(&headers.collect(), TAG, 1_000)
+        asked(&Method::GET, &headers.collect(), TAG, 1_000)
     }
 
     #[test]
@@ -106,10 +106,9 @@ mod tests {
         assert_eq!(of(&[(header::RANGE, "bytes=0-1"), (header::IF_RANGE, "\"abc\"")]), Asked::Part(0..2));
         assert_eq!(of(&[(header::RANGE, "bytes=0-1"), (header::IF_RANGE, "\"other\"")]), Asked::Whole);
         assert_eq!(of(&[(header::RANGE, "bytes=0-1"), (header::IF_RANGE, "W/\"abc\"")]), Asked::Whole);
-        assert_eq!(
-            asked(&HeaderMap::from_iter([(header::RANGE, HeaderValue::from_static("bytes=0-"))]), TAG, 0),
-            Asked::Beyond
-        );
+        let all = HeaderMap::from_iter([(header::RANGE, HeaderValue::from_static("bytes=0-"))]);
+        assert_eq!(asked(&Method::GET, &all, TAG, 0), Asked::Beyond);
+        assert_eq!(asked(&Method::HEAD, &all, TAG, 0), Asked::Whole);
     }
 
     #[test]

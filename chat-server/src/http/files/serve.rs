@@ -11,7 +11,7 @@ use chat_core::{
     files::{FileId, FileRecord, Purpose},
 };
 use chat_files::{Kind, Part};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::{
     asked::{Asked, asked},
@@ -25,6 +25,7 @@ pub(super) async fn serve(
     State(app): State<App>,
     FileReader(caller): FileReader,
     path: Result<Path<(String, String)>, PathRejection>,
+    method: Method,
     headers: HeaderMap,
     mut query: QueryFields,
 ) -> Result<Response, Problem> {
@@ -40,8 +41,8 @@ pub(super) async fn serve(
     query.done()?;
     let file = readable(&app, &caller, id).await?;
     match part {
-        Part::Whole => whole(&app, &file, &headers).await,
-        Part::Thumbnail => thumbnail(&app, &file, &headers).await,
+        Part::Whole => whole(&app, &file, &method, &headers).await,
+        Part::Thumbnail => thumbnail(&app, &file, &method, &headers).await,
     }
 }
 
@@ -59,9 +60,14 @@ async fn readable(app: &App, caller: &Caller, id: Option<FileId>) -> Result<File
     Err(Rejection::NO_FILE.into())
 }
 
-async fn whole(app: &App, file: &FileRecord, headers: &HeaderMap) -> Result<Response, Problem> {
+async fn whole(
+    app: &App,
+    file: &FileRecord,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     let tag = format!("\"{}\"", file.id);
-    let range = match asked(headers, &tag, file.size) {
+    let range = match asked(method, headers, &tag, file.size) {
         Asked::Known => return Ok(known(&tag)),
         Asked::Beyond => {
             let mut refused = Problem::range_not_satisfiable().into_response();
@@ -71,6 +77,14 @@ async fn whole(app: &App, file: &FileRecord, headers: &HeaderMap) -> Result<Resp
         Asked::Part(range) => Some(range),
         Asked::Whole => None,
     };
+    if method == Method::HEAD {
+        // All that is to be told is remembered.
+        let mut response = Response::default();
+        put(&mut response, header::CONTENT_LENGTH, &file.size.to_string());
+        put(&mut response, header::ACCEPT_RANGES, "bytes");
+        describe(&mut response, &file.mime, &file.name, &tag);
+        return Ok(response);
+    }
     let is_part = range.is_some();
     let opened = app.files().open(file.id, Part::Whole, range).await.map_err(|error| unreadable(&error))?;
     let opened = opened.ok_or(Rejection::NO_FILE).map_err(Error::from)?;
@@ -87,10 +101,15 @@ async fn whole(app: &App, file: &FileRecord, headers: &HeaderMap) -> Result<Resp
     Ok(response)
 }
 
-async fn thumbnail(app: &App, file: &FileRecord, headers: &HeaderMap) -> Result<Response, Problem> {
+async fn thumbnail(
+    app: &App,
+    file: &FileRecord,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     let small = file.thumbnail.as_ref().ok_or(Rejection::NO_FILE).map_err(Error::from)?;
     let tag = format!("\"{}-thumbnail\"", file.id);
-    if asked(headers, &tag, 0) == Asked::Known {
+    if asked(method, headers, &tag, 0) == Asked::Known {
         return Ok(known(&tag));
     }
     let opened =
