@@ -220,6 +220,10 @@ fn a_cookie_counts_on_requests_of_its_own_site_alone() {
     for foreign in [
         [("Sec-Fetch-Site", "cross-site")].as_slice(),
         &[("Sec-Fetch-Site", "same-site")],
+        &[("Sec-Fetch-Site", "same-site"), ("Origin", &own)],
+        &[("Sec-Fetch-Site", "same-site"), ("Origin", "https://chat.example.org")],
+        &[("Sec-Fetch-Site", "same-site"), ("Origin", "https://evil.example.org")],
+        &[("Sec-Fetch-Site", "cross-site"), ("Origin", "https://app.example.org")],
         &[("Sec-Fetch-Site", "anything")],
         &[("Sec-Fetch-Site", "cross-site"), ("Origin", &own)],
         &[("Origin", "https://evil.example.org")],
@@ -236,6 +240,7 @@ fn a_cookie_counts_on_requests_of_its_own_site_alone() {
         &[("Origin", &own)],
         &[("Origin", "https://chat.example.org")],
         &[("Origin", "https://app.example.org")],
+        &[("Sec-Fetch-Site", "same-site"), ("Origin", "https://app.example.org")],
     ] {
         assert_eq!(renew(good).status, 200, "{good:?}");
     }

@@ -3,8 +3,8 @@
 
 mod support;
 
-use serde_json::json;
-use support::{BASE, Server, http::Answer};
+use serde_json::{Value, json};
+use support::{BASE, PASSWORD, Server, http::Answer};
 
 const LISTED: &str = "https://app.example";
 
@@ -37,6 +37,30 @@ fn a_page_on_the_list_is_permitted() {
     // Refusals, too: else a page could not read why.
     let refused = server.get("/api/users/me").header("Origin", LISTED).send();
     assert_eq!((refused.status, permitted(&refused)), (401, [Some(LISTED), None, Some("true")]));
+}
+
+/// The cookie that an answer sets, without what is said of it.
+fn pair(answer: &Answer) -> String {
+    let value = answer.header("set-cookie").unwrap();
+    value.split(';').next().unwrap().to_owned()
+}
+
+#[test]
+fn a_page_on_the_list_and_of_the_same_site_logs_in_and_renews_by_the_cookie() {
+    let server = server();
+    server.register("ann");
+    let from_page = |path: &str, body: &Value| {
+        server.post(path, body).header("Origin", LISTED).header("Sec-Fetch-Site", "same-site")
+    };
+    let login = json!({ "login": "ann", "password": PASSWORD, "cookie": true });
+    let logged_in = from_page("/api/auth/login", &login).send();
+    assert_eq!((logged_in.status, permitted(&logged_in)), (200, [Some(LISTED), None, Some("true")]));
+    let renewed = from_page("/api/auth/refresh", &json!({})).header("Cookie", &pair(&logged_in)).send();
+    assert_eq!((renewed.status, permitted(&renewed)), (200, [Some(LISTED), None, Some("true")]));
+    let cookie = pair(&renewed);
+    let other = server.post("/api/auth/refresh", &json!({})).header("Cookie", &cookie);
+    let other = other.header("Origin", "https://other.example").header("Sec-Fetch-Site", "same-site").send();
+    assert_eq!(other.status, 403);
 }
 
 #[test]

@@ -7,8 +7,8 @@ use uuid::Uuid;
 use super::Device;
 use crate::{id::UserId, time::Timestamp};
 
-/// How long a refresh token is good, unused.
-pub(crate) const REFRESH_LIFETIME_MS: i64 = 7 * 24 * 3_600_000;
+/// How long a refresh token is good, unused, in milliseconds: so long does a login last that is not renewed.
+pub const REFRESH_LIFETIME_MS: i64 = 7 * 24 * 3_600_000;
 
 /// How long the answer to a refresh can be asked for again. It covers a lost answer and a client that tries
 /// again, and is over before a thief is likely to have come.

@@ -49,7 +49,7 @@ pub mod suite;
 
 pub use client::{Client, Device};
 pub use email::Email;
-pub use family::{Family, FamilyId};
+pub use family::{Family, FamilyId, REFRESH_LIFETIME_MS};
 pub use mail::{LogMailer, Mail, MailError, Mailer};
 pub use manage::Import;
 pub use password::{HashingCost, PasswordHash};
