@@ -150,6 +150,7 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         requests: RateTable::new(Rate::per_second(config.limits.commands_per_second)),
         files: files.clone(),
         uploads: RateTable::new(config.uploads),
+        file_reads: RateTable::new(config.file_reads),
         gate: Gate::new(0, config.connections_per_ip),
         ws_config: ws_config(&config, tokens)?,
         allowed_origins: config.allowed_origins,

@@ -316,6 +316,22 @@ fn a_browser_loads_files_by_a_cookie_that_is_good_for_nothing_else_and_ends_with
 }
 
 #[test]
+fn files_are_read_at_a_rate_of_their_own_by_whatever_proof() {
+    let server = Server::with(&format!("{BASE}file_reads_per_second = 1\n"));
+    let ann = server.register("ann");
+    let (_, url) = picture(&server, &ann);
+    let login = server.post("/api/auth/login", &json!({ "login": "ann", "password": PASSWORD })).send();
+    let by_cookie = || server.get(&url).header("Cookie", &pass(&login)).send();
+    // However slow this machine is, a second passes but now and then.
+    let answers: Vec<_> = (0..10).flat_map(|_| [by_cookie(), get(&server, &ann, &url)]).collect();
+    assert_eq!(answers[0].status, 200);
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.status == 429).collect();
+    assert!(!refused.is_empty());
+    assert!(refused.iter().all(|answer| answer.header("retry-after") == Some("1")), "{refused:?}");
+    assert_eq!(server.get("/api/rooms").bearer(&ann.token).send().status, 200);
+}
+
+#[test]
 fn where_the_server_is_reached_by_https_the_cookie_for_files_is_for_encrypted_connections() {
     let server = Server::with(&format!("public_url = \"https://chat.example.org\"\n{BASE}"));
     let ann = server.register("ann");

@@ -23,6 +23,7 @@ pub(super) const KEYS: &[&str] = &[
     "limits.registrations_per_hour",
     "limits.logins_per_hour",
     "limits.refreshes_per_hour",
+    "limits.file_reads_per_second",
     "limits.uploads_per_hour",
     "limits.upload_bytes",
     "limits.upload_total_bytes",

@@ -62,6 +62,8 @@ pub(crate) struct Config {
     pub(crate) refreshes: Rate,
     /// Uploads of one user.
     pub(crate) uploads: Rate,
+    /// Files that one user is given.
+    pub(crate) file_reads: Rate,
     /// How files are kept.
     pub(crate) files: FilesConfig,
     /// Where people reach the server, without a slash at the end; where it listens unless told.
@@ -168,6 +170,11 @@ impl Config {
             logins: Rate::per_hour(values.number("limits.logins_per_hour", 0..=1_000_000, 10)?),
             refreshes: Rate::per_hour(values.number("limits.refreshes_per_hour", 0..=1_000_000, 3_600)?),
             uploads: Rate::per_hour(values.number("limits.uploads_per_hour", 0..=1_000_000, 10)?),
+            file_reads: Rate::per_second(values.number(
+                "limits.file_reads_per_second",
+                0..=1_000_000,
+                200,
+            )?),
             files: FilesConfig::from_values(values)?,
             public_url: mail::public_url(values)?,
             smtp: mail::smtp(values)?,

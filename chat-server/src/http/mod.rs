@@ -92,6 +92,7 @@ pub(crate) struct Inner {
     pub(crate) requests: RateTable<UserId>,
     pub(crate) files: Files,
     pub(crate) uploads: RateTable<UserId>,
+    pub(crate) file_reads: RateTable<UserId>,
     /// WebSockets, counted by address.
     pub(crate) gate: Gate,
     pub(crate) ws_config: WsConfig,
@@ -119,6 +120,7 @@ impl App {
         self.inner.exports.sweep(now);
         self.inner.requests.sweep(now);
         self.inner.uploads.sweep(now);
+        self.inner.file_reads.sweep(now);
     }
 
     fn answered(&self) -> &Answered {
@@ -196,6 +198,11 @@ impl App {
     /// Requests count as the commands of a connection do: a user has as many of them.
     fn admit_request(&self, caller: &Caller) -> Result<(), Problem> {
         self.inner.requests.admit(caller.user(), SystemClock.now()).map_err(Problem::rate_limited)
+    }
+
+    /// A page that shows many pictures asks for all of them at once.
+    fn admit_file_read(&self, caller: &Caller) -> Result<(), Problem> {
+        self.inner.file_reads.admit(caller.user(), SystemClock.now()).map_err(Problem::rate_limited)
     }
 
     fn admit_recovery(&self, client: ClientAddress) -> Result<(), Problem> {

@@ -1,12 +1,16 @@
 //! The cookie by which a browser loads files: an `<img>` sends no `Authorization`.
 
 use axum::{extract::FromRequestParts, response::Response};
-use chat_core::{accounts::Grant, auth::AuthError, engine::Caller};
+use chat_core::{
+    accounts::Grant,
+    auth::{AuthError, Identity},
+    engine::Caller,
+};
 use http::{HeaderValue, header, request::Parts};
 
 use crate::http::{
     App,
-    caller::Authenticated,
+    caller::Proven,
     cookie::{self, MAX_AGE_S},
     problem::Problem,
 };
@@ -41,17 +45,21 @@ impl FromRequestParts<App> for FileReader {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        if parts.headers.contains_key(header::AUTHORIZATION) {
-            let Authenticated(caller) = Authenticated::from_request_parts(parts, app).await?;
-            return Ok(Self(caller));
-        }
-        let pass = cookie::read(&parts.headers, name(app.cookie().is_secure())).ok_or(AuthError::Missing)?;
-        if !cookie::is_of_this_site(app, &parts.headers) {
-            return Err(AuthError::Missing.into());
-        }
-        let identity = app.accounts().check_file_pass(&pass).await?;
+        let identity = if parts.headers.contains_key(header::AUTHORIZATION) {
+            Proven::from_request_parts(parts, app).await?.0
+        } else {
+            by_cookie(parts, app).await?
+        };
         let caller = app.engine().caller(identity).await?;
-        app.admit_request(&caller)?;
+        app.admit_file_read(&caller)?;
         Ok(Self(caller))
     }
+}
+
+async fn by_cookie(parts: &Parts, app: &App) -> Result<Identity, Problem> {
+    let pass = cookie::read(&parts.headers, name(app.cookie().is_secure())).ok_or(AuthError::Missing)?;
+    if !cookie::is_of_this_site(app, &parts.headers) {
+        return Err(AuthError::Missing.into());
+    }
+    Ok(app.accounts().check_file_pass(&pass).await?)
 }
