@@ -3,9 +3,10 @@
 use std::{fmt, sync::Arc};
 
 use argon2::{
-    Algorithm, Argon2, Params, Version,
-    password_hash::{PasswordHasher, PasswordVerifier, phc},
+    Algorithm, Argon2, Block, Params, Version,
+    password_hash::{PasswordVerifier, phc},
 };
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, TryAcquireError};
 
 use super::AccountError;
@@ -84,7 +85,7 @@ impl fmt::Debug for PasswordHash {
 
 /// Hashes and verifies. At most [`PASSWORD_HASHES_AT_ONCE`] run, at most [`PASSWORD_HASHES_WAITING_MAX`] wait.
 pub(crate) struct Passwords {
-    argon2: Argon2<'static>,
+    hasher: Arc<Hasher>,
     /// What is verified where there is no account, so that the answer takes as long.
     nobodys: PasswordHash,
     /// Running and waiting together.
@@ -96,10 +97,10 @@ impl Passwords {
     pub(crate) fn new(cost: HashingCost) -> Result<Self, AccountError> {
         let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, None)
             .map_err(|error| AccountError::Setup(error.to_string()))?;
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let nobodys = hash(&argon2, "nobody has this password")?;
+        let hasher = Hasher { argon2: Argon2::new(ALGORITHM, VERSION, params), memory: Mutex::default() };
+        let nobodys = hasher.hash("nobody has this password")?;
         Ok(Self {
-            argon2,
+            hasher: Arc::new(hasher),
             nobodys,
             places: Arc::new(Semaphore::new(PASSWORD_HASHES_AT_ONCE + PASSWORD_HASHES_WAITING_MAX)),
             running: Arc::new(Semaphore::new(PASSWORD_HASHES_AT_ONCE)),
@@ -107,8 +108,8 @@ impl Passwords {
     }
 
     pub(crate) async fn hash(&self, password: Secret) -> Result<PasswordHash, AccountError> {
-        let argon2 = self.argon2.clone();
-        self.run(move || hash(&argon2, password.expose())).await?
+        let hasher = Arc::clone(&self.hasher);
+        self.run(move || hasher.hash(password.expose())).await?
     }
 
     /// Whether the password is the one that was hashed. Without a hash it is not, after the same time.
@@ -117,24 +118,16 @@ impl Passwords {
         password: Secret,
         stored: Option<PasswordHash>,
     ) -> Result<bool, AccountError> {
-        let argon2 = self.argon2.clone();
+        let hasher = Arc::clone(&self.hasher);
         let known = stored.is_some();
         let stored = stored.unwrap_or_else(|| self.nobodys.clone());
-        let verified = self.run(move || verify(&argon2, password.expose(), &stored)).await?;
+        let verified = self.run(move || hasher.verify(password.expose(), &stored)).await?;
         Ok(verified && known)
     }
 
     /// Whether a hash was made otherwise than one is made now, and is to be replaced as soon as the password is there.
     pub(crate) fn is_outdated(&self, stored: &PasswordHash) -> bool {
-        let now = self.argon2.params();
-        phc::PasswordHash::new(stored.expose()).ok().is_none_or(|hash| {
-            let params = Params::try_from(&hash).ok();
-            hash.algorithm != Algorithm::Argon2id.ident()
-                || params.is_none_or(|then| {
-                    (then.m_cost(), then.t_cost(), then.p_cost())
-                        != (now.m_cost(), now.t_cost(), now.p_cost())
-                })
-        })
+        phc::PasswordHash::new(stored.expose()).map_or(true, |hash| !self.hasher.made(&hash))
     }
 
     async fn run<T: Send + 'static>(
@@ -158,13 +151,70 @@ impl Passwords {
 
 impl fmt::Debug for Passwords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Passwords").field("params", self.argon2.params()).finish_non_exhaustive()
+        f.debug_struct("Passwords").field("params", self.hasher.argon2.params()).finish_non_exhaustive()
     }
 }
 
-fn hash(argon2: &Argon2<'_>, password: &str) -> Result<PasswordHash, AccountError> {
-    let hash = argon2.hash_password(password.as_bytes()).map_err(|_| AccountError::Unavailable)?;
-    Ok(PasswordHash(hash.to_string().into()))
+const ALGORITHM: Algorithm = Algorithm::Argon2id;
+const VERSION: Version = Version::V0x13;
+
+/// Makes hashes of one cost, and verifies those of others.
+///
+/// The memory in which it works is kept, as much as hashes are made at once: an allocator keeps what it is given back
+/// for the thread that gave it, and hashes are made on whichever thread is free.
+struct Hasher {
+    argon2: Argon2<'static>,
+    memory: Mutex<Vec<Vec<Block>>>,
+}
+
+impl Hasher {
+    fn hash(&self, password: &str) -> Result<PasswordHash, AccountError> {
+        let mut salt = [0; phc::Salt::RECOMMENDED_LENGTH];
+        getrandom::fill(&mut salt).map_err(|_| AccountError::Unavailable)?;
+        let made = phc::Salt::new(&salt).ok().and_then(|salt| {
+            Some(phc::PasswordHash {
+                algorithm: ALGORITHM.ident(),
+                version: Some(VERSION.into()),
+                params: self.argon2.params().try_into().ok()?,
+                salt: Some(salt),
+                hash: Some(self.output(password, &salt, Params::DEFAULT_OUTPUT_LEN)?),
+            })
+        });
+        Ok(PasswordHash(made.ok_or(AccountError::Unavailable)?.to_string().into()))
+    }
+
+    /// The parameters are those of the stored hash, so that raising the cost locks nobody out.
+    fn verify(&self, password: &str, stored: &PasswordHash) -> bool {
+        if bcrypt_of(stored.expose()).is_some() {
+            return bcrypt::verify(password, stored.expose()).unwrap_or(false);
+        }
+        let Ok(stored) = phc::PasswordHash::new(stored.expose()) else { return false };
+        match (&stored.salt, &stored.hash) {
+            // Outputs are compared in constant time.
+            (Some(salt), Some(hash)) if self.made(&stored) => {
+                self.output(password, salt, hash.len()).is_some_and(|output| output == *hash)
+            }
+            _ => self.argon2.verify_password(password.as_bytes(), &stored).is_ok(),
+        }
+    }
+
+    /// Whether a hash is of the cost and the kind of those that are made here.
+    fn made(&self, stored: &phc::PasswordHash) -> bool {
+        let cost = |params: &Params| (params.m_cost(), params.t_cost(), params.p_cost());
+        stored.algorithm == ALGORITHM.ident()
+            && stored.version == Some(VERSION.into())
+            && Params::try_from(stored).is_ok_and(|then| cost(&then) == cost(self.argon2.params()))
+    }
+
+    fn output(&self, password: &str, salt: &[u8], length: usize) -> Option<phc::Output> {
+        let mut memory = self.memory.lock().pop().unwrap_or_default();
+        memory.resize(self.argon2.params().block_count(), Block::default());
+        let mut output = [0; phc::Output::MAX_LENGTH];
+        let output = output.get_mut(..length)?;
+        let made = self.argon2.hash_password_into_with_memory(password.as_bytes(), salt, output, &mut memory);
+        self.memory.lock().push(memory);
+        made.ok().and_then(|()| phc::Output::new(output).ok())
+    }
 }
 
 /// Longest that an imported hash of bcrypt may take: 2^14 rounds are a second.
@@ -185,15 +235,6 @@ fn is_affordable(hash: &phc::PasswordHash) -> bool {
     is_argon2 && hash.hash.is_some() && Params::try_from(hash).is_ok_and(fits)
 }
 
-/// The parameters are those of the stored hash, so that raising the cost locks nobody out.
-fn verify(argon2: &Argon2<'_>, password: &str, stored: &PasswordHash) -> bool {
-    if bcrypt_of(stored.expose()).is_some() {
-        return bcrypt::verify(password, stored.expose()).unwrap_or(false);
-    }
-    phc::PasswordHash::new(stored.expose())
-        .is_ok_and(|stored| argon2.verify_password(password.as_bytes(), &stored).is_ok())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,6 +246,22 @@ mod tests {
         assert!(hash.expose().starts_with("$argon2id$v=19$m=8,t=1,p=1$"));
         assert!(passwords.verify(Secret::new("correct horse ☃"), Some(hash.clone())).await.unwrap());
         assert!(!passwords.verify(Secret::new("Correct horse ☃"), Some(hash)).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn hashes_made_in_the_same_memory_are_what_others_make_in_memory_of_their_own() {
+        let passwords = Passwords::new(HashingCost { memory_kib: 64, passes: 2, lanes: 2 }).unwrap();
+        let params = Params::new(64, 2, 2, None).unwrap();
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        for number in 0..10 {
+            let password = format!("correct horse {number}");
+            let hash = passwords.hash(Secret::new(&*password)).await.unwrap();
+            assert!(!passwords.is_outdated(&hash));
+            let parsed = phc::PasswordHash::new(hash.expose()).unwrap();
+            assert!(argon2.verify_password(password.as_bytes(), &parsed).is_ok(), "{number}");
+            assert!(!passwords.verify(Secret::new("correct horse"), Some(hash)).await.unwrap());
+        }
+        assert!(passwords.hasher.memory.lock().len() <= PASSWORD_HASHES_AT_ONCE);
     }
 
     #[tokio::test]
