@@ -2,6 +2,8 @@
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
+use crate::domain::kept_as_accepted;
+
 /// Where a login comes from.
 #[derive(Debug, Clone, Default)]
 pub struct Client {
@@ -18,6 +20,8 @@ pub struct Client {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Device(Arc<str>);
 
+kept_as_accepted!(Device);
+
 /// Longest name that is kept, in characters.
 const DEVICE_CHARS_MAX: usize = 200;
 
@@ -27,18 +31,6 @@ impl Device {
     pub fn new(text: &str) -> Self {
         let shown: String = text.chars().filter(|c| !c.is_control() && !turns_text(*c)).collect();
         Self(shown.trim().chars().take(DEVICE_CHARS_MAX).collect::<String>().into())
-    }
-
-    /// Adopts a name that was checked before it was stored.
-    #[must_use]
-    pub fn from_stored(text: &str) -> Self {
-        Self(text.into())
-    }
-
-    /// The name; empty for none.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 

@@ -2,12 +2,16 @@
 
 use std::{fmt, sync::Arc};
 
+use crate::domain::kept_as_accepted;
+
 /// An address that may well be one. Only a mail that arrives proves more.
 ///
 /// Two addresses are the same when they differ in case alone: no provider that matters tells them apart, and
 /// people type them both ways.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Email(Arc<str>);
+
+kept_as_accepted!(Email);
 
 /// Longest address that can be delivered to (RFC 5321, 4.5.3.1.3, without the angle brackets).
 const EMAIL_BYTES_MAX: usize = 254;
@@ -23,18 +27,6 @@ impl Email {
         let (local, domain) = text.rsplit_once('@')?;
         let fits = text.len() <= EMAIL_BYTES_MAX && (1..=LOCAL_BYTES_MAX).contains(&local.len());
         (fits && is_local(local) && is_domain(domain)).then(|| Self(text.to_lowercase().into()))
-    }
-
-    /// Adopts an address that was checked before it was stored.
-    #[must_use]
-    pub fn from_stored(text: &str) -> Self {
-        Self(text.into())
-    }
-
-    /// The address.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 
     /// By what the address is found: a hash of fixed length, so that keys of a store stay short and name nobody.

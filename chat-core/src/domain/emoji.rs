@@ -2,13 +2,15 @@
 
 use std::{fmt, sync::Arc};
 
-use super::TextError;
+use super::{TextError, kept_as_accepted};
 
 /// One emoji as people see it: one grapheme, which may be several characters long (skin tones, families, flags,
 /// keycaps). The form is that of an emoji sequence in Unicode Technical Standard 51; text of any other kind is
 /// none. It is kept as it was sent: with and without a variation selector are two emoji.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Emoji(Arc<str>);
+
+kept_as_accepted!(Emoji);
 
 /// Longest emoji, in bytes: twice the longest that Unicode recommends.
 pub(crate) const EMOJI_BYTES_MAX: usize = 64;
@@ -28,18 +30,6 @@ impl Emoji {
         } else {
             Err(TextError::of("a reaction is exactly one emoji"))
         }
-    }
-
-    /// Adopts an emoji that was checked before it was stored.
-    #[must_use]
-    pub fn from_stored(text: &str) -> Self {
-        Self(text.into())
-    }
-
-    /// The emoji.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 

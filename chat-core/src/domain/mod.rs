@@ -33,6 +33,7 @@ mod entry;
 mod erasure;
 mod group;
 mod invite;
+mod kept;
 mod member;
 mod mention;
 mod message;
@@ -62,6 +63,7 @@ pub use group::{GROUP_MEMBERS_MAX, GroupSpec};
 pub use invite::{
     Invite, InviteLink, LINK_SECONDS_DEFAULT, LINK_SECONDS_MAX, LINK_USES_MAX, LinkId, LinkSpec,
 };
+pub(crate) use kept::kept_as_accepted;
 pub use member::{Marker, Member, Role};
 pub use mention::{Addressed, MENTIONS_MAX, Mentions};
 pub use message::{

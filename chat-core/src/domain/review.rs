@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Actor, Attachments, Command, Content, Draft, MessageType, Request, TextError, Username};
+use super::{
+    Actor, Attachments, Command, Content, Draft, MessageType, Request, TextError, Username, kept_as_accepted,
+};
 use crate::{
     id::{HeldId, ReportId, RoomId, Seq, UserId},
     time::Timestamp,
@@ -89,6 +91,8 @@ pub struct Resolution {
 #[derive(Clone, PartialEq, Eq)]
 pub struct ReportReason(Arc<str>);
 
+kept_as_accepted!(ReportReason);
+
 impl ReportReason {
     /// Checks and normalises a reason; an empty one is fine.
     ///
@@ -96,18 +100,6 @@ impl ReportReason {
     /// [`TextError`] when it is too long or holds a forbidden character.
     pub fn parse(text: &str) -> Result<Self, TextError> {
         super::text::note(text, 500).map(Self)
-    }
-
-    /// Adopts a reason that was checked before it was stored.
-    #[must_use]
-    pub fn from_stored(text: &str) -> Self {
-        Self(text.into())
-    }
-
-    /// The words.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 

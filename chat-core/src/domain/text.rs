@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark, is_nfc};
 
-use super::Rejection;
+use super::{Rejection, kept_as_accepted};
 
 /// Text that breaks a rule. Displays as a fixed sentence, never as the text itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -34,25 +34,6 @@ impl Default for TextRules {
     fn default() -> Self {
         Self { content_chars: 5_000 }
     }
-}
-
-/// What texts share that are kept as they were once accepted.
-macro_rules! kept_as_accepted {
-    ($($text:ident),+) => {$(
-        impl $text {
-            /// Adopts text that was checked before it was stored.
-            #[must_use]
-            pub fn from_stored(text: &str) -> Self {
-                Self(text.into())
-            }
-
-            /// The text as it was accepted.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-    )+};
 }
 
 kept_as_accepted!(Content, RoomName, Description, DisplayName, Username);
