@@ -136,11 +136,11 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         store: store.clone(),
         accounts: accounts.clone(),
         tokens: tokens.clone(),
-        registrations: RateTable::new(config.registrations),
-        logins: RateTable::new(config.logins),
-        recoveries: RateTable::new(config.logins),
-        changes: RateTable::new(config.logins),
-        refreshes: RateTable::new(config.refreshes),
+        registrations: RateTable::new(config.rates.registrations),
+        logins: RateTable::new(config.rates.logins),
+        recoveries: RateTable::new(config.rates.logins),
+        changes: RateTable::new(config.rates.logins),
+        refreshes: RateTable::new(config.rates.refreshes),
         cookie: RefreshCookie::at(config.public_url.as_deref()),
         origins: origins(&config)?,
         started: tokio::time::Instant::now(),
@@ -149,9 +149,9 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         exports: Exports::new(),
         requests: RateTable::new(Rate::per_second(config.limits.commands_per_second)),
         files: files.clone(),
-        uploads: RateTable::new(config.uploads),
-        file_reads: RateTable::new(config.file_reads),
-        gate: Gate::new(0, config.connections_per_ip),
+        uploads: RateTable::new(config.rates.uploads),
+        file_reads: RateTable::new(config.rates.file_reads),
+        gate: Gate::new(0, config.rates.connections_per_ip),
         ws_config: ws_config(&config, tokens)?,
         allowed_origins: config.allowed_origins,
         default_rooms: config.default_rooms,
@@ -216,7 +216,7 @@ fn open_files(
 /// TCP connections that one address may have: its WebSockets, and some to spare for plain requests, so that a
 /// refusal can be told.
 const fn tcp_connections(config: &Config) -> usize {
-    match config.connections_per_ip {
+    match config.rates.connections_per_ip {
         0 => 0,
         most => most + PLAIN_CONNECTIONS_PER_IP,
     }

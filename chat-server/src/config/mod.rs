@@ -8,21 +8,18 @@ mod cidr;
 mod external;
 mod files;
 mod keys;
+mod limits;
 mod mail;
 mod values;
 
 use std::{collections::BTreeMap, ffi::OsString, net::SocketAddr, path::PathBuf, str::FromStr};
 
-use chat_core::{
-    domain::{Rate, RoomName},
-    id::RoomId,
-    limits::Limits,
-    store::Durability,
-};
+use chat_core::{domain::RoomName, id::RoomId, limits::Limits, store::Durability};
 
 pub(crate) use cidr::Network;
 pub(crate) use external::{External, ExternalKeys};
 pub(crate) use files::{FilesConfig, ScannerAt};
+pub(crate) use limits::Rates;
 pub(crate) use mail::{Smtp, SmtpTls};
 use values::Values;
 
@@ -52,18 +49,8 @@ pub(crate) struct Config {
     pub(crate) durability: Durability,
     /// Bounds of the engine.
     pub(crate) limits: Limits,
-    /// WebSockets of one address; 0 for no limit.
-    pub(crate) connections_per_ip: usize,
-    /// Registrations of one address.
-    pub(crate) registrations: Rate,
-    /// Attempts to log in of one address.
-    pub(crate) logins: Rate,
-    /// Renewals of logins, per address.
-    pub(crate) refreshes: Rate,
-    /// Uploads of one user.
-    pub(crate) uploads: Rate,
-    /// Files that one user is given.
-    pub(crate) file_reads: Rate,
+    /// Rates, and how many connections an address has.
+    pub(crate) rates: Rates,
     /// How files are kept.
     pub(crate) files: FilesConfig,
     /// Where people reach the server, without a slash at the end; where it listens unless told.
@@ -115,39 +102,6 @@ impl Config {
     }
 
     fn from_values(values: &Values) -> Result<Self, ConfigError> {
-        let base = Limits::default();
-        let limits = Limits {
-            messages_per_minute: values.number(
-                "limits.messages_per_minute",
-                0..=100_000,
-                base.messages_per_minute,
-            )?,
-            message_burst: values.number("limits.message_burst", 1..=100_000, base.message_burst)?,
-            commands_per_second: values.number(
-                "limits.commands_per_second",
-                0..=100_000,
-                base.commands_per_second,
-            )?,
-            typing_per_second: values.number(
-                "limits.typing_per_second",
-                0..=1_000,
-                base.typing_per_second,
-            )?,
-            commands_in_flight: values.number(
-                "limits.commands_in_flight",
-                1..=1_024,
-                base.commands_in_flight,
-            )?,
-            connections_per_user: values.number(
-                "limits.connections_per_user",
-                0..=1_000_000,
-                base.connections_per_user,
-            )?,
-            rooms_per_user: values.number("limits.rooms_per_user", 0..=1_000_000, base.rooms_per_user)?,
-            content_chars: values.number("limits.content_chars", 1..=50_000, base.content_chars)?,
-            frame_bytes: values.number("limits.frame_bytes", 1_024..=1_048_576, base.frame_bytes)?,
-            resume_entries: values.number("limits.resume_entries", 0..=1_000_000, base.resume_entries)?,
-        };
         Ok(Self {
             listen: values
                 .parsed("listen", "an address and a port, like 127.0.0.1:8080")?
@@ -160,21 +114,8 @@ impl Config {
                 .parsed("log", "one of error, warn, info, debug, trace")?
                 .unwrap_or(tracing::Level::INFO),
             durability: durability(values)?,
-            limits,
-            connections_per_ip: values.number("limits.connections_per_ip", 0..=1_000_000, 100)?,
-            registrations: Rate::per_hour(values.number(
-                "limits.registrations_per_hour",
-                0..=1_000_000,
-                5,
-            )?),
-            logins: Rate::per_hour(values.number("limits.logins_per_hour", 0..=1_000_000, 10)?),
-            refreshes: Rate::per_hour(values.number("limits.refreshes_per_hour", 0..=1_000_000, 3_600)?),
-            uploads: Rate::per_hour(values.number("limits.uploads_per_hour", 0..=1_000_000, 10)?),
-            file_reads: Rate::per_second(values.number(
-                "limits.file_reads_per_second",
-                0..=1_000_000,
-                200,
-            )?),
+            limits: limits::engine(values)?,
+            rates: Rates::from_values(values)?,
             files: FilesConfig::from_values(values)?,
             public_url: mail::public_url(values)?,
             smtp: mail::smtp(values)?,
@@ -260,6 +201,7 @@ fn origins(values: &Values) -> Result<Vec<String>, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chat_core::domain::Rate;
 
     fn load(file: &str, environment: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
         let mut values = Values::default();
@@ -281,7 +223,10 @@ mod tests {
         assert_eq!(config.default_rooms, [RoomId::parse("lobby").unwrap()]);
         assert_eq!(config.limits, Limits::default());
         assert_eq!(config.durability, Durability::Fsync);
-        assert_eq!((config.registrations, config.logins), (Rate::per_hour(5), Rate::per_hour(10)));
+        assert_eq!(
+            (config.rates.registrations, config.rates.logins),
+            (Rate::per_hour(5), Rate::per_hour(10))
+        );
         assert!(config.external.is_none() && config.trusted_proxies.is_empty());
     }
 
