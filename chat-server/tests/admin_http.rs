@@ -172,3 +172,17 @@ async fn the_present_is_counted() {
     let stats = admin.get("/stats");
     assert_eq!((&stats["connections"], &stats["usersOnline"]), (&json!(1), &json!(1)));
 }
+
+#[tokio::test]
+async fn what_an_admin_did_is_noted_also_when_they_hang_up() {
+    let server = server();
+    let (admin, bob) = (admin(&server), register(&server, "bob"));
+    let mut ws = Ws::login(&server, &bob.token).await;
+    let path = format!("/api/admin/users/{}", bob.id);
+    let request = server.request("DELETE", &path).bearer(admin.token()).begin();
+    // From here on the erasure has begun.
+    assert_eq!(ws.until_closed().await.1, Some(4403));
+    drop(request);
+    // It comes to its end whenever it does; a note that never came would hang this.
+    while acts(&admin) != [("erase_user".to_owned(), json!(bob.id))] {}
+}

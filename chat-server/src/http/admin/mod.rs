@@ -6,12 +6,12 @@ mod users;
 
 use axum::{
     extract::{FromRequestParts, State},
-    response::Response,
+    response::{IntoResponse, Response},
     routing,
 };
 use chat_core::{
     auth::ServerRole,
-    domain::{ErrorCode, Rejection},
+    domain::{AuditAct, ErrorCode, Rejection},
     engine::{Activity, Caller, Error},
     id::UserId,
     store::UserProfile,
@@ -26,6 +26,7 @@ use super::{
     fields::Cursor,
     problem::Problem,
     route::{Access, CURSOR, Content::Json, Route, Verb},
+    to_its_end,
 };
 
 pub(super) use rooms::ROUTES as ROOMS;
@@ -105,6 +106,22 @@ async fn reports(
 async fn audit(State(app): State<App>, Admin(_): Admin, Cursor(cursor): Cursor) -> Result<Response, Problem> {
     let page = app.engine().audit(cursor).await?;
     Ok(listed(page.items.iter().map(AuditView::of), page.next.as_deref()))
+}
+
+/// Does an act of the operator to its end and notes it under the name of who did it, also when they hang up meanwhile.
+async fn done_and_noted(
+    app: App,
+    operator: &Caller,
+    (act, target, details): (AuditAct, UserId, Vec<(&'static str, String)>),
+    work: impl Future<Output = Result<(), Problem>> + Send + 'static,
+) -> Result<Response, Problem> {
+    let operator = operator.user().clone();
+    let done = to_its_end(async move {
+        work.await?;
+        app.engine().note(&operator, act, Some(target), details).await.map_err(Problem::from)
+    });
+    done.await??;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// A user who is there.

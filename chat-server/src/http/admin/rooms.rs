@@ -1,10 +1,6 @@
 //! Rooms, as the operator looks after them. What their own moderators can do as well is the same handler.
 
-use axum::{
-    extract::State,
-    response::{IntoResponse, Response},
-    routing,
-};
+use axum::{extract::State, response::Response, routing};
 use chat_core::{
     domain::{AuditAct, Rejection},
     engine::Error,
@@ -14,7 +10,7 @@ use chat_core::{
 use http::StatusCode;
 use serde_json::json;
 
-use super::{Admin, known};
+use super::{Admin, done_and_noted, known};
 use crate::http::{
     App,
     caller::{listed, shown},
@@ -23,7 +19,6 @@ use crate::http::{
     problem::Problem,
     review, rooms,
     route::{Access, CURSOR, Content::Json, Route, Verb},
-    to_its_end,
 };
 
 pub(in crate::http) const ROUTES: &[Route] = &[
@@ -143,13 +138,10 @@ async fn appoint(
     let room = room_id(&room)?;
     app.engine().room(&room).await?;
     let user = known(&app, &user).await?.id;
-    let done = to_its_end(async move {
-        caller.appoint_owner(&room, &user).await?;
-        let details = vec![("roomId", room.as_str().to_owned()), ("role", "owner".to_owned())];
-        app.engine().note(caller.user(), AuditAct::SetRole, Some(user), details).await
-    });
-    done.await??;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    let details = vec![("roomId", room.as_str().to_owned()), ("role", "owner".to_owned())];
+    let (operator, owner) = (caller.clone(), user.clone());
+    let work = async move { Ok(operator.appoint_owner(&room, &owner).await?) };
+    done_and_noted(app, &caller, (AuditAct::SetRole, user, details), work).await
 }
 
 fn room_id(room: &str) -> Result<RoomId, Problem> {

@@ -1,10 +1,6 @@
 //! Users, as the operator looks after them.
 
-use axum::{
-    extract::State,
-    response::{IntoResponse, Response},
-    routing,
-};
+use axum::{extract::State, response::Response, routing};
 use chat_core::{
     auth::ServerRole,
     close::CloseReason,
@@ -17,7 +13,7 @@ use chat_core::{
 use http::StatusCode;
 use serde_json::Value;
 
-use super::{Admin, known};
+use super::{Admin, done_and_noted, known};
 use crate::{
     http::{
         App,
@@ -26,7 +22,6 @@ use crate::{
         fields::{BodyFields, PathId, QueryFields},
         problem::Problem,
         route::{Access, CURSOR, CURSOR_CHARS_MAX, Content::Json, Kind, Param, Route, Verb},
-        to_its_end,
     },
     limits::QUERY_CHARS_MAX,
 };
@@ -133,12 +128,9 @@ async fn erase(
     PathId(user): PathId,
 ) -> Result<Response, Problem> {
     let user = another(&app, &caller, &user).await?;
-    let done = to_its_end(async move {
-        app.engine().erase_user(&user).await?;
-        app.engine().note(caller.user(), AuditAct::EraseUser, Some(user), Vec::new()).await
-    });
-    done.await??;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    let (engine, erased) = (app.engine().clone(), user.clone());
+    let work = async move { Ok(engine.erase_user(&erased).await.map(drop)?) };
+    done_and_noted(app, &caller, (AuditAct::EraseUser, user, Vec::new()), work).await
 }
 
 async fn disable(
@@ -147,7 +139,7 @@ async fn disable(
     PathId(user): PathId,
 ) -> Result<Response, Problem> {
     let user = another(&app, &caller, &user).await?;
-    keep_out(app, caller, user, true).await
+    keep_out(app, &caller, user, true).await
 }
 
 async fn enable(
@@ -156,17 +148,14 @@ async fn enable(
     PathId(user): PathId,
 ) -> Result<Response, Problem> {
     let user = known(&app, &user).await?.id;
-    keep_out(app, caller, user, false).await
+    keep_out(app, &caller, user, false).await
 }
 
-async fn keep_out(app: App, caller: Caller, user: UserId, out: bool) -> Result<Response, Problem> {
-    let done = to_its_end(async move {
-        app.engine().set_disabled(&user, out).await?;
-        let act = if out { AuditAct::DisableUser } else { AuditAct::EnableUser };
-        app.engine().note(caller.user(), act, Some(user), Vec::new()).await
-    });
-    done.await??;
-    Ok(StatusCode::NO_CONTENT.into_response())
+async fn keep_out(app: App, operator: &Caller, user: UserId, out: bool) -> Result<Response, Problem> {
+    let act = if out { AuditAct::DisableUser } else { AuditAct::EnableUser };
+    let (engine, kept) = (app.engine().clone(), user.clone());
+    let work = async move { Ok(engine.set_disabled(&kept, out).await?) };
+    done_and_noted(app, operator, (act, user, Vec::new()), work).await
 }
 
 /// The logins end with the role, so that no token says any more what was true before.
@@ -184,21 +173,17 @@ async fn set_role(
     fields.done()?;
     let role = role.unwrap_or_default();
     let user = another(&app, &caller, &user).await?;
-    let done = to_its_end(async move {
-        if app.accounts().account_of(&user).await?.is_none() {
-            return Err(Problem::new(
-                ErrorCode::Conflict,
-                "the role of this user is given where they log in",
-            ));
-        }
-        or_all_out(app.engine(), app.accounts().set_role(&user, role).await).await?;
-        app.engine().disconnect(&user, CloseReason::Unauthenticated).await;
-        let details = vec![("role", role.as_str().to_owned())];
-        app.engine().note(caller.user(), AuditAct::SetServerRole, Some(user), details).await?;
+    if app.accounts().account_of(&user).await?.is_none() {
+        return Err(Problem::new(ErrorCode::Conflict, "the role of this user is given where they log in"));
+    }
+    let note = (AuditAct::SetServerRole, user.clone(), vec![("role", role.as_str().to_owned())]);
+    let (engine, accounts) = (app.engine().clone(), app.accounts().clone());
+    let work = async move {
+        or_all_out(&engine, accounts.set_role(&user, role).await).await?;
+        engine.disconnect(&user, CloseReason::Unauthenticated).await;
         Ok(())
-    });
-    done.await??;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    };
+    done_and_noted(app, &caller, note, work).await
 }
 
 async fn reset_password(
@@ -210,13 +195,9 @@ async fn reset_password(
     if app.accounts().account_of(&user).await?.is_none() {
         return Err(Problem::new(ErrorCode::Conflict, "this user has no password here"));
     }
-    let done = to_its_end(async move {
-        app.accounts().request_reset_for(&user).await?;
-        app.engine().note(caller.user(), AuditAct::ResetPassword, Some(user), Vec::new()).await?;
-        Ok::<_, Problem>(())
-    });
-    done.await??;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    let (accounts, forgetful) = (app.accounts().clone(), user.clone());
+    let work = async move { Ok(accounts.request_reset_for(&forgetful).await?) };
+    done_and_noted(app, &caller, (AuditAct::ResetPassword, user, Vec::new()), work).await
 }
 
 async fn end_logins(
@@ -225,16 +206,15 @@ async fn end_logins(
     PathId(user): PathId,
 ) -> Result<Response, Problem> {
     let user = known(&app, &user).await?.id;
-    let done = to_its_end(async move {
-        let ended = app.accounts().end_all_logins(&user).await;
+    let note = (AuditAct::EndLogins, user.clone(), Vec::new());
+    let (engine, accounts) = (app.engine().clone(), app.accounts().clone());
+    let work = async move {
+        let ended = accounts.end_all_logins(&user).await;
         // If that failed, the store may have done it all the same; who is still logged in comes back.
-        app.engine().disconnect(&user, CloseReason::Unauthenticated).await;
-        ended?;
-        app.engine().note(caller.user(), AuditAct::EndLogins, Some(user), Vec::new()).await?;
-        Ok::<_, Problem>(())
-    });
-    done.await??;
-    Ok(StatusCode::NO_CONTENT.into_response())
+        engine.disconnect(&user, CloseReason::Unauthenticated).await;
+        Ok(ended.map(drop)?)
+    };
+    done_and_noted(app, &caller, note, work).await
 }
 
 /// A user who is there and is not the caller: nobody locks themselves out.
